@@ -1,0 +1,1 @@
+#include "heap/heap.hpp"
