@@ -18,7 +18,7 @@ test-long: ## the same with the long suites: fuzzing, soaks, thousands of genera
 	@tools/test --long $(ARGS)
 
 lab: ## JupyterLab with the firn kernel
-	@tools/run jupyter lab --notebook-dir=notebooks $(ARGS)
+	@tools/run jupyter lab --no-browser --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 bench: ## every claim of README as a ratio to the alternative, in one run; writes build/bench.json
 	@tools/run python -m bench $(ARGS)
