@@ -1,0 +1,281 @@
+"""What a split loop runs over: a description of its items that crosses to the workers, where any part can be cut out.
+
+Sequences, dicts, sets and what `enumerate`, `zip` and `reversed` make of them cross as they are; every other iterable
+is read to the end in the notebook first (`Items.note` says so).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
+from operator import length_hint
+from typing import Any, Final
+
+from firn import _core
+
+type Plan = tuple[Any, ...]
+"""("range", range) | ("slice", source) | ("walk", source, view) | ("back", plan) | ("enumerate", plan, start) |
+("zip", *plans) | ("part", plan, start, stop). A source is an object or, in a setup, its number among the pointers."""
+
+_SLICED: Final = (list, tuple, str, bytes, bytearray)
+_WALKED: Final = (dict, set, frozenset, deque, OrderedDict, defaultdict, Counter)
+_VIEWS: Final = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
+_ODICT_VIEWS: Final = {
+    type(OrderedDict().keys()): "keys",
+    type(OrderedDict().values()): "values",
+    type(OrderedDict().items()): "items",
+}
+_REDUCED: Final = tuple(
+    type(iterator)
+    for iterator in (iter([]), iter(()), iter(""), iter("é"), iter(b""), iter(range(0)), reversed([]), reversed(()))
+)
+
+
+class Items:
+    """The items of a loop.
+
+    `shared` describes them (see `Plan`), `sources` are the objects in it, in the order of their numbers; `note` is
+    empty or says what was done to get them. `len()` is the number of iterations.
+    """
+
+    def __init__(self, plan: Plan, length: int, note: str = "") -> None:
+        self.shared = plan
+        self.note = note
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def sources(self) -> list[object]:
+        return _sources(self.shared)
+
+    def numbered(self, numbers: Iterable[int]) -> Plan:
+        """The description with a number in the place of each source."""
+        return _replace(self.shared, iter(list(numbers)))
+
+
+def as_items(iterable: Iterable[Any]) -> Items:
+    """Describes what a loop runs over; raises the serial loop's TypeError when that cannot be iterated.
+
+    Reading an iterator to the end can be interrupted; what was read is then given back, as it is after an error.
+    """
+    known = _plan(iterable)
+    if known is not None:
+        return Items(*known)
+    iterator = iter(iterable)
+    if iterator is iterable:
+        known = _plan_of_iterator(iterator)
+        if known is not None:
+            _exhaust(iterator)
+            return Items(*known)
+    read = list(iterator)
+    return Items(("slice", read), len(read), f"{_describe(iterable)} was read to the end first ({len(read):,} items)")
+
+
+def _plan(value: Any) -> tuple[Plan, int] | None:
+    kind = type(value)
+    if kind is range:
+        # len() refuses what does not fit a C size, as the pool does.
+        return ("range", value), len(value)
+    if kind in _SLICED or kind is _core.FrozenList:
+        return ("slice", value), len(value)
+    if kind in _WALKED or kind is _core.FrozenDict or kind is _core.FrozenFace:
+        return ("walk", value, "keys"), len(value)
+    view = _VIEWS.get(kind) or _ODICT_VIEWS.get(kind)
+    if view is not None:
+        return _plan_of_view(value, view)
+    return None
+
+
+def _plan_of_view(value: Any, view: str) -> tuple[Plan, int] | None:
+    # A view's own mapping hides behind a proxy, whose union with nothing is a copy; a referent is the dict itself.
+    import gc
+
+    source = next((it for it in gc.get_referents(value) if len(it) == len(value)), None)
+    if type(source) in _WALKED or type(source) is _core.FrozenDict:
+        return ("walk", source, view), len(value)
+    return None
+
+
+def _plan_of_iterator(value: Any) -> tuple[Plan, int] | None:
+    kind = type(value)
+    if kind in _REDUCED:
+        return _plan_of_position(*value.__reduce__())
+    if kind is enumerate:
+        _, (inner, start) = value.__reduce__()
+        known = _plan_of_iterator(inner)
+        return None if known is None else (("enumerate", known[0], start), known[1])
+    if kind is zip:
+        _, parts, *strict = value.__reduce__()
+        plans = [_plan_of_iterator(part) for part in parts]
+        if not plans or any(plan is None for plan in plans) or any(part is other for part, other in _pairs(parts)):
+            return None
+        lengths = [plan[1] for plan in plans if plan is not None]
+        if strict and len(set(lengths)) > 1:
+            return None  # list(zip) raises the serial loop's error
+        return ("zip", *(plan[0] for plan in plans if plan is not None)), min(lengths)
+    return None
+
+
+def _pairs(parts: Sequence[object]) -> Iterator[tuple[object, object]]:
+    return ((one, other) for index, one in enumerate(parts) for other in parts[:index])
+
+
+def _plan_of_position(make: Any, arguments: tuple[Any, ...], position: Any = None) -> tuple[Plan, int] | None:
+    if not arguments:
+        return ("slice", ()), 0
+    known = _plan(arguments[0])
+    if known is None:
+        return None
+    plan, length = known
+    if make is reversed:
+        stop = length if position is None else position + 1
+        return ("back", ("part", plan, 0, stop) if stop != length else plan), stop
+    start = position or 0
+    return (("part", plan, start, length), length - start) if start else (plan, length)
+
+
+def _exhaust(iterator: Iterator[Any]) -> None:
+    """Leaves an iterator as the serial loop would: at its end. In one step where the iterator can."""
+    kind = type(iterator)
+    if kind is enumerate:
+        _exhaust(iterator.__reduce__()[1][0])  # type: ignore[operator]
+    elif hasattr(iterator, "__setstate__") and "reverse" not in kind.__name__:
+        iterator.__setstate__(sys.maxsize)
+    deque(iterator, maxlen=0)
+
+
+def _describe(iterable: object) -> str:
+    name = type(iterable).__name__
+    return f"the {name}" if name[:1].islower() else f"this {name}"
+
+
+def _sources(plan: Plan) -> list[object]:
+    match plan:
+        case ("slice", source) | ("walk", source, _):
+            return [source]
+        case ("back", inner) | ("enumerate", inner, _) | ("part", inner, _, _):
+            return _sources(inner)
+        case ("zip", *plans):
+            return [source for inner in plans for source in _sources(inner)]
+    return []
+
+
+def _replace(plan: Plan, numbers: Iterator[int]) -> Plan:
+    match plan:
+        case ("slice", _):
+            return ("slice", next(numbers))
+        case ("walk", _, view):
+            return ("walk", next(numbers), view)
+        case ("back", inner):
+            return ("back", _replace(inner, numbers))
+        case ("enumerate", inner, start):
+            return ("enumerate", _replace(inner, numbers), start)
+        case ("part", inner, start, stop):
+            return ("part", _replace(inner, numbers), start, stop)
+        case ("zip", *plans):
+            return ("zip", *(_replace(inner, numbers) for inner in plans))
+    return plan
+
+
+def with_sources(plan: Plan, sources: Sequence[object]) -> Plan:
+    """A numbered description with the objects in place of the numbers, and places to remember iterators in."""
+    match plan:
+        case ("slice", number):
+            return ("slice", sources[number])
+        case ("walk", number, view):
+            return ("walk", _Walk(sources[number], view))
+        case ("back", inner):
+            return ("back", with_sources(inner, sources))
+        case ("enumerate", inner, start):
+            return ("enumerate", with_sources(inner, sources), start)
+        case ("part", inner, start, stop):
+            return ("part", with_sources(inner, sources), start, stop)
+        case ("zip", *plans):
+            return ("zip", *(with_sources(inner, sources) for inner in plans))
+    return plan
+
+
+class _Walk:
+    """Parts of something that can only be walked: goes on where the last part ended, so that all parts together cost
+    one walk as long as they come in order."""
+
+    def __init__(self, source: Any, view: str) -> None:
+        self._source, self._view = source, view
+        self._iterator: Iterator[Any] = iter(())
+        self._position: float = float("inf")
+
+    def part(self, start: int, stop: int) -> list[Any]:
+        if start < self._position:
+            self._iterator = iter(self._source if self._view == "keys" else getattr(self._source, self._view)())
+            self._position = 0
+        skip = start - int(self._position)
+        next(islice(self._iterator, skip, skip), None)
+        found = list(islice(self._iterator, stop - start))
+        self._position = stop
+        return found
+
+
+class Slice:
+    """The items of one chunk. Iterating it hands out a plain iterator; its `__length_hint__` is what that has left."""
+
+    __slots__ = ("_iterator", "_primary")
+
+    def __init__(self, iterator: Iterator[Any], primary: Iterator[Any]) -> None:
+        self._iterator, self._primary = iterator, primary
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._iterator
+
+    def __length_hint__(self) -> int:
+        return length_hint(self._primary)
+
+
+def slice_items(shared: Plan, start: int, stop: int) -> Slice:
+    """The items `start` to `stop` (exclusive) of a description, at the cost of the part alone."""
+    return Slice(*_cut(shared, start, stop))
+
+
+def _cut(plan: Plan, start: int, stop: int) -> tuple[Iterator[Any], Iterator[Any]]:
+    match plan:
+        case ("range", numbers):
+            primary = iter(numbers[start:stop])
+        case ("slice", source):
+            primary = iter(source[start:stop])
+        case ("walk", source, view):
+            primary = iter(_Walk(source, view).part(start, stop))
+        case ("walk", walk):
+            primary = iter(walk.part(start, stop))
+        case ("part", inner, first, _):
+            return _cut(inner, first + start, first + stop)
+        case ("back", inner):
+            length = _length(inner)
+            ahead, _ = _cut(inner, length - stop, length - start)
+            primary = reversed(list(ahead))
+        case ("enumerate", inner, first):
+            ahead, primary = _cut(inner, start, stop)
+            return zip(count(first + start), ahead), primary
+        case ("zip", *plans):
+            cut = [_cut(inner, start, stop) for inner in plans]
+            return zip(*(ahead for ahead, _ in cut)), cut[0][1]
+        case _:
+            raise AssertionError(plan)
+    return primary, primary
+
+
+def _length(plan: Plan) -> int:
+    match plan:
+        case ("part", _, start, stop):
+            return stop - start
+        case ("range" | "slice", source):
+            return len(source)
+        case ("walk", source, _):
+            return len(source)
+        case ("walk", walk):
+            return len(walk._source)
+        case ("back", inner) | ("enumerate", inner, _):
+            return _length(inner)
+    return min(_length(inner) for inner in plan[1:])

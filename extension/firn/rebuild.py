@@ -1,0 +1,129 @@
+"""What the pickles of definitions call when they are loaded: makes the functions, cells and classes in a worker, and
+finds the notebook's own class again for instances that come back.
+
+Imported by every worker at its start, therefore without any import that takes time.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import io
+import marshal
+import pickle
+import sys
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+GLOBALS = "globals"
+"""The persistent id of the namespace that all functions of the notebook share in a worker."""
+
+tokens: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
+"""In a worker: class -> the number of the notebook's class that it is the replica of."""
+
+originals: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+"""In the notebook: number -> class."""
+
+
+def module_globals(name: str) -> dict[str, Any]:
+    """The globals of an imported module, for functions that were made by one of its functions (decorators)."""
+    return vars(importlib.import_module(name))
+
+
+def load_code(raw: bytes) -> types.CodeType:
+    code: types.CodeType = marshal.loads(raw)
+    return code
+
+
+def make_function(
+    code: types.CodeType, namespace: dict[str, Any], name: str, closure: tuple[types.CellType, ...] | None
+) -> types.FunctionType:
+    return types.FunctionType(code, namespace, name, None, closure)
+
+
+def set_function(function: types.FunctionType, state: dict[str, Any]) -> None:
+    function.__globals__.update(state.pop("globals", ()))
+    function.__dict__.update(state.pop("dict"))
+    for name, value in state.items():
+        setattr(function, name, value)
+
+
+def make_cell() -> types.CellType:
+    return types.CellType()
+
+
+def set_cell(cell: types.CellType, content: tuple[Any, ...]) -> None:
+    (cell.cell_contents,) = content
+
+
+def make_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Callable[..., Any]:
+    """A functools.lru_cache of its own for this worker."""
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+def make_class(metaclass: type, name: str, bases: tuple[type, ...], body: dict[str, Any], token: int) -> type:
+    """A class without its attributes, which follow (`set_class`): methods may refer to the class itself.
+
+    The hooks that ran when the notebook made the class (`__init_subclass__`, a metaclass of the notebook) do not run
+    again: what they did is part of the attributes.
+    """
+    builtin_metaclass = next(kind for kind in metaclass.__mro__ if kind not in tokens)
+    with _without_hooks(bases):
+        made: type = builtin_metaclass.__new__(metaclass, name, bases, body)
+    tokens[made] = token
+    return made
+
+
+def set_class(cls: type, state: dict[str, Any]) -> None:
+    for name, value in state.pop("dict").items():
+        type.__setattr__(cls, name, value)
+    for subclass in state.pop("registered", ()):
+        cls.register(subclass)  # type: ignore[attr-defined]
+
+
+def make_enum(make: Callable[..., type], arguments: tuple[Any, ...], token: int) -> type:
+    made = make(*arguments)
+    tokens[made] = token
+    return made
+
+
+@contextmanager
+def _without_hooks(bases: tuple[type, ...]) -> Iterator[None]:
+    owners = [cls for base in bases for cls in base.__mro__ if "__init_subclass__" in vars(cls) and cls in tokens]
+    hooks = {cls: vars(cls)["__init_subclass__"] for cls in owners}
+    for cls in hooks:
+        type.__setattr__(cls, "__init_subclass__", classmethod(lambda cls, **words: None))
+    try:
+        yield
+    finally:
+        for cls, hook in hooks.items():
+            type.__setattr__(cls, "__init_subclass__", hook)
+
+
+def notebook_class(token: int, qualname: str) -> type:
+    """The notebook's class that a worker's replica stands for; the one of that name now, if it is gone."""
+    original = originals.get(token)
+    if original is None:
+        original = functools.reduce(getattr, qualname.split("."), sys.modules["__main__"])  # type: ignore[assignment,arg-type]
+    assert original is not None
+    return original
+
+
+def raised(error: BaseException, cause: BaseException | None) -> BaseException:
+    if cause is not None:
+        error.__cause__ = cause
+    return error
+
+
+class UnitLoader(pickle.Unpickler):
+    """Loads one unit in a worker; `found` are the values that it refers to, by number."""
+
+    def __init__(self, raw: bytes, namespace: dict[str, Any], found: list[Any]) -> None:
+        super().__init__(io.BytesIO(raw))
+        self._namespace, self._found = namespace, found
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self._namespace if pid == GLOBALS else self._found[pid]

@@ -1,0 +1,210 @@
+"""The picklers: functions and classes of the notebook go to the workers by value, on top of cloudpickle, and instances
+come back to the notebook's own classes.
+
+What crosses in another way (frozen data, other definitions, the namespace that functions read their globals from) is
+left out of a pickle by a persistent id; the `Host` decides.
+"""
+
+from __future__ import annotations
+
+import abc
+import functools
+import io
+import itertools
+import marshal
+import sys
+import types
+import weakref
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Protocol
+
+import cloudpickle
+from cloudpickle import cloudpickle as internals
+
+from firn import _core, names, rebuild
+
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+_SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
+_HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
+_numbers = itertools.count(1)
+_token_of: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
+
+
+class Host(Protocol):
+    """What a pickler asks while it meets objects."""
+
+    namespace: Mapping[str, object]
+
+    def outside(self, value: object) -> Any:
+        """The persistent id of an object that crosses on its own, or None."""
+
+    def meet_function(self, function: types.FunctionType) -> None:
+        """A function of the notebook is about to be pickled: its code, closure and defaults are to be looked at."""
+
+    def meet_class(self, cls: type) -> None: ...
+
+    def meet_module(self, name: str, value: object) -> None:
+        """Something that a worker will import is named in the pickle."""
+
+
+def token_of(cls: type) -> int:
+    """The number under which a class of the notebook is known to the workers, for as long as it lives."""
+    token = _token_of.get(cls)
+    if token is None:
+        token = _token_of[cls] = next(_numbers)
+        rebuild.originals[token] = cls
+    return token
+
+
+class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles one unit (a definition, or a copy of data) of the notebook for its workers."""
+
+    def __init__(self, file: io.BytesIO, host: Host) -> None:
+        super().__init__(file, protocol=5)
+        self._host = host
+        self._foreign: dict[int, dict[str, Any]] = {}
+
+    def persistent_id(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in _ATOMS:
+            return None
+        return rebuild.GLOBALS if kind is _Globals else self._host.outside(value)
+
+    def reducer_override(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is types.FunctionType:
+            return self._function(value)
+        if isinstance(value, type):
+            if is_by_value(value):
+                return self._class(value)
+            self._host.meet_module(value.__module__, value)
+            return super().reducer_override(value)
+        if kind is types.CodeType:
+            return rebuild.load_code, (marshal.dumps(value),)
+        if kind is types.CellType:
+            return _cell(value)
+        if kind is functools._lru_cache_wrapper and is_by_value(value.__wrapped__):
+            settings = value.cache_parameters()
+            return rebuild.make_cache, (value.__wrapped__, settings["maxsize"], settings["typed"])
+        if kind is types.ModuleType:
+            self._host.meet_module(value.__name__, value)
+        elif kind is types.BuiltinFunctionType:
+            self._host.meet_module(value.__module__ or "builtins", value)
+        elif kind is weakref.WeakKeyDictionary or kind is weakref.WeakValueDictionary:
+            return kind, (dict(value),)
+        return NotImplemented
+
+    def _function(self, function: types.FunctionType) -> Any:
+        if not is_by_value(function):
+            self._host.meet_module(function.__module__, function)
+            return NotImplemented
+        namespace, more = self._globals(function)
+        state: dict[str, Any] = {"dict": dict(function.__dict__), **more}
+        for name in ("__defaults__", "__kwdefaults__", "__module__", "__qualname__", "__doc__"):
+            state[name] = getattr(function, name)
+        if function.__type_params__:
+            state["__type_params__"] = function.__type_params__
+        made = (function.__code__, namespace, function.__name__, function.__closure__)
+        return rebuild.make_function, made, state, None, None, rebuild.set_function
+
+    def _globals(self, function: types.FunctionType) -> tuple[object, dict[str, Any]]:
+        """What stands for a function's globals in the pickle, and what is to be added to them."""
+        namespace = function.__globals__
+        if namespace is self._host.namespace:
+            self._host.meet_function(function)
+            return _Globals(), {}
+        module = sys.modules.get(namespace.get("__name__", ""))
+        if module is not None and vars(module) is namespace and module.__name__ != "__main__":
+            self._host.meet_module(module.__name__, module)
+            return _ModuleGlobals(module.__name__), {}
+        own = self._foreign.setdefault(id(namespace), {"__name__": namespace.get("__name__", "")})
+        read = {name: namespace[name] for name in names.reads(function.__code__).lines if name in namespace}
+        return own, {"globals": read}
+
+    def _class(self, cls: type) -> Any:
+        self._host.meet_class(cls)
+        token = token_of(cls)
+        if issubclass(cls, Enum):
+            arguments = (*internals._enum_getnewargs(cls)[:5], None, None)
+            body, _ = internals._enum_getstate(cls)
+            made = (internals._make_skeleton_enum, arguments, token)
+            return rebuild.make_enum, made, {"dict": _without_machinery(body)}, None, None, rebuild.set_class
+        slots = cls.__dict__.get("__slots__", ())
+        slots = {slots} if isinstance(slots, str) else set(slots)
+        own = {
+            name: value
+            for name, value in cls.__dict__.items()
+            if not (type(value) is types.MemberDescriptorType and value.__objclass__ is cls)
+        }
+        body = {name: own.pop(name) for name in ("__module__", "__qualname__", "__slots__") if name in own}
+        state: dict[str, Any] = {"dict": _without_machinery(own)}
+        if isinstance(cls, abc.ABCMeta):
+            registered, *_ = abc._get_dump(cls)  # type: ignore[attr-defined]
+            state["registered"] = [cls for reference in registered if (cls := reference()) is not None]
+        made = (type(cls), cls.__name__, cls.__bases__, body, token)
+        return rebuild.make_class, made, state, None, None, rebuild.set_class
+
+
+class _Globals:
+    """Stands for the shared namespace inside a pickle (its persistent id replaces it)."""
+
+
+class _ModuleGlobals:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __reduce__(self) -> Any:
+        return rebuild.module_globals, (self._name,)
+
+
+def _without_machinery(body: dict[str, Any]) -> dict[str, Any]:
+    """A class's attributes without what Python makes by itself, or what belongs to one interpreter."""
+    return {
+        name: value
+        for name, value in body.items()
+        if name not in _SKIPPED and type(value) is not types.GetSetDescriptorType
+    }
+
+
+def _cell(cell: types.CellType) -> Any:
+    try:
+        content = cell.cell_contents
+    except ValueError:
+        return rebuild.make_cell, ()
+    return rebuild.make_cell, (), (content,), None, None, rebuild.set_cell
+
+
+def is_by_value(definition: Any) -> bool:
+    """Whether a function or class is the notebook's own (or was made at run time), so that no worker can import it."""
+    if isinstance(definition, type) and definition.__flags__ & (_HEAP_TYPE | _IMMUTABLE_TYPE) != _HEAP_TYPE:
+        return False
+    return (
+        getattr(definition, "__module__", None) == "__main__"
+        or internals._lookup_module_and_qualname(definition) is None
+    )
+
+
+def dump(value: object, host: Host) -> bytes:
+    """One unit's pickle. Errors are the pickle module's, or what a `__reduce__` raised."""
+    file = io.BytesIO()
+    DefinitionPickler(file, host).dump(value)
+    return file.getvalue()
+
+
+class ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles a worker's result for the notebook: replicas' instances become instances of the notebook's own classes,
+    frozen values stay where they are."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, type) and value in rebuild.tokens:
+            return rebuild.notebook_class, (rebuild.tokens[value], value.__qualname__)
+        if type(value) in (_core.FrozenList, _core.FrozenDict, _core.FrozenFace):
+            return _core.adopt, (_core.address(value),)
+        return super().reducer_override(value)
+
+
+def dump_result(value: object) -> bytes:
+    file = io.BytesIO()
+    ResultPickler(file, protocol=5).dump(value)
+    return file.getvalue()

@@ -1,0 +1,110 @@
+"""sys.stdout, sys.stderr and sys.stdin inside a worker."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any, NoReturn
+
+from firn import _core
+
+_WHOLE = 1 << 16
+
+
+class Stream(io.TextIOBase):
+    """A text stream into the notebook: whole lines go out at once, the rest with `flush`."""
+
+    encoding = "utf-8"  # type: ignore[assignment]
+    errors = "backslashreplace"  # type: ignore[assignment]
+
+    def __init__(self, number: int, name: str) -> None:
+        self._number, self.name = number, name
+        self._waiting: list[str] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._waiting.append(text)
+        self._size += len(text)
+        if "\n" in text or self._size > _WHOLE:
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._waiting:
+            return
+        text = "".join(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        if not text.isascii():
+            text = text.encode("utf-8", "backslashreplace").decode()  # lone surrogates
+        if text:
+            _core.worker_write(self._number, text)
+
+    @property
+    def buffer(self) -> io.BufferedIOBase:
+        """Bytes written to it are taken as UTF-8."""
+        return _Bytes(self)
+
+
+class _Bytes(io.BufferedIOBase):
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        raw = bytes(data)
+        self._stream.write(raw.decode("utf-8", "backslashreplace"))
+        return len(raw)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+class _NoInput(io.TextIOBase):
+    """Nobody can answer a worker's question."""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> NoReturn:
+        refuse_input()
+
+    def readline(self, size: int | None = -1) -> NoReturn:  # type: ignore[override]
+        refuse_input()
+
+
+def refuse_input(*prompt: object) -> NoReturn:
+    raise RuntimeError("input() cannot ask from a worker: ask before the loop, in the notebook's own part of the cell")
+
+
+def refuse_breakpoint(*arguments: object, **words: object) -> NoReturn:
+    raise RuntimeError("breakpoint() cannot stop in a worker: run the cell with %%parallel --serial to debug it")
+
+
+def flush() -> None:
+    """Sends what waits, whatever user code has put in the streams' place."""
+    for stream in _streams:
+        stream.flush()
+
+
+def install() -> None:
+    """Replaces the interpreter's own streams; once per worker."""
+    import builtins
+
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = _streams  # type: ignore[misc,assignment]
+    sys.stdin = sys.__stdin__ = _NoInput()  # type: ignore[misc,assignment]
+    builtins.input = refuse_input
+    sys.breakpointhook = refuse_breakpoint
+
+
+_streams = (Stream(1, "<stdout>"), Stream(2, "<stderr>"))

@@ -1,0 +1,169 @@
+"""The runtime inside each worker: the pool imports it once per worker and calls `begin`, `run` and `pack`.
+
+Imported at every worker's start: cloudpickle, linecache and traceback are imported when they are needed.
+"""
+
+from __future__ import annotations
+
+import _interpreters
+import builtins
+import importlib
+import marshal
+import pickle
+import sys
+import types
+from collections import OrderedDict
+from collections.abc import Callable
+from operator import length_hint
+from typing import Any, Final
+
+from firn import items, rebuild, streams
+
+type Result = tuple[Any, ...]
+"""("ok", effects) or ("error", iteration, pickled exception or None, type name, message, traceback text)."""
+
+KEPT: Final = 1024
+"""How many definitions a worker remembers for later cells."""
+
+_DUNDERS: Final = ("__name__", "__builtins__", "__doc__", "__loader__", "__spec__", "__package__")
+
+
+in_worker: Final = _interpreters.get_current()[0] != _interpreters.get_main()[0]
+"""Whether this interpreter is a worker's; its `__main__`, streams and input are then firn's."""
+
+
+class Stopped(BaseException):
+    """Raised in the middle of a worker's code when nobody wants its result any more."""
+
+
+class Space:
+    """A worker's `__main__`: the namespace that shipped functions read, and the definitions loaded into it."""
+
+    def __init__(self) -> None:
+        self.module = types.ModuleType("__main__")
+        self.module.__dict__["__builtins__"] = builtins
+        self.names = self.module.__dict__
+        self.assigned: set[str] = set()
+        self._loaded: OrderedDict[bytes, Any] = OrderedDict()
+
+    def fill(self, header: dict[str, Any], pointers: tuple[Any, ...]) -> list[Any]:
+        """Puts in place what a setup brings, and nothing else but what `--each` cells assigned; the units' values."""
+        if in_worker:
+            sys.modules["__main__"] = self.module
+        for name in [name for name in self.names if name not in _DUNDERS and name not in self.assigned]:
+            del self.names[name]
+        for name in header["imports"]:
+            importlib.import_module(name)
+        for name, (kind, value) in header["bindings"].items():
+            if kind == "module":
+                self.names[name] = importlib.import_module(value)
+            elif kind == "value":
+                self.names[name] = value
+        bound: dict[int, list[str]] = {}
+        for name, (kind, value) in header["bindings"].items():
+            if kind == "unit":
+                bound.setdefault(value, []).append(name)
+        found: list[Any] = []
+        for number, unit in enumerate(header["units"]):
+            value = self._load(unit, found, pointers)
+            found.append(value)
+            self.names.update(dict.fromkeys(bound.get(number, ()), value))
+        while len(self._loaded) > KEPT:
+            self._loaded.popitem(last=False)
+        return found
+
+    def _load(self, unit: tuple[Any, ...], found: list[Any], pointers: tuple[Any, ...]) -> Any:
+        match unit:
+            case ("frozen", number):
+                return pointers[number]
+            case ("part", number, position):
+                return found[number][position]
+            case ("pickle", version, kept, needs, raw):
+                if kept and version in self._loaded:
+                    self._loaded.move_to_end(version)
+                    return self._loaded[version]
+                value = rebuild.UnitLoader(raw, self.names, [found[number] for number in needs]).load()
+                if kept:
+                    self._loaded[version] = value
+                return value
+        raise AssertionError(unit)
+
+
+_split = Space()
+_each = Space()
+
+
+def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
+    """Prepares this worker for a job; `setup` is a shipment's. Nothing of the setup itself is kept but the pointers,
+    for it is gone after the job."""
+    raw, pointers = setup
+    header = pickle.loads(raw)
+    _remember_lines(header["lines"])
+    space = _each if header["mode"] == "each" else _split
+    found = space.fill(header, tuple(pointers))
+    code = marshal.loads(header["code"])
+    if header["mode"] == "each":
+        return _whole_cell(space, code, header)
+    plan = items.with_sources(header["items"], found)
+    exec(code, space.names)
+    chunk = space.names["__firn_chunk__"]
+
+    def run(start: int, stop: int) -> Result:
+        part = items.slice_items(plan, start, stop)
+        try:
+            return ("ok", chunk(part, start))
+        except Stopped:
+            raise
+        except BaseException as error:
+            return _failure(stop - length_hint(part) - 1, error)
+        finally:
+            streams.flush()
+
+    return run
+
+
+def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> Callable[[int, int], Result]:
+    def run(rank: int, stop: int) -> Result:
+        from firn.spmd import Parallel
+
+        before = dict(space.names)
+        space.names["parallel"] = Parallel(rank, header["size"])
+        try:
+            exec(code, space.names)
+            return ("ok", {name: space.names[name] for name in header["gather"]})
+        except Stopped:
+            raise
+        except BaseException as error:
+            return _failure(rank, error)
+        finally:
+            space.assigned |= {
+                name for name, value in space.names.items() if name not in before or before[name] is not value
+            } - {"parallel"}
+            streams.flush()
+
+    return run
+
+
+def pack(result: object) -> bytes:
+    """A result as a pickle, for one that cannot be frozen (`firn.shipping.unpack` reads it)."""
+    from firn import replicate
+
+    return replicate.dump_result(result)
+
+
+def _remember_lines(lines: dict[str, list[str]]) -> None:
+    if lines:
+        import linecache
+
+        for filename, text in lines.items():
+            linecache.cache[filename] = (sum(map(len, text)), None, text, filename)
+
+
+def _failure(iteration: int, error: BaseException) -> Result:
+    from firn import failures
+
+    return ("error", iteration, *failures.describe(error))
+
+
+if in_worker:
+    streams.install()
