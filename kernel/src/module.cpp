@@ -1,5 +1,140 @@
+#include <poll.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <iostream>
+#include <xeus/xeus_context.hpp>
 #include <xeus/xkernel.hpp>
+#include <zmq.hpp>
 
-PYBIND11_MODULE(_kernel, module) { module.doc() = "The C++ half of the firn kernel."; }
+#include "connection.hpp"
+#include "history.hpp"
+#include "interpreter.hpp"
+#include "python_side.hpp"
+#include "server.hpp"
+
+namespace py = pybind11;
+
+namespace firn::kernel {
+namespace {
+
+Server* the_server = nullptr;  // one kernel a process
+
+// Slows the calling thread down while front ends lag behind with reading.
+void wait_for_room() {
+  while (!the_server->outbox().has_room()) {
+    {
+      const py::gil_scoped_release release;
+      the_server->outbox().wait_for_room(std::chrono::milliseconds(50));
+    }
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  }
+}
+
+std::vector<std::string> copies(const std::vector<py::buffer>& buffers) {
+  std::vector<std::string> bytes;
+  for (const py::buffer& buffer : buffers) {
+    const auto contiguous = py::reinterpret_steal<py::bytes>(PyBytes_FromObject(buffer.ptr()));
+    if (!contiguous) throw py::error_already_set();
+    bytes.emplace_back(contiguous);
+  }
+  return bytes;
+}
+
+void publish(const std::string& type, const RequestPtr& parent, const std::string& metadata,
+             const std::string& content, const std::vector<py::buffer>& buffers) {
+  wait_for_room();
+  the_server->publisher().publish(type, parent ? *parent->header : "{}", metadata, content,
+                                  copies(buffers));
+}
+
+void write(int stream, std::string_view text, const RequestPtr& parent) {
+  static const Parent no_parent = std::make_shared<const std::string>("{}");
+  wait_for_room();
+  the_server->publisher().write(stream, text, parent ? parent->header : no_parent);
+}
+
+void ask_input(const Request& request, const std::string& content) {
+  while (the_server->stdin_replies().pop()) {
+    // An answer to a question that was interrupted: too late.
+  }
+  the_server->send_input_request(request, content);
+}
+
+// The next answer, or None after a while: the caller's signals and locks get their turn.
+py::object take_input() {
+  Inbox& replies = the_server->stdin_replies();
+  auto item = replies.pop();
+  if (!item) {
+    {
+      const py::gil_scoped_release release;
+      pollfd watched{replies.fd(), POLLIN, 0};
+      ::poll(&watched, 1, 50);
+    }
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    replies.clear_event();
+    item = replies.pop();
+  }
+  if (!item) return py::none();
+  const auto value = item->message.content().find("value");
+  if (value == item->message.content().end() || !value->is_string()) return py::none();
+  return py::str(value->get<std::string>());
+}
+
+void run(const std::string& connection_file, py::object handler) {
+  const Connection connection = read_connection_file(connection_file);
+  PythonSide python(std::move(handler));
+  const py::gil_scoped_release release;
+  auto context = std::make_unique<xeus::xcontext_impl<zmq::context_t>>();
+  auto interpreter = std::make_unique<Interpreter>(python, [] { the_server->interrupt(); });
+  const auto build = [&](xeus::xcontext& holder, const xeus::xconfiguration&,
+                         nl::json::error_handler_t) -> std::unique_ptr<xeus::xserver> {
+    auto server = std::make_unique<Server>(holder.get_wrapped_context<zmq::context_t>(),
+                                           connection, python);
+    the_server = server.get();
+    return server;
+  };
+  // Only what Server takes from the connection file counts; xeus gets an empty configuration.
+  xeus::xkernel kernel(xeus::xkernel_configuration{}, xeus::get_user_name(), std::move(context),
+                       std::move(interpreter), build, std::make_unique<History>(python), nullptr,
+                       xeus::make_null_debugger, nl::json::object(),
+                       nl::json::error_handler_t::replace);
+  std::clog.setstate(std::ios::failbit);  // xeus announces its version there
+  kernel.start();
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_kernel, module) {
+  module.doc() = "The C++ half of the firn kernel: sockets, wire format, streams (kernel/src).";
+
+  py::class_<Request, std::shared_ptr<Request>>(module, "Request")
+      .def_readonly("type", &Request::type)
+      .def_readonly("id", &Request::id)
+      .def_readonly("received", &Request::received)
+      .def_readonly("metadata", &Request::metadata)
+      .def_property_readonly("header", [](const Request& request) { return *request.header; });
+
+  module.def("run", &run);
+  module.def("inbox_fd",
+             [](const std::string& id) { return the_server->inboxes().find(id)->fd(); });
+  module.def("dispatch_next", [](const std::string& id) {
+    return the_server->dispatch_next(the_server->inboxes().find(id));
+  });
+  module.def("clear_event",
+             [](const std::string& id) { the_server->inboxes().find(id)->clear_event(); });
+  module.def("publish", &publish);
+  module.def("write", &write);
+  module.def("flush", [] { the_server->publisher().flush(); });
+  module.def("set_descriptor_parent", [](const RequestPtr& request) {
+    the_server->publisher().set_descriptor_parent(request->header);
+  });
+  module.def("capture_descriptors", [] {
+    the_server->publisher().capture_descriptors();
+    return the_server->publisher().original_descriptor(1);
+  });
+  module.def("ask_input", &ask_input);
+  module.def("take_input", &take_input);
+}
+
+}  // namespace firn::kernel

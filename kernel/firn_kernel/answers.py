@@ -1,0 +1,135 @@
+"""Answers to the requests that do not run a cell (messaging protocol, "Messages on the shell channel")."""
+
+import os
+import sys
+from typing import Any
+
+from . import _kernel, comms
+from .shell import KernelShell
+
+
+class Answers:
+    """One method a request type: takes the request's content, gives the reply's. Called with the request current."""
+
+    def __init__(self, shell: KernelShell) -> None:
+        self._shell = shell
+
+    def answer(self, request: _kernel.Request, content: dict[str, Any]) -> dict[str, Any]:
+        return getattr(self, request.type)(content)
+
+    def complete_request(self, content: dict[str, Any]) -> dict[str, Any]:
+        from IPython.core.completer import provisionalcompleter, rectify_completions
+
+        code, cursor = _code_and_cursor(content)
+        with provisionalcompleter():
+            found = list(rectify_completions(code, self._shell.Completer.completions(code, cursor)))
+        types = [
+            {"start": c.start, "end": c.end, "text": c.text, "type": c.type, "signature": c.signature} for c in found
+        ]
+        return {
+            "status": "ok",
+            "matches": [c.text for c in found],
+            "cursor_start": found[0].start if found else cursor,
+            "cursor_end": found[0].end if found else cursor,
+            "metadata": {"_jupyter_types_experimental": types},
+        }
+
+    def inspect_request(self, content: dict[str, Any]) -> dict[str, Any]:
+        from IPython.utils.tokenutil import token_at_cursor
+
+        code, cursor = _code_and_cursor(content)
+        try:
+            data = self._shell.object_inspect_mime(
+                token_at_cursor(code, cursor),
+                detail_level=content.get("detail_level", 0),
+                omit_sections=() if self._shell.enable_html_pager else ("text/html",),
+            )
+        except KeyError:
+            return {"status": "ok", "found": False, "data": {}, "metadata": {}}
+        if not self._shell.enable_html_pager:
+            data.pop("text/html", None)
+        return {"status": "ok", "found": True, "data": data, "metadata": {}}
+
+    def is_complete_request(self, content: dict[str, Any]) -> dict[str, Any]:
+        status, indent = self._shell.input_transformer_manager.check_complete(content["code"])
+        if status == "incomplete":
+            return {"status": status, "indent": " " * (indent or 0)}
+        return {"status": status}
+
+    def history_request(self, content: dict[str, Any]) -> dict[str, Any]:
+        manager = self._shell.history_manager
+        raw, output = content["raw"], content["output"]
+        match content["hist_access_type"]:
+            case "tail":
+                entries = manager.get_tail(content["n"], raw=raw, output=output, include_latest=True)
+            case "range":
+                entries = manager.get_range(
+                    content["session"], content["start"], content["stop"], raw=raw, output=output
+                )
+            case _:
+                entries = manager.search(
+                    content["pattern"], raw=raw, output=output, n=content["n"] or None, unique=content["unique"]
+                )
+        # IPython numbers the running session 0 where it reads it from memory.
+        history = [(session or manager.session_number, line, source) for session, line, source in entries]
+        return {"status": "ok", "history": history}
+
+    def comm_info_request(self, content: dict[str, Any]) -> dict[str, Any]:
+        return comms.info(content.get("target_name"))
+
+    def usage_request(self, content: dict[str, Any]) -> dict[str, Any]:
+        import resource
+
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        with open("/proc/self/statm") as statm:
+            resident = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return {
+            "status": "ok",
+            "hostname": os.uname().nodename,
+            "pid": os.getpid(),
+            "kernel_cpu": usage.ru_utime + usage.ru_stime,
+            "kernel_memory": resident,
+        }
+
+    def kernel_info_request(self, content: dict[str, Any]) -> dict[str, Any]:
+        return kernel_info()
+
+
+def kernel_info() -> dict[str, Any]:
+    """The content of a kernel_info_reply; xeus adds the protocol's version."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return {
+        "status": "ok",
+        "implementation": "firn",
+        "implementation_version": _version(),
+        "banner": f"firn {_version()}, Python {version}. %%parallel runs a cell on all cores; %%parallel? explains it.\n",
+        "language_info": {
+            "name": "python",
+            "version": version,
+            "mimetype": "text/x-python",
+            "file_extension": ".py",
+            "pygments_lexer": "ipython3",
+            "codemirror_mode": {"name": "ipython", "version": 3},
+            "nbconvert_exporter": "python",
+        },
+        "help_links": [
+            {"text": "Python", "url": f"https://docs.python.org/{sys.version_info[0]}.{sys.version_info[1]}"},
+            {"text": "IPython", "url": "https://ipython.readthedocs.io/en/stable/"},
+        ],
+        "supported_features": [],
+    }
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("firn")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _code_and_cursor(content: dict[str, Any]) -> tuple[str, int]:
+    code: str = content["code"]
+    cursor: int = content["cursor_pos"]
+    return code, min(cursor, len(code)) if cursor >= 0 else len(code)

@@ -1,0 +1,161 @@
+"""The Python half of the kernel: what the C++ half calls, and the order in which it starts and ends."""
+
+import asyncio
+import faulthandler
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from . import _kernel, messages
+from .runner import Cell, CellRunner, Done, cell_here, install_interrupt_handler, interruptible
+from .streams import STDERR, STDOUT, OutputStream
+
+
+class Kernel:
+    """The object that the C++ half calls. run(), execute() and receive() belong to the main thread."""
+
+    def __init__(self) -> None:
+        self.shell: Any = None
+        self._runner = CellRunner(self)
+        self._input: Any = None
+        self._answers: Any = None
+
+    # Called by the C++ half
+
+    def run(self) -> None:
+        """Lives from the sockets' being bound until the kernel stops."""
+        log = _kernel.capture_descriptors()
+        faulthandler.enable(log)
+        sys.stdout, sys.stderr = OutputStream(STDOUT), OutputStream(STDERR)
+        try:
+            self._start_shell()
+            install_interrupt_handler(self._runner)
+            self._runner.run()
+        finally:
+            signal.signal(signal.SIGINT, lambda number, frame: None)
+            if self.shell is not None:
+                self.shell._atexit_once()
+            sys.stdout.flush()
+            sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+            faulthandler.enable(2)
+
+    def stop(self) -> None:
+        self._runner.stop()
+
+    @property
+    def execution_count(self) -> int:
+        return self.shell.execution_count
+
+    def execute(
+        self,
+        request: _kernel.Request,
+        code: str,
+        silent: bool,
+        store_history: bool,
+        allow_stdin: bool,
+        user_expressions: str,
+        done: Done,
+    ) -> None:
+        self._input.allowed = allow_stdin
+        options = {
+            "silent": silent,
+            "store_history": store_history,
+            "user_expressions": json.loads(user_expressions),
+        }
+        self._runner.execute(Cell(request, code, options, done))
+
+    def answer(self, request: _kernel.Request, content: str) -> bytes:
+        token = messages.current.set(request)
+        try:
+            return messages.encode(self._answer(request, json.loads(content)), lenient=True)
+        finally:
+            messages.current.reset(token)
+
+    def receive(self, request: _kernel.Request, content: str, buffers: list[bytes]) -> None:
+        token = messages.current.set(request)
+        latest = messages.latest()
+        messages.set_latest(request)  # also what the handler's threads and child processes write
+        try:
+            self._receive(request, content, buffers)
+        finally:
+            if latest is not None:
+                messages.set_latest(latest)
+            messages.current.reset(token)
+
+    # Called by the shell
+
+    def show_error(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
+        """Publishes an exception; in a cell it becomes the reply's as well."""
+        cell = cell_here.get()
+        name, value = etype.__name__, str(evalue)
+        if cell is not None and cell.interrupted and issubclass(etype, asyncio.CancelledError):
+            name, value = "KeyboardInterrupt", ""
+            stb = [line.replace("CancelledError", "KeyboardInterrupt") for line in stb]
+        error = {"ename": name, "evalue": value, "traceback": list(stb)}
+        if cell is not None:
+            cell.error = error
+        messages.publish("error", error)
+
+    def get_parent(self, channel: str = "shell") -> dict[str, Any]:
+        """The request whose code runs, as a message; widget libraries ask for it by this name."""
+        request = messages.parent()
+        return {} if request is None else {"header": json.loads(request.header)}
+
+    # The rest
+
+    def _start_shell(self) -> None:
+        _set_up_interpreter()
+        from . import comms
+        from .answers import Answers
+        from .application import KernelApplication
+        from .stdin import Input
+
+        application = KernelApplication.instance()
+        self.shell = application.create_shell(self)
+        self._input = Input()
+        self._input.install()
+        comms.install()
+        self._answers = Answers(self.shell)
+        self.shell.extension_manager.load_extension("firn")
+        application.run_users_startup()
+
+    @interruptible
+    def _answer(self, request: _kernel.Request, content: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._answers.answer(request, content)
+        except BaseException as error:
+            return {"status": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}
+
+    @interruptible
+    def _receive(self, request: _kernel.Request, content: str, buffers: list[bytes]) -> None:
+        from . import comms
+
+        try:
+            comms.receive(request, content, buffers)
+        except BaseException:
+            self.shell.showtraceback()
+
+
+def _set_up_interpreter() -> None:
+    """Makes sys.path and sys.argv what an interactive interpreter has.
+
+    The kernelspec starts Python with -P, so that a module beside the notebook cannot break the start; for the user's
+    code, modules beside the notebook are there.
+    """
+    if not sys.flags.safe_path and sys.path and sys.path[0] == os.getcwd():
+        sys.path[0] = ""
+    elif "" not in sys.path:
+        sys.path.insert(0, "")
+    sys.argv[:] = [""]
+
+
+def start(connection_file: str) -> int:
+    """Runs a kernel until it is shut down; the process's exit status."""
+    try:
+        _kernel.run(connection_file, Kernel())
+    except RuntimeError as error:
+        print(f"firn_kernel: {error}", file=sys.stderr)
+        return 1
+    return 0

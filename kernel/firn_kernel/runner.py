@@ -1,0 +1,207 @@
+"""A cell runner: an asyncio loop in one thread, fed by one inbox of the C++ half."""
+
+import asyncio
+import contextvars
+import json
+import os
+import signal
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from . import _kernel, messages
+
+Done = Callable[[bytes], None]
+
+
+class Cell:
+    """A cell that runs: its request, and what has happened to it."""
+
+    def __init__(self, request: _kernel.Request, code: str, options: dict[str, Any], done: Done) -> None:
+        self.request, self.code, self.options, self._done = request, code, options, done
+        self.error: dict[str, Any] | None = None
+        self.interrupted = False  # by cancelling its task
+        self.running = False  # while an interrupt may stop it
+        self.task: asyncio.Task[None] | None = None
+
+    def reply(self, content: dict[str, Any], count: int) -> None:
+        """Sends the reply and idle, in the C++ half."""
+        content["firn"] = {"started": self.request.received, "execution_count": count}
+        self._done(messages.encode(content, lenient=True))
+
+
+# The cell whose code runs, for errors that are shown in it. Threads have none.
+cell_here: contextvars.ContextVar[Cell | None] = contextvars.ContextVar("firn_kernel_cell", default=None)
+
+
+class CellRunner:
+    """Runs the cells of one inbox, one after the other, each as a task of the thread's event loop.
+
+    Lives in the thread that calls run(). Only stop() may be called from another.
+    """
+
+    def __init__(self, kernel: Any, inbox: str = "") -> None:
+        self._kernel, self._inbox = kernel, inbox
+        self._cell: Cell | None = None
+        self._stopped = False
+        self._pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+
+    def run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.add_reader(_kernel.inbox_fd(self._inbox), self._arrived)
+        self.loop.call_soon(self._work_off)
+        while not self._stopped:
+            try:
+                self.loop.run_forever()
+            except KeyboardInterrupt:
+                continue  # it has stopped a callback of the user's
+        self._close()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def _close(self) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+        asyncio.set_event_loop(None)
+
+    def _arrived(self) -> None:
+        _kernel.clear_event(self._inbox)
+        self._work_off()
+
+    def _work_off(self) -> None:
+        """Dispatches what is in the inbox until a cell runs or nothing is left."""
+        try:
+            while self._cell is None and not self._stopped and _kernel.dispatch_next(self._inbox):
+                pass
+        except KeyboardInterrupt:
+            self.loop.call_soon(self._work_off)
+
+    # A cell
+
+    def execute(self, cell: Cell) -> None:
+        """Starts a cell; its reply is sent when it has ended. Called by the C++ half inside dispatch_next()."""
+        self._cell = cell
+        messages.set_latest(cell.request)
+        context = contextvars.copy_context()
+        context.run(messages.current.set, cell.request)
+        context.run(cell_here.set, cell)
+        cell.task = self.loop.create_task(self._run_cell(cell), context=context)
+
+    async def _run_cell(self, cell: Cell) -> None:
+        shell = self._kernel.shell
+        count = shell.execution_count
+        reply: dict[str, Any]
+        try:
+            cell.running = True
+            success, error = await self._run_code(cell)
+            cell.running = False
+            if success:
+                reply = {"status": "ok", "user_expressions": self._user_expressions(cell)}
+            else:
+                reply = {"status": "error", **(cell.error or _described(error))}
+        except BaseException as raised:  # also KeyboardInterrupt, SystemExit and CancelledError
+            cell.running = False
+            if cell.error is None:
+                shell.showtraceback()
+            reply = {"status": "error", **(cell.error or _described(raised))}
+        if os.getpid() != self._pid:
+            _leave_forked_child(reply)
+        reply["payload"] = shell.payload_manager.read_payload()
+        shell.payload_manager.clear_payload()
+        try:
+            cell.reply(reply, count)
+        finally:
+            self._cell = None
+            self.loop.call_soon(self._work_off)
+            if shell.exit_now:
+                self._kernel.stop()
+
+    async def _run_code(self, cell: Cell) -> tuple[bool, BaseException | None]:
+        shell, silent = self._kernel.shell, cell.options["silent"]
+        transformed, failure = cell.code, None
+        try:
+            transformed = shell.transform_cell(cell.code)
+        except Exception:
+            failure = sys.exc_info()
+        result = await shell.run_cell_async(
+            cell.code,
+            store_history=cell.options["store_history"],
+            silent=silent,
+            transformed_cell=transformed,
+            preprocessing_exc_tuple=failure,
+            cell_id=json.loads(cell.request.metadata).get("cellId"),
+        )
+        shell.events.trigger("post_execute")
+        if not silent:
+            shell.events.trigger("post_run_cell", result)
+        return result.success, result.error_before_exec or result.error_in_exec
+
+    def _user_expressions(self, cell: Cell) -> dict[str, Any]:
+        expressions = cell.options["user_expressions"]
+        return self._kernel.shell.user_expressions(expressions) if expressions else {}
+
+    # Interrupts
+
+    def on_sigint(self, number: int, frame: types.FrameType | None) -> None:
+        """Stops what the user waits for, and nothing else; when idle, nothing happens. Main thread."""
+        if _on_stack(frame, _INTERRUPTIBLE):
+            raise KeyboardInterrupt
+        cell = self._cell
+        if cell is None:
+            task = asyncio.current_task(self.loop)
+            if task is not None and not _in_asyncio(frame):
+                raise KeyboardInterrupt  # a background task that does not give way
+        elif cell.running:
+            if _on_stack(frame, _CELL):
+                raise KeyboardInterrupt
+            # The cell waits in an `await`. An exception now would hit asyncio's machinery, which loses the task.
+            cell.interrupted = True
+            assert cell.task is not None
+            self.loop.call_soon_threadsafe(cell.task.cancel)
+
+
+def interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Marks a function whose run an interrupt may end at any point; it must catch the KeyboardInterrupt."""
+    _INTERRUPTIBLE.add(function.__code__)
+    return function
+
+
+_INTERRUPTIBLE: set[types.CodeType] = set()
+# current_task() alone does not tell whether the cell's own code runs: after the coroutine has yielded, the task still
+# calls the event loop's methods.
+_CELL = {CellRunner._run_cell.__code__}
+_ASYNCIO = os.path.dirname(asyncio.__file__)
+
+
+def _on_stack(frame: types.FrameType | None, codes: set[types.CodeType]) -> bool:
+    while frame is not None:
+        if frame.f_code in codes:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _in_asyncio(frame: types.FrameType | None) -> bool:
+    return frame is not None and frame.f_code.co_filename.startswith(_ASYNCIO)
+
+
+def _described(error: BaseException | None) -> dict[str, Any]:
+    return {"ename": type(error).__name__, "evalue": str(error), "traceback": []}
+
+
+def _leave_forked_child(reply: dict[str, Any]) -> None:
+    """Ends a child that the cell has forked and let run into the kernel's code, where it would take over its inbox."""
+    sys.stdout.flush()
+    os._exit(0 if reply["status"] == "ok" or reply.get("ename") == "SystemExit" else 1)
+
+
+def install_interrupt_handler(runner: CellRunner) -> None:
+    signal.signal(signal.SIGINT, runner.on_sigint)

@@ -1,0 +1,123 @@
+"""The kernel's IPython shell.
+
+It derives from IPython's InteractiveShell rather than from xeus-python-shell's XPythonShell: that one's run_cell_async
+takes a callback and starts a task of its own (a cell is our task, so that it can be interrupted), keeps errors for
+later (ours are published with the output around them), and imports urllib3; what remains to be shared is one hook.
+"""
+
+import os
+import sys
+from typing import Any
+
+from IPython.core import page
+from IPython.core.autocall import ZMQExitAutocall
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
+from traitlets import Any as AnyTrait
+from traitlets import Instance, Type, default
+
+from . import messages
+
+
+class KernelDisplayPublisher(DisplayPublisher):
+    """display(), update_display() and clear_output()."""
+
+    def publish(
+        self,
+        data: Any,
+        metadata: Any = None,
+        source: Any = None,
+        *,
+        transient: Any = None,
+        update: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
+        messages.publish("update_display_data" if update else "display_data", content)
+
+    def clear_output(self, wait: bool = False) -> None:
+        messages.publish("clear_output", {"wait": wait})
+
+
+class KernelDisplayHook(DisplayHook):
+    """The value of a cell's last expression, as execute_result."""
+
+    def start_displayhook(self) -> None:
+        self._data: Any = {}
+        self._metadata: Any = {}
+
+    def write_output_prompt(self) -> None:
+        pass
+
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        self._data, self._metadata = format_dict, md_dict
+
+    def finish_displayhook(self) -> None:
+        content = {"execution_count": self.prompt_count, "data": self._data, "metadata": self._metadata or {}}
+        if self._data:
+            messages.publish("execute_result", content)
+
+
+class KernelShell(InteractiveShell):
+    """IPython's shell with the front end as its terminal."""
+
+    kernel = AnyTrait()
+    display_pub_class = Type(KernelDisplayPublisher)
+    displayhook_class = Type(KernelDisplayHook)
+    exiter = Instance(ZMQExitAutocall)
+    keepkernel_on_exit: bool | None = None
+
+    @default("exiter")
+    def _default_exiter(self) -> ZMQExitAutocall:
+        return ZMQExitAutocall(self)
+
+    def init_environment(self) -> None:
+        # Colour where it can be shown, and no pager that waits for keys.
+        os.environ.update(
+            TERM="xterm-color",
+            CLICOLOR="1",
+            FORCE_COLOR="1",
+            CLICOLOR_FORCE="1",
+            PAGER="cat",
+            GIT_PAGER="cat",
+        )
+
+    def init_virtualenv(self) -> None:
+        pass  # the kernelspec names the interpreter
+
+    def init_hooks(self) -> None:
+        super().init_hooks()
+        self.set_hook("show_in_pager", page.as_hook(self._page), 99)
+
+    def _page(self, text: Any, start: int = 0, screen_lines: int = 0, pager_cmd: Any = None) -> None:
+        data = text if isinstance(text, dict) else {"text/plain": text}
+        self.payload_manager.write_payload({"source": "page", "data": data, "start": max(0, start)})
+
+    def set_next_input(self, text: str, replace: bool = False) -> None:
+        self.payload_manager.write_payload({"source": "set_next_input", "text": text, "replace": replace})
+
+    def ask_exit(self) -> None:
+        self.exit_now = not self.keepkernel_on_exit
+        self.payload_manager.write_payload({"source": "ask_exit", "keepkernel": self.keepkernel_on_exit})
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """GUI event loops do not run in this kernel; `%matplotlib inline` asks for none."""
+        if gui not in (None, "inline", "asyncio"):
+            from IPython.core.error import UsageError
+
+            raise UsageError(
+                f"the firn kernel has no event loop for {gui}; use %matplotlib inline or %matplotlib widget"
+            )
+
+    def get_parent(self) -> dict[str, Any]:
+        """The request whose code runs, as ipykernel's shell gives it."""
+        return self.kernel.get_parent()
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.kernel.show_error(etype, evalue, stb)
+
+
+InteractiveShellABC.register(KernelShell)

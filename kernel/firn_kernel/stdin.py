@@ -1,0 +1,50 @@
+"""input() and getpass() through the front end (messaging protocol, "Messages on the stdin channel")."""
+
+import builtins
+import getpass
+import threading
+
+from . import _kernel, messages
+
+_one_question = threading.Lock()
+
+
+class Input:
+    """Answers input() and getpass() while `allowed` holds, which the runner sets for each cell."""
+
+    def __init__(self) -> None:
+        self.allowed = False
+
+    def install(self) -> None:
+        builtins.input = self.input
+        getpass.getpass = self.getpass
+
+    def input(self, prompt: object = "", /) -> str:
+        """Asks the person at the front end for a line of text."""
+        return self._ask(str(prompt), password=False)
+
+    def getpass(self, prompt: str = "Password: ", stream: object = None, **ignored: object) -> str:
+        """Asks the person at the front end for a password, which is not shown."""
+        return self._ask(str(prompt), password=True)
+
+    def _ask(self, prompt: str, *, password: bool) -> str:
+        request = messages.parent()
+        if not self.allowed or request is None:
+            from IPython.core.error import StdinNotImplementedError
+
+            raise StdinNotImplementedError(
+                "input() was called, but this front end does not support input requests (nbconvert and nbclient do not)."
+            )
+        while not _one_question.acquire(timeout=0.05):
+            pass  # another thread asks; signals get through
+        try:
+            _kernel.flush()
+            _kernel.ask_input(request, messages.encode({"prompt": prompt, "password": password}))
+            while True:
+                answer: str | None = _kernel.take_input()
+                if answer is not None:
+                    if answer == "\x04":
+                        raise EOFError
+                    return answer
+        finally:
+            _one_question.release()

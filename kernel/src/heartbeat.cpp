@@ -1,0 +1,49 @@
+#include "heartbeat.hpp"
+
+#include <stdexcept>
+
+namespace firn::kernel {
+namespace {
+
+constexpr const char* kSteering = "inproc://heartbeat";
+
+}  // namespace
+
+Heartbeat::Heartbeat(zmq::context_t& context, const std::string& address)
+    : echo_(context, zmq::socket_type::router),
+      steer_(context, zmq::socket_type::pair),
+      steered_(context, zmq::socket_type::pair) {
+  echo_.set(zmq::sockopt::linger, 0);
+  steer_.bind(kSteering);
+  steered_.connect(kSteering);
+  try {
+    echo_.bind(address);
+  } catch (const zmq::error_t& error) {
+    throw std::runtime_error("cannot listen on " + address + ": " + error.what());
+  }
+}
+
+Heartbeat::~Heartbeat() {
+  if (!thread_.joinable()) return;
+  steer_.send(zmq::str_buffer("stop"), zmq::send_flags::none);
+  thread_.join();
+}
+
+void Heartbeat::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Heartbeat::run() {
+  while (true) {
+    zmq::pollitem_t watched[] = {{echo_, 0, ZMQ_POLLIN, 0}, {steered_, 0, ZMQ_POLLIN, 0}};
+    zmq::poll(watched, 2);
+    if (watched[1].revents != 0) return;
+    zmq::message_t frame;
+    while (echo_.recv(frame, zmq::recv_flags::dontwait)) {
+      const auto more = frame.more() ? zmq::send_flags::sndmore : zmq::send_flags::none;
+      echo_.send(frame, zmq::send_flags::dontwait | more);
+    }
+  }
+}
+
+}  // namespace firn::kernel

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <thread>
+#include <zmq.hpp>
+
+namespace firn::kernel {
+
+// Echoes the heartbeat, in a thread of its own (messaging protocol, "Heartbeat for kernels").
+class Heartbeat {
+ public:
+  Heartbeat(zmq::context_t& context, const std::string& address);
+  ~Heartbeat();
+  Heartbeat(const Heartbeat&) = delete;
+  Heartbeat& operator=(const Heartbeat&) = delete;
+
+  void start();
+
+ private:
+  void run();
+
+  zmq::socket_t echo_;
+  zmq::socket_t steer_, steered_;  // the other thread's way to end the proxy
+  std::thread thread_;
+};
+
+}  // namespace firn::kernel

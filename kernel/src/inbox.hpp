@@ -1,0 +1,62 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <xeus/xmessage.hpp>
+
+#include "event_fd.hpp"
+
+namespace firn::kernel {
+
+// What a cell runner finds in its inbox.
+struct Item {
+  enum class Kind {
+    message,  // a request
+    aborted,  // an execute request that came before the failure of an earlier cell was known
+    fence,    // everything that had reached the sockets when the fence was asked for lies before it
+    stop,
+  };
+  Kind kind;
+  xeus::xmessage message;
+};
+
+// One per cell runner. The I/O thread (and whoever stops the kernel) fills it, its runner empties it;
+// the runner's event loop watches fd().
+class Inbox {
+ public:
+  int fd() const { return arrived_.fd(); }
+  void clear_event() const { arrived_.clear(); }
+
+  void push(Item item);
+  std::optional<Item> pop();
+
+  // From now on until the next fence, execute requests come out as aborted.
+  void abort_until_fence();
+
+ private:
+  EventFd arrived_;
+  std::mutex mutex_;
+  std::deque<Item> items_;
+  int fences_awaited_ = 0;
+};
+
+// Which inbox a request goes to: header.subshell_id names it, the main one is "". Any thread.
+class Inboxes {
+ public:
+  Inboxes();
+
+  std::shared_ptr<Inbox> main() const { return main_; }
+  std::shared_ptr<Inbox> find(const std::string& id) const;    // null when there is none
+  std::shared_ptr<Inbox> route(const xeus::xmessage& message) const;  // never null
+
+ private:
+  std::shared_ptr<Inbox> main_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Inbox>> by_id_;
+};
+
+}  // namespace firn::kernel

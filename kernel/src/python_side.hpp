@@ -1,0 +1,39 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "request.hpp"
+
+namespace firn::kernel {
+
+// The Python object that does the kernel's Python work (firn_kernel.kernel.Kernel). Any thread may call;
+// each call takes the GIL itself. JSON crosses as text.
+class PythonSide {
+ public:
+  explicit PythonSide(pybind11::object handler) : handler_(std::move(handler)) {}
+
+  // Runs the main thread's event loop until the kernel stops.
+  void run();
+  void stop();
+
+  using Done = std::function<void(nlohmann::json)>;
+  // done is called exactly once, whatever happens: with the reply's content.
+  void execute(const std::string& code, bool silent, bool store_history, bool allow_stdin,
+               const nlohmann::json& user_expressions, Done done);
+  // Asks for the answer to the current request; an error reply's content when it fails.
+  nlohmann::json answer(const nlohmann::json& content);
+  // The same for messages that have no reply (comms).
+  void receive(const std::string& content, const xeus::buffer_sequence& buffers);
+
+  int execution_count();
+
+ private:
+  pybind11::object handler_;
+};
+
+}  // namespace firn::kernel

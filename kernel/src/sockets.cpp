@@ -1,0 +1,100 @@
+#include "sockets.hpp"
+
+#include <stdexcept>
+#include <zmq_addon.hpp>
+
+namespace firn::kernel {
+namespace {
+
+constexpr int kLinger = 1000;              // ms, for what is still unsent when the kernel ends
+constexpr int kUnreadMessages = 1000;      // per subscriber, in ZeroMQ; the Outbox holds the rest
+constexpr std::chrono::seconds kPatience{10};  // with a subscriber that reads nothing
+
+void bind(zmq::socket_t& socket, const std::string& address) {
+  socket.set(zmq::sockopt::linger, kLinger);
+  try {
+    socket.bind(address);
+  } catch (const zmq::error_t& error) {
+    throw std::runtime_error("cannot listen on " + address + ": " + error.what());
+  }
+}
+
+bool send_frames(zmq::socket_t& socket, const Frames& frames) {
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    auto flags = zmq::send_flags::dontwait;
+    if (i + 1 < frames.size()) flags = flags | zmq::send_flags::sndmore;
+    if (!socket.send(zmq::buffer(frames[i]), flags)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Router::Router(zmq::context_t& context, const std::string& address)
+    : socket_(context, zmq::socket_type::router) {
+  socket_.set(zmq::sockopt::router_handover, true);  // a client that reconnects keeps its identity
+  socket_.set(zmq::sockopt::sndhwm, 0);
+  socket_.set(zmq::sockopt::rcvhwm, 0);
+  bind(socket_, address);
+}
+
+int Router::fd() const { return socket_.get(zmq::sockopt::fd); }
+
+std::optional<Frames> Router::receive() {
+  std::vector<zmq::message_t> parts;
+  if (!zmq::recv_multipart(socket_, std::back_inserter(parts), zmq::recv_flags::dontwait)) {
+    return std::nullopt;
+  }
+  Frames frames;
+  frames.reserve(parts.size());
+  for (const auto& part : parts) frames.push_back(part.to_string());
+  return frames;
+}
+
+void Router::send(const Frames& frames) {
+  try {
+    send_frames(socket_, frames);
+  } catch (const zmq::error_t&) {
+    // The client is gone; nobody is left to be told.
+  }
+}
+
+Broadcast::Broadcast(zmq::context_t& context, const std::string& address)
+    : socket_(context, zmq::socket_type::xpub) {
+  socket_.set(zmq::sockopt::xpub_verbose, true);  // every subscriber is welcomed, not only the first
+  socket_.set(zmq::sockopt::sndhwm, kUnreadMessages);
+  socket_.set(zmq::sockopt::xpub_nodrop, true);
+  bind(socket_, address);
+}
+
+int Broadcast::fd() const { return socket_.get(zmq::sockopt::fd); }
+
+std::size_t Broadcast::send_some() {
+  using Clock = std::chrono::steady_clock;
+  std::size_t bytes = 0;
+  while (!waiting_.empty()) {
+    if (send_frames(socket_, waiting_.front())) {
+      stalled_since_.reset();
+    } else {
+      if (!stalled_since_) stalled_since_ = Clock::now();
+      if (Clock::now() - *stalled_since_ < kPatience) break;
+      socket_.set(zmq::sockopt::xpub_nodrop, false);
+      send_frames(socket_, waiting_.front());
+      socket_.set(zmq::sockopt::xpub_nodrop, true);
+    }
+    bytes += byte_count(waiting_.front());
+    waiting_.pop_front();
+  }
+  return bytes;
+}
+
+std::optional<std::string> Broadcast::new_subscription() {
+  zmq::message_t event;
+  while (socket_.recv(event, zmq::recv_flags::dontwait)) {
+    const std::string_view text = event.to_string_view();
+    if (!text.empty() && text.front() == '\1') return std::string(text.substr(1));
+  }
+  return std::nullopt;
+}
+
+}  // namespace firn::kernel

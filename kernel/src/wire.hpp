@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+#include <xeus/xmessage.hpp>
+
+#include "signer.hpp"
+
+namespace firn::kernel {
+
+using Frames = std::vector<std::string>;
+
+// A message's four JSON parts as text, and its binary buffers.
+struct Body {
+  std::string header, parent, metadata, content;
+  std::vector<std::string> buffers;
+};
+
+std::size_t byte_count(const Frames& frames);
+
+// JSON text; ill-formed UTF-8 in it is replaced, never an exception.
+std::string to_text(const nlohmann::json& value);
+
+// ISO 8601 in UTC, with six decimals.
+std::string now();
+
+// Turns messages into frames and back (messaging protocol, "The wire protocol"). Any thread.
+class Wire {
+ public:
+  Wire(const std::string& key, const std::string& scheme, std::string session);
+
+  // The header of a new message of ours, as JSON text, with an id of its own.
+  std::string new_header(std::string_view type) const;
+
+  Frames encode(Frames prefix, Body body) const;
+
+  // A received message, or nothing when it is malformed, unsigned or wrongly signed.
+  std::optional<xeus::xmessage> decode(Frames frames) const;
+
+ private:
+  Signer signer_;
+  std::string session_;
+  std::string user_;  // JSON text, quotes included
+  mutable std::atomic<std::uint64_t> count_{0};
+};
+
+}  // namespace firn::kernel
