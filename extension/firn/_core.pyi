@@ -1,0 +1,105 @@
+from typing import Any, Literal, TypedDict
+
+# --- pool ---
+
+class Event:
+    """What a job tells its owner."""
+
+    @property
+    def kind(self) -> Literal["chunk", "output", "failed"]: ...
+    @property
+    def start(self) -> int:
+        """The first item of the chunk."""
+    @property
+    def stop(self) -> int:
+        """One past its last item."""
+    @property
+    def rank(self) -> int:
+        """The worker's."""
+    @property
+    def began(self) -> float:
+        """When the runtime's run() was called, in seconds of time.perf_counter's clock."""
+    @property
+    def ended(self) -> float:
+        """When it returned."""
+    @property
+    def setup_seconds(self) -> float:
+        """What begin() took; 0 for the later chunks of a worker."""
+    @property
+    def freeze_seconds(self) -> float:
+        """What freezing (or packing) the result took."""
+    @property
+    def result(self) -> Any:
+        """Kind chunk: what run() returned, made into objects of this interpreter at the first access."""
+    @property
+    def pickled(self) -> bool:
+        """Kind chunk: `result` is the bytes that the runtime's pack() made, for it could not be frozen."""
+    @property
+    def stream(self) -> Literal["stdout", "stderr"]:
+        """Kind output."""
+    @property
+    def text(self) -> str:
+        """Kind output."""
+    @property
+    def error(self) -> str:
+        """Kind failed: the traceback of what begin(), run() or pack() raised, or why the chunk has no result."""
+
+class Job:
+    """What Pool.submit returns. Any thread of the notebook's interpreter may use it."""
+
+    def next(self, timeout: float | None = None) -> Event | None:
+        """The next event; None after `timeout` seconds or when there is none left (see `done`).
+
+        Chunks come as they end. The output of a job that is not pinned comes in the order of its items, before the
+        event of its chunk when that is the first unfinished one. Waits without the GIL; signals wake it, so that it
+        raises KeyboardInterrupt at once, and then the job goes on until it is cancelled. Raises RuntimeError when no
+        worker can be started.
+        """
+    @property
+    def done(self) -> bool:
+        """Whether every event has been delivered."""
+    def truncate(self, stop: int) -> None:
+        """The items from `stop` on are not needed: no event of a chunk that starts there will come any more."""
+    def cancel(self, grace: float = 2.0) -> list[int]:
+        """Stops everything and waits for it. Workers that do not stop within `grace` seconds are abandoned and
+        replaced; their ranks are returned. A second Ctrl-C abandons them at once."""
+    def close(self) -> None:
+        """Cancels what is left."""
+
+class WorkerInfo(TypedDict):
+    rank: int
+    state: Literal["starting", "idle", "busy", "abandoned"]
+    generation: int
+    """How many workers of this rank were abandoned before."""
+
+class Pool:
+    """Threads with an interpreter and a GIL of their own. Any thread of the notebook's interpreter may use it.
+
+    `runtime` is the name of a module that each worker imports, from the notebook's sys.path. It has `begin(setup)`,
+    which gives a function `run(start, stop)`, `pack(result) -> bytes`, and `Stopped`, a BaseException.
+    """
+
+    def __init__(self, workers: int, runtime: str = "firn.worker") -> None: ...
+    @property
+    def size(self) -> int:
+        """The number of workers; 0 in a process that was forked after the pool was made."""
+    def warm(self) -> None:
+        """Starts the workers that are missing, in the background."""
+    def resize(self, workers: int) -> None:
+        """Starts more workers, or lets those with the highest ranks end when they are idle."""
+    def close(self) -> None:
+        """Stops everything and ends the workers; those that do not stop in 2 s are abandoned."""
+    def workers(self) -> list[WorkerInfo]:
+        """The workers, by rank, and those that were abandoned and have not come back."""
+    def submit(self, setup: object, count: int, *, chunk: int = 0, workers: int = 0, pinned: bool = False) -> Job:
+        """Computes the items 0 .. count - 1 in chunks of `chunk` items (0: of 5 to 50 ms), on at most `workers` workers.
+
+        Jobs take turns: one gets workers when those before it have no items left to hand out. With `pinned`, item k is
+        a chunk of its own and runs on worker k.
+        """
+
+def worker_write(stream: int, text: str) -> None:
+    """In a worker: writes to the notebook's stdout (1) or stderr (2). Waits while much is unread there."""
+
+def cpu_count() -> int:
+    """The CPUs that this process may use: os.process_cpu_count() or, if less, the cgroup's quota rounded up."""

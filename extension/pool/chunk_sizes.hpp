@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+
+namespace firn::pool {
+
+/// How many items the next chunk gets. The first ones have a single item; once the cost of an item
+/// is known a chunk lasts about 20 ms, and towards the end less, so that the workers end together.
+class ChunkSizes {
+ public:
+  ChunkSizes(std::size_t fixed, std::size_t workers) : fixed_(fixed), workers_(workers) {}
+
+  std::size_t next(std::size_t remaining) const;  // 1 .. remaining
+  void record(std::size_t items, double seconds);
+
+ private:
+  std::size_t fixed_;  // 0: adapt
+  std::size_t workers_;
+  std::size_t largest_ = 0;        // items of the largest chunk that was measured
+  double seconds_per_item_ = 0.0;  // of late
+};
+
+}  // namespace firn::pool

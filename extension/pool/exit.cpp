@@ -1,0 +1,112 @@
+#define Py_BUILD_CORE_MODULE 1
+#include "pool/exit.hpp"
+
+#include <pthread.h>
+#include <pybind11/pybind11.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <vector>
+
+#include "internal/pycore_interp.h"
+#include "internal/pycore_runtime.h"
+#include "pool/fork.hpp"
+#include "pool/interpreter.hpp"
+#include "pool/scheduler.hpp"
+
+namespace py = pybind11;
+
+namespace firn::pool {
+namespace {
+
+constexpr double patience = 1.0;  // seconds until workers that do not end are left behind
+
+std::atomic<bool> leaving_workers{false};
+
+// Never destroyed: exit handlers and destructors of static objects have no order among them.
+std::vector<std::weak_ptr<Scheduler>>& schedulers() {
+  static auto* const list = new std::vector<std::weak_ptr<Scheduler>>;
+  return *list;
+}
+
+/// Runs as the last of the C library's exit handlers that were registered after the first pool,
+/// with the status that the process ends with: destructors of static objects must not run below the
+/// threads that are left.
+void end_process(int status, void*) {
+  if (!leaving_workers) return;
+  std::fflush(stdout);
+  std::fflush(stderr);
+  _exit(status);
+}
+
+/// Takes an abandoned interpreter's GIL and keeps it, so that none of its threads runs Python code
+/// while the runtime is torn down.
+void* hold(void* interpreter) {
+  PyEval_RestoreThread(PyThreadState_New(static_cast<PyInterpreterState*>(interpreter)));
+  sleep_for_ever();
+}
+
+/// Py_FinalizeEx would wait for their GIL, for ever.
+void forget(const std::vector<PyInterpreterState*>& left) {
+  auto& interpreters = _PyRuntime.interpreters;
+  PyMutex_Lock(&interpreters.mutex);
+  for (PyInterpreterState** link = &interpreters.head; *link;) {
+    if (std::find(left.begin(), left.end(), *link) != left.end()) {
+      *link = (*link)->next;
+    } else {
+      link = &(*link)->next;
+    }
+  }
+  PyMutex_Unlock(&interpreters.mutex);
+}
+
+void leave(const std::vector<PyInterpreterState*>& left) {
+  leaving_workers = true;
+  for (PyInterpreterState* interpreter : left) {
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, hold, interpreter) == 0) pthread_detach(thread);
+  }
+  usleep(20'000);  // several of Python's switch intervals
+  forget(left);
+}
+
+}  // namespace
+
+void close_at_exit(const std::shared_ptr<Scheduler>& scheduler) {
+  static bool registered = false;
+  if (!registered) {
+    registered = true;
+    on_exit(end_process, nullptr);
+    py::module_::import("atexit").attr("register")(py::cpp_function(shutdown));
+  }
+  std::erase_if(schedulers(), [](const auto& other) { return other.expired(); });
+  schedulers().push_back(scheduler);
+}
+
+void shutdown() {
+  if (fork_count() != 0) return;  // they are the parent's
+  std::vector<std::shared_ptr<Scheduler>> open;
+  for (const auto& entry : schedulers()) {
+    if (auto scheduler = entry.lock()) open.push_back(std::move(scheduler));
+  }
+  const WithoutGil released;
+  const Time deadline = Clock::now() + ticks(patience);
+  for (const auto& scheduler : open) scheduler->close(deadline);
+  std::vector<PyInterpreterState*> left;
+  for (const auto& scheduler : open) {
+    while (!scheduler->ended() && Clock::now() < deadline) scheduler->wake.wait_until(deadline);
+    for (PyInterpreterState* interpreter : scheduler->left()) left.push_back(interpreter);
+  }
+  if (!left.empty()) leave(left);
+}
+
+bool exiting() { return leaving_workers; }
+
+void sleep_for_ever() {
+  for (;;) pause();
+}
+
+}  // namespace firn::pool

@@ -1,0 +1,103 @@
+#include "pool/job.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace firn::pool {
+
+Job::Job(std::shared_ptr<const Parcel> setup, std::size_t count, std::size_t chunk,
+         std::size_t workers, bool pinned)
+    : setup(std::move(setup)),
+      count(count),
+      workers(workers),
+      pinned(pinned),
+      limit_(count),
+      given_(pinned ? count : 0),
+      sizes_(pinned ? 1 : chunk, workers) {}
+
+Chunk* Job::hand_out(int rank, std::uint64_t serial) {
+  const auto worker = static_cast<std::size_t>(rank);
+  std::size_t start, stop;
+  if (pinned) {
+    if (worker >= limit_ || given_[worker]) return nullptr;
+    given_[worker] = true;
+    ++handed_;
+    start = worker;
+    stop = worker + 1;
+  } else {
+    if (worker >= workers || next_ >= limit_) return nullptr;
+    start = next_;
+    stop = next_ = start + sizes_.next(limit_ - start);
+  }
+  ++running;
+  return &open.emplace(start, Chunk{start, stop, rank, serial}).first->second;
+}
+
+void Job::finish(Chunk& chunk, Event& event) {
+  --running;
+  chunk.finished = true;
+  if (event.kind == EventKind::chunk) {
+    sizes_.record(chunk.stop - chunk.start, event.ended - event.began + event.freeze_seconds);
+  }
+  if (chunk.unwanted) {
+    open.erase(chunk.start);
+  } else {
+    ready_.push_back(std::move(event));
+  }
+  wake.ring();
+}
+
+bool Job::writes_through(const Chunk& chunk) const {
+  return pinned || &open.begin()->second == &chunk;
+}
+
+std::optional<Event> Job::pop(Time now, Time& deadline) {
+  for (auto entry = open.begin(); entry != open.end();) {
+    Chunk& chunk = entry->second;
+    if (!chunk.output.empty()) {
+      if (chunk.finished || chunk.output.due() <= now) {
+        Output::Piece piece = chunk.output.take();
+        Event event{EventKind::output, chunk.start, chunk.stop, chunk.rank};
+        event.stream = piece.stream;
+        event.text = std::move(piece.text);
+        return event;
+      }
+      deadline = std::min(deadline, chunk.output.due());
+    }
+    if (chunk.finished) {
+      entry = open.erase(entry);
+    } else if (pinned) {
+      ++entry;
+    } else {
+      break;
+    }
+  }
+  if (ready_.empty()) return std::nullopt;
+  Event event = std::move(ready_.front());
+  ready_.pop_front();
+  return event;
+}
+
+std::deque<Event> Job::truncate(std::size_t stop) {
+  std::deque<Event> unwanted;
+  if (stop >= limit_) return unwanted;
+  limit_ = stop;
+  if (pinned) {
+    const auto end = given_.begin() + static_cast<std::ptrdiff_t>(stop);
+    handed_ = static_cast<std::size_t>(std::count(given_.begin(), end, true));
+  }
+  const auto kept = std::stable_partition(
+      ready_.begin(), ready_.end(), [stop](const Event& event) { return event.start < stop; });
+  std::move(kept, ready_.end(), std::back_inserter(unwanted));
+  ready_.erase(kept, ready_.end());
+  for (auto entry = open.lower_bound(stop); entry != open.end();) {
+    entry->second.unwanted = true;
+    entry->second.output.clear();
+    entry = entry->second.finished ? open.erase(entry) : std::next(entry);
+  }
+  wake.ring();
+  return unwanted;
+}
+
+}  // namespace firn::pool

@@ -1,0 +1,290 @@
+#include "pool/scheduler.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "pool/messages.hpp"
+
+namespace firn::pool {
+namespace {
+
+constexpr auto insistence = std::chrono::milliseconds(500);  // for code that swallowed a Stopped
+constexpr std::size_t unread_bytes = 4 << 20;                // of the chunk that writes through
+constexpr std::size_t waiting_bytes = 32 << 20;              // of a chunk that waits for its turn
+
+const char* name_of(const Worker& worker) {
+  if (worker.abandoned) return "abandoned";
+  switch (worker.state) {
+    case Worker::State::starting:
+      return "starting";
+    case Worker::State::idle:
+      return "idle";
+    default:
+      return "busy";
+  }
+}
+
+}  // namespace
+
+void Scheduler::launch(int rank, int generation) {
+  auto worker = std::make_shared<Worker>(*this, rank, generation);
+  worker->launch(info_);
+  workers_.push_back(std::move(worker));
+}
+
+void Scheduler::start(const StartInfo& info, std::size_t size) {
+  Lock lock(mutex_);
+  info_ = info;
+  size_ = size;
+  error_.clear();
+  std::vector<bool> present(size);
+  for (const auto& worker : workers_) {
+    if (worker->abandoned || worker->state == Worker::State::ended) continue;
+    const auto rank = static_cast<std::size_t>(worker->rank);
+    worker->quit = rank >= size;
+    if (rank < size) present[rank] = true;
+  }
+  for (std::size_t rank = 0; rank < size; ++rank) {
+    if (!present[rank]) launch(static_cast<int>(rank), 0);
+  }
+  work_.notify_all();
+}
+
+bool Scheduler::complete() const {
+  Lock lock(mutex_);
+  return size_ == static_cast<std::size_t>(
+                      std::count_if(workers_.begin(), workers_.end(), [this](const auto& worker) {
+                        return !worker->abandoned && !worker->quit &&
+                               worker->state != Worker::State::ended;
+                      }));
+}
+
+std::size_t Scheduler::size() const {
+  Lock lock(mutex_);
+  return size_;
+}
+
+void Scheduler::submit(std::shared_ptr<Job> job) {
+  Lock lock(mutex_);
+  if (closed_) throw std::runtime_error(messages::closed);
+  if (job->exhausted()) return;
+  jobs_.push_back(std::move(job));
+  work_.notify_all();
+}
+
+std::optional<Event> Scheduler::pop(Job& job, Time now, Time& deadline, bool& done) {
+  Lock lock(mutex_);
+  const std::size_t unread = job.open.size();
+  std::optional<Event> event = job.pop(now, deadline);
+  if ((event && event->kind == EventKind::output) || job.open.size() != unread) room_.notify_all();
+  done = !event && job.done();
+  if (!event && !done && !error_.empty()) throw std::runtime_error(messages::no_worker(error_));
+  return event;
+}
+
+bool Scheduler::done(const Job& job) const {
+  Lock lock(mutex_);
+  return job.done();
+}
+
+bool Scheduler::computed(const Job& job) const {
+  Lock lock(mutex_);
+  return job.computed();
+}
+
+std::vector<int> Scheduler::abandoned(const Job& job) const {
+  Lock lock(mutex_);
+  return job.abandoned;
+}
+
+std::deque<Event> Scheduler::truncate(Job& job, std::size_t stop, Time abandon_at) {
+  Lock lock(mutex_);
+  std::deque<Event> unwanted = job.truncate(stop);
+  if (job.exhausted()) jobs_.remove_if([&job](const auto& other) { return other.get() == &job; });
+  const Time now = Clock::now();
+  for (const auto& worker : workers_) {
+    if (worker->chunk && worker->job.get() == &job && worker->chunk->unwanted) {
+      this->stop(*worker, now, abandon_at);
+    }
+  }
+  room_.notify_all();
+  work_.notify_all();
+  return unwanted;
+}
+
+void Scheduler::stop(Worker& worker, Time now, Time abandon_at) {
+  Chunk& chunk = *worker.chunk;
+  chunk.abandon_at = chunk.stopping ? std::min(chunk.abandon_at, abandon_at) : abandon_at;
+  if (chunk.stopping) return;
+  chunk.stopping = true;
+  chunk.again_at = now + insistence;
+  worker.interrupt(chunk.serial);
+}
+
+Time Scheduler::tick(Time now) {
+  Lock lock(mutex_);
+  Time next = Time::max();
+  for (std::size_t i = 0; i < workers_.size(); ++i) {  // abandon() appends
+    Worker& worker = *workers_[i];
+    if (!worker.chunk || !worker.chunk->stopping) continue;
+    if (worker.chunk->abandon_at <= now) {
+      abandon(worker);
+      continue;
+    }
+    if (worker.chunk->again_at <= now) {
+      worker.interrupt(worker.chunk->serial);
+      worker.chunk->again_at = now + insistence;
+    }
+    next = std::min({next, worker.chunk->again_at, worker.chunk->abandon_at});
+  }
+  return next;
+}
+
+void Scheduler::abandon(Job& job) {
+  Lock lock(mutex_);
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i]->chunk && workers_[i]->job.get() == &job) abandon(*workers_[i]);
+  }
+}
+
+void Scheduler::abandon(Worker& worker) {
+  Event event{EventKind::failed, worker.chunk->start, worker.chunk->stop, worker.rank};
+  event.text = messages::abandoned(worker.rank);
+  worker.job->abandoned.push_back(worker.rank);
+  worker.job->finish(*worker.chunk, event);
+  worker.abandoned = true;
+  detach(worker);
+  worker.insist();
+  if (!closed_ && !worker.quit) launch(worker.rank, worker.generation + 1);
+  room_.notify_all();
+}
+
+/// The worker has no chunk any more.
+void Scheduler::detach(Worker& worker) {
+  if (worker.job->computed()) work_.notify_all();  // those that keep what begin() gave let it go
+  worker.job.reset();
+  worker.chunk = nullptr;
+}
+
+void Scheduler::close(Time abandon_at) {
+  Lock lock(mutex_);
+  closed_ = true;
+  jobs_.clear();
+  const Time now = Clock::now();
+  for (const auto& worker : workers_) {
+    worker->quit = true;
+    if (worker->chunk) stop(*worker, now, abandon_at);
+  }
+  work_.notify_all();
+  room_.notify_all();
+}
+
+bool Scheduler::closed() const {
+  Lock lock(mutex_);
+  return closed_;
+}
+
+bool Scheduler::ended() const {
+  Lock lock(mutex_);
+  return std::all_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker->abandoned; });
+}
+
+std::vector<PyInterpreterState*> Scheduler::left() const {
+  Lock lock(mutex_);
+  std::vector<PyInterpreterState*> interpreters;
+  for (const auto& worker : workers_) {
+    if (worker->interpreter) interpreters.push_back(worker->interpreter);
+  }
+  return interpreters;
+}
+
+std::vector<Scheduler::Info> Scheduler::infos() const {
+  Lock lock(mutex_);
+  std::vector<Info> infos;
+  for (const auto& worker : workers_) {
+    infos.push_back({worker->rank, worker->generation, name_of(*worker)});
+  }
+  std::stable_sort(infos.begin(), infos.end(),
+                   [](const Info& a, const Info& b) { return a.rank < b.rank; });
+  return infos;
+}
+
+Task Scheduler::take(Worker& worker, const Job* held) {
+  Lock lock(mutex_);
+  for (;;) {
+    if (worker.abandoned) return {Task::Kind::leave, nullptr};
+    if (held && held->computed()) return {Task::Kind::release, nullptr};
+    for (auto entry = jobs_.begin(); entry != jobs_.end(); ++entry) {
+      if (worker.quit && !(*entry)->pinned)
+        continue;  // only it can do an item that is pinned to it
+      Chunk* chunk = (*entry)->hand_out(worker.rank, serial_ + 1);
+      if (!chunk) continue;
+      ++serial_;
+      worker.job = *entry;
+      worker.chunk = chunk;
+      worker.state = Worker::State::busy;
+      if ((*entry)->exhausted()) jobs_.erase(entry);
+      return {Task::Kind::compute, worker.job, chunk->start, chunk->stop, chunk->serial};
+    }
+    if (worker.quit) return {Task::Kind::leave, nullptr};
+    worker.state = Worker::State::idle;
+    work_.wait(lock);
+  }
+}
+
+void Scheduler::finish(Worker& worker, Event& event) {
+  Lock lock(mutex_);
+  if (worker.abandoned) return;
+  worker.job->finish(*worker.chunk, event);
+  detach(worker);
+}
+
+bool Scheduler::write(Worker& worker, int stream, std::string_view text) {
+  Lock lock(mutex_);
+  if (worker.abandoned) return true;
+  if (!worker.chunk) return false;
+  const std::shared_ptr<Job> job = worker.job;
+  const std::uint64_t serial = worker.chunk->serial;
+  Output& output = worker.chunk->output;
+  if (worker.chunk->unwanted) return true;
+  const bool prompt = output.due() == Time::min();
+  const bool first = output.empty();
+  output.append(stream, text, Clock::now());
+  if (job->writes_through(*worker.chunk) && (first || (!prompt && output.due() == Time::min()))) {
+    job->wake.ring();
+  }
+  // A chunk that is not the first waits for others, and those never for it: chunks are handed out
+  // in order, so the first unfinished one is always being computed.
+  room_.wait(lock, [&] {
+    if (!worker.chunk || worker.chunk->serial != serial || worker.chunk->unwanted) return true;
+    return output.bytes() < (job->writes_through(*worker.chunk) ? unread_bytes : waiting_bytes);
+  });
+  return true;
+}
+
+void Scheduler::ready(Worker& worker, PyInterpreterState* interpreter) {
+  Lock lock(mutex_);
+  worker.interpreter = interpreter;
+  worker.state = Worker::State::idle;
+}
+
+void Scheduler::failed(Worker& worker, std::string error) {
+  Lock lock(mutex_);
+  if (!worker.quit && !worker.abandoned) error_ = std::move(error);
+  for (const auto& job : jobs_) job->wake.ring();
+}
+
+void Scheduler::leaving(Worker& worker) {
+  Lock lock(mutex_);
+  worker.state = Worker::State::ended;
+}
+
+void Scheduler::ended(Worker& worker) {
+  Lock lock(mutex_);
+  std::erase_if(workers_, [&worker](const auto& other) { return other.get() == &worker; });
+  wake.ring();
+}
+
+}  // namespace firn::pool

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+
+namespace firn::pool {
+
+using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC, as time.perf_counter
+using Time = Clock::time_point;
+using Seconds = std::chrono::duration<double>;
+
+inline Clock::duration ticks(double seconds) {
+  return std::chrono::duration_cast<Clock::duration>(Seconds(seconds));
+}
+inline double seconds_of(Time time) { return Seconds(time.time_since_epoch()).count(); }
+
+/// A bell that any thread rings and that one waits for. It is an eventfd, for a poll on it returns
+/// at once when a signal arrives, which a condition variable does not.
+class Wake {
+ public:
+  Wake();
+  ~Wake();
+  Wake(const Wake&) = delete;
+  Wake& operator=(const Wake&) = delete;
+
+  void ring();
+  /// Waits until it rings, a signal arrives or the time is up. Call it without the GIL.
+  void wait_until(Time deadline);
+
+ private:
+  int fd_;
+};
+
+}  // namespace firn::pool
