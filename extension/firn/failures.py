@@ -15,12 +15,21 @@ _DEPTH = 8
 
 def describe(error: BaseException) -> tuple[bytes | None, str, str, str]:
     """(the pickled exception or None, its type's name, its message, the traceback's text without firn's own frames)."""
-    error.__traceback__ = without_firn(error.__traceback__)
+    _strip(error, set())
     try:
         message = str(error)
     except Exception as broken:
         message = f"<the message cannot be shown: its __str__ raised {type(broken).__name__}>"
     return _pickled(error), type(error).__name__, message, _text(error)
+
+
+def _strip(error: BaseException | None, seen: set[int]) -> None:
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    error.__traceback__ = without_firn(error.__traceback__)
+    for inner in (error.__cause__, error.__context__, *getattr(error, "exceptions", ())):
+        _strip(inner, seen)
 
 
 def without_firn(trace: types.TracebackType | None) -> types.TracebackType | None:
@@ -38,19 +47,34 @@ def without_firn(trace: types.TracebackType | None) -> types.TracebackType | Non
 
 def _text(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(error))
+        shown = traceback.TracebackException.from_exception(error)
+        _name_cells(shown, set())
+        return "".join(shown.format())
     except Exception as broken:
         return f"{type(error).__name__} (its traceback cannot be shown: {type(broken).__name__})\n"
+
+
+def _name_cells(shown: traceback.TracebackException | None, seen: set[int]) -> None:
+    """Frames of a loop's chunk are the cell's own."""
+    if shown is None or id(shown) in seen:
+        return
+    seen.add(id(shown))
+    for frame in shown.stack:
+        if frame.name == "__firn_chunk__":
+            frame.name = "<module>"
+    for inner in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
+        _name_cells(inner, seen)
 
 
 def _pickled(error: BaseException) -> bytes | None:
     from firn import replicate
 
-    for value in (_Raised(error, _DEPTH), _Raised(error, 0)):
+    for value in (_Raised(error, _DEPTH), _Raised(error, 0), _Bare(error)):
         try:
             raw = replicate.dump_result(value)
             # An exception whose __init__ takes other arguments than it passes on pickles, but does not unpickle.
-            if type(pickle.loads(raw)) is type(error):
+            loaded = type(pickle.loads(raw))
+            if loaded is type(error) or loaded is rebuild.originals.get(rebuild.tokens.get(type(error), 0)):
                 return raw
         except Exception:
             continue
@@ -68,3 +92,13 @@ class _Raised:
         if cause is None or self._depth == 0:
             return rebuild.raised, (self._error, None)
         return rebuild.raised, (self._error, _Raised(cause, self._depth - 1))
+
+
+class _Bare:
+    """Pickles as an exception of the same class, arguments and attributes, made without calling its `__init__`."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __reduce__(self) -> object:
+        return rebuild.bare, (type(self._error), self._error.args, dict(self._error.__dict__))

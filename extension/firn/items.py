@@ -224,7 +224,7 @@ class Slice:
 
     __slots__ = ("_iterator", "_primary")
 
-    def __init__(self, iterator: Iterator[Any], primary: Iterator[Any]) -> None:
+    def __init__(self, iterator: Iterator[Any], primary: Iterator[Any] | Slice) -> None:
         self._iterator, self._primary = iterator, primary
 
     def __iter__(self) -> Iterator[Any]:
@@ -260,7 +260,7 @@ def _cut(plan: Plan, start: int, stop: int) -> tuple[Iterator[Any], Iterator[Any
             return zip(count(first + start), ahead), primary
         case ("zip", *plans):
             cut = [_cut(inner, start, stop) for inner in plans]
-            return zip(*(ahead for ahead, _ in cut)), cut[0][1]
+            return zip(*(ahead for ahead, _ in cut), strict=False), cut[0][1]
         case _:
             raise AssertionError(plan)
     return primary, primary

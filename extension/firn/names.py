@@ -71,6 +71,11 @@ def nested(code: CodeType) -> Iterator[CodeType]:
             yield from nested(constant)
 
 
+def assigned(code: CodeType) -> set[str]:
+    """The globals that a module's code binds or deletes at its top level."""
+    return {code.co_names[argument] for _, op, argument in instructions(code) if op == _STORE_NAME}
+
+
 _reads: dict[CodeType, Reads] = {}
 
 
@@ -90,7 +95,9 @@ def reads(code: CodeType) -> Reads:
 
 def _scan(code: CodeType, found: Reads) -> None:
     names = code.co_names
-    own = {names[argument] for _, op, argument in instructions(code) if op == _STORE_NAME}
+    # A class body finds its own names first; a module's are globals.
+    module = code.co_name == "<module>"
+    own = set() if module else {names[argument] for _, op, argument in instructions(code) if op == _STORE_NAME}
     name: str | None = None
     chain: tuple[str, ...] = ()
     lines: list[tuple[int, int, int | None]] | None = None

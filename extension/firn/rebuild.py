@@ -14,15 +14,21 @@ import pickle
 import sys
 import types
 import weakref
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 GLOBALS = "globals"
 """The persistent id of the namespace that all functions of the notebook share in a worker."""
 
+_HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
+
 tokens: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
 """In a worker: class -> the number of the notebook's class that it is the replica of."""
+
+replicas: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+"""The other way round."""
 
 originals: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
 """In the notebook: number -> class."""
@@ -67,13 +73,13 @@ def make_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -
 def make_class(metaclass: type, name: str, bases: tuple[type, ...], body: dict[str, Any], token: int) -> type:
     """A class without its attributes, which follow (`set_class`): methods may refer to the class itself.
 
-    The hooks that ran when the notebook made the class (`__init_subclass__`, a metaclass of the notebook) do not run
-    again: what they did is part of the attributes.
+    The hooks that ran when the notebook made the class (`__init_subclass__`, a metaclass's `__new__`) do not run again:
+    what they did is part of the attributes.
     """
-    builtin_metaclass = next(kind for kind in metaclass.__mro__ if kind not in tokens)
+    make = ABCMeta.__new__ if issubclass(metaclass, ABCMeta) else type.__new__
     with _without_hooks(bases):
-        made: type = builtin_metaclass.__new__(metaclass, name, bases, body)
-    tokens[made] = token
+        made: type = make(metaclass, name, bases, body)
+    tokens[made], replicas[token] = token, made
     return made
 
 
@@ -86,13 +92,18 @@ def set_class(cls: type, state: dict[str, Any]) -> None:
 
 def make_enum(make: Callable[..., type], arguments: tuple[Any, ...], token: int) -> type:
     made = make(*arguments)
-    tokens[made] = token
+    tokens[made], replicas[token] = token, made
     return made
+
+
+def is_mutable(cls: type) -> bool:
+    """Whether a class was made by a class statement (or a call of type), not by C code."""
+    return cls.__flags__ & (_HEAP_TYPE | _IMMUTABLE_TYPE) == _HEAP_TYPE
 
 
 @contextmanager
 def _without_hooks(bases: tuple[type, ...]) -> Iterator[None]:
-    owners = [cls for base in bases for cls in base.__mro__ if "__init_subclass__" in vars(cls) and cls in tokens]
+    owners = [cls for base in bases for cls in base.__mro__ if "__init_subclass__" in vars(cls) and is_mutable(cls)]
     hooks = {cls: vars(cls)["__init_subclass__"] for cls in owners}
     for cls in hooks:
         type.__setattr__(cls, "__init_subclass__", classmethod(lambda cls, **words: None))
@@ -105,16 +116,37 @@ def _without_hooks(bases: tuple[type, ...]) -> Iterator[None]:
 
 def notebook_class(token: int, qualname: str) -> type:
     """The notebook's class that a worker's replica stands for; the one of that name now, if it is gone."""
-    original = originals.get(token)
+    original = originals.get(token) or replicas.get(token)  # the latter: a worker looks at its own pickle
     if original is None:
         original = functools.reduce(getattr, qualname.split("."), sys.modules["__main__"])  # type: ignore[assignment,arg-type]
     assert original is not None
     return original
 
 
+class Refused:
+    """Stands for something that a worker cannot have and that the cell does not seem to use; says so when it does."""
+
+    def __init__(self, message: str) -> None:
+        self.__dict__["_message"] = message
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        raise ImportError(self.__dict__["_message"])
+
+    def __call__(self, *arguments: object, **words: object) -> NoReturn:
+        raise ImportError(self.__dict__["_message"])
+
+
 def raised(error: BaseException, cause: BaseException | None) -> BaseException:
     if cause is not None:
         error.__cause__ = cause
+    return error
+
+
+def bare(cls: type[BaseException], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    error = cls.__new__(cls, *arguments)
+    error.__dict__.update(attributes)
     return error
 
 

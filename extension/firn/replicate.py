@@ -8,6 +8,9 @@ left out of a pickle by a persistent id; the `Host` decides.
 from __future__ import annotations
 
 import abc
+import annotationlib
+import copy
+import dataclasses
 import functools
 import io
 import itertools
@@ -26,7 +29,7 @@ from firn import _core, names, rebuild
 
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
-_HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
+_AT_BIRTH = ("__module__", "__qualname__", "__slots__", "__orig_bases__")
 _numbers = itertools.count(1)
 _token_of: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
 
@@ -87,6 +90,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         if kind is functools._lru_cache_wrapper and is_by_value(value.__wrapped__):
             settings = value.cache_parameters()
             return rebuild.make_cache, (value.__wrapped__, settings["maxsize"], settings["typed"])
+        if kind is dataclasses.Field:
+            return _field(value)
         if kind is types.ModuleType:
             self._host.meet_module(value.__name__, value)
         elif kind is types.BuiltinFunctionType:
@@ -137,7 +142,7 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             for name, value in cls.__dict__.items()
             if not (type(value) is types.MemberDescriptorType and value.__objclass__ is cls)
         }
-        body = {name: own.pop(name) for name in ("__module__", "__qualname__", "__slots__") if name in own}
+        body = {name: own.pop(name) for name in _AT_BIRTH if name in own}
         state: dict[str, Any] = {"dict": _without_machinery(own)}
         if isinstance(cls, abc.ABCMeta):
             registered, *_ = abc._get_dump(cls)  # type: ignore[attr-defined]
@@ -175,9 +180,17 @@ def _cell(cell: types.CellType) -> Any:
     return rebuild.make_cell, (), (content,), None, None, rebuild.set_cell
 
 
+def _field(field: dataclasses.Field[Any]) -> Any:
+    """A dataclass's field with its type as text: an annotation is no reason to import numpy in a worker."""
+    plain = copy.copy(field)
+    if not (isinstance(field.type, type) and field.type.__module__ == "builtins"):
+        plain.type = field.type if isinstance(field.type, str) else annotationlib.type_repr(field.type)
+    return plain.__reduce_ex__(5)
+
+
 def is_by_value(definition: Any) -> bool:
     """Whether a function or class is the notebook's own (or was made at run time), so that no worker can import it."""
-    if isinstance(definition, type) and definition.__flags__ & (_HEAP_TYPE | _IMMUTABLE_TYPE) != _HEAP_TYPE:
+    if isinstance(definition, type) and not rebuild.is_mutable(definition):
         return False
     return (
         getattr(definition, "__module__", None) == "__main__"

@@ -13,13 +13,17 @@ import hashlib
 import linecache
 import marshal
 import pickle
+import sys
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import EnumType
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from firn import _core, names, replicate
+from firn import _core, effects, modules, names, rebuild, replicate, settings
 from firn.items import Items
 from firn.names import BUILTINS, ShippingRefusal
 
@@ -36,6 +40,10 @@ _FREEZABLE: Final = _CONTAINERS | {
 }  # fmt: skip
 _FROZEN: Final = (_core.FrozenList, _core.FrozenDict, _core.FrozenFace)
 _OURS: Final = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open", "parallel"})
+
+
+_captured: WeakKeyDictionary[types.FunctionType | type, dict[bytes, object]] = WeakKeyDictionary()
+"""Function or class -> content of a container that it holds -> the frozen form."""
 
 
 class Unshippable(ShippingRefusal, TypeError):
@@ -81,6 +89,11 @@ class Unit:
     version: bytes = b""
     number: int = -1
     sticky: bool = False
+    optional: bool = False
+    owner: types.FunctionType | type | None = None
+    content: bytes = b""
+    why: Exception | None = None  # a copy: why it cannot be frozen
+    error: ShippingRefusal | None = None
     own: frozenset[int] = frozenset()
 
 
@@ -97,18 +110,23 @@ def prepare(
     gather: Iterable[str] = (),
     size: int = 0,
     seed: int | None = None,
+    generation: int = 0,
 ) -> Shipment:
     """Gets everything ready that `code` needs in the workers; nothing has run or changed when it raises.
 
     `wanted`: the globals that the loop reads itself. `namespace`: the notebook's globals. `copy`: names of which the
     notebook keeps its own, mutable object. `label`: the cell ("[12]"), for messages. `each`: the code is a whole cell
-    that runs in every worker; `remembered` are the names that earlier such cells left there, `gather` those to return.
+    that runs in every one of `size` workers; `remembered` are the names that earlier such cells left there, `gather`
+    those to return; a new `generation` starts the workers' own namespaces afresh. `seed`: of the random streams, one per
+    iteration; None takes one from the notebook's generator.
     Raises MissingName, Unloadable, LostEffect, Unshippable (all ShippingRefusal).
     """
-    planner = Planner(namespace, frozenset(copy), frozenset(remembered))
+    later = names.assigned(code) | {"parallel"} if each else set[str]()
+    planner = Planner(namespace, frozenset(copy), frozenset(remembered), frozenset(later))
     planner.follow(code)
     for name in sorted(wanted):
         planner.need(name, code=code, reader="")
+    effects.check_calls(code, namespace, "")
     plan = None
     sources = [planner.source(value) for value in items.sources] if items is not None else []
     figures = planner.settle(label)
@@ -124,8 +142,10 @@ def prepare(
         "items": plan,
         "lines": planner.lines(code.co_filename),
         "gather": tuple(gather),
-        "seed": seed,
+        "seed": planner.seed(seed),
+        "generation": generation,
         "size": size,
+        "settings": planner.settings,
     }
     return Shipment((pickle.dumps(header, 5), tuple(planner.pointers)), planner.rebound, figures)
 
@@ -136,61 +156,106 @@ def unpack(raw: bytes) -> Any:
 
 
 class Planner:
-    """Finds everything that some names need (a `replicate.Host`); one use, one thread."""
+    """Finds everything that some names need (a `replicate.Host`); one use, one thread.
 
-    def __init__(self, namespace: dict[str, Any], copy: frozenset[str], remembered: frozenset[str]) -> None:
+    Methods that nothing reached calls by name are *parked*: they cross with their class, what they read crosses if it
+    can, and what they lack or change is no reason to refuse the cell (a `plot` method may use matplotlib).
+    """
+
+    def __init__(
+        self, namespace: dict[str, Any], copy: frozenset[str], remembered: frozenset[str], later: frozenset[str]
+    ) -> None:
         self.namespace = namespace
+        self.later = later  # names that the code itself makes
         self.copy = copy
         self.remembered = remembered
         self.bindings: dict[str, Any] = {}
         self.imports: set[str] = set()
         self.rebound: dict[str, object] = {}
         self.pointers: list[object] = []
+        self.settings = settings.settings()
+        self._generations: dict[str, int] = self.settings["reloads"]
         self._units: dict[int, Unit] = {}
         self._queue: list[Unit] = []
         self._ordered: list[Unit] = []
         self._current: Unit | None = None
-        self._met: set[int] = set()
+        self._met: dict[int, types.FunctionType] = {}
+        self._reached: dict[int, types.FunctionType] = {}
+        self._parked: dict[str, list[types.FunctionType]] = {}
+        self._attributes: set[str] = set()
+        self._waiting: dict[int, types.FunctionType] = {}  # parked, by id
+        self._optional: set[str] = set()  # names that only parked methods read
+        self._users: dict[str, tuple[str, int | None, str]] = {}  # module -> who needs it, line, file
         self._files: set[str] = set()
         self._functions = {id(value): name for name, value in namespace.items() if type(value) is types.FunctionType}
 
     # names
 
-    def need(self, name: str, *, code: types.CodeType, reader: str) -> None:
+    def need(self, name: str, *, code: types.CodeType, reader: str, optional: bool = False) -> None:
         """Sees to it that a global exists in the workers."""
-        if name in self.bindings or name in self.remembered:
+        if name in self.remembered:
+            return
+        if name in self.bindings and (optional or name not in self._optional):
             return
         if name not in self.namespace:
-            if name not in BUILTINS:
+            if name not in BUILTINS and name not in self.later and not optional:
                 line = names.reads(code).lines.get(name)
                 raise names.missing(name, self.namespace, line=line, filename=code.co_filename, reader=reader)
             return
+        if optional:
+            self._optional.add(name)
+        else:
+            self._optional.discard(name)
         value = self.namespace[name]
-        kind = type(value)
-        if kind is types.ModuleType:
+        if type(value) is types.ModuleType:
             self.bindings[name] = ("module", value.__name__)
-            self.meet_module(value.__name__, value)
+            line = names.reads(code).lines.get(name)
+            if not optional:
+                self._users[value.__name__] = (reader, line, code.co_filename)
         elif _by_value(value):
             self.bindings[name] = ("value", value)
         else:
-            unit = self._unit(value, name)
-            unit.names.append(name)
+            unit = self._unit(value, name, optional)
+            if name not in unit.names:
+                unit.names.append(name)
             self.bindings[name] = ("unit", unit)
 
+    def read(self, code: types.CodeType, reader: str, optional: bool = False) -> None:
+        """Needs everything that some code reads, but the names of the code itself (`prepare` has those)."""
+        for name in names.reads(code).lines:
+            self.need(name, code=code, reader=reader, optional=optional)
+
     def follow(self, code: types.CodeType) -> None:
-        """Imports the submodules that some code reaches through a package's name (`os.path.join`)."""
-        for name, chains in names.reads(code).chains.items():
+        """Notes the attributes that some code reads: methods it may call, submodules behind a package's name."""
+        found = names.reads(code)
+        for name, chains in found.chains.items():
             module = self.namespace.get(name)
-            if type(module) is not types.ModuleType:
-                continue
-            for chain in chains:
-                inner: Any = module
-                for word in chain:
-                    inner = vars(inner).get(word)
-                    if type(inner) is not types.ModuleType:
-                        break
-                    if inner.__name__.startswith(f"{module.__name__}."):
-                        self.imports.add(inner.__name__)
+            if type(module) is types.ModuleType:
+                self._import_inner(module, chains)
+        new = found.attributes - self._attributes
+        self._attributes |= new
+        for attribute in new:
+            for function in self._parked.pop(attribute, ()):
+                if self._waiting.pop(id(function), None) is not None:
+                    self._reach(function)
+
+    def _import_inner(self, module: types.ModuleType, chains: set[tuple[str, ...]]) -> None:
+        for chain in chains:
+            inner: Any = module
+            for word in chain:
+                inner = vars(inner).get(word)
+                if type(inner) is not types.ModuleType:
+                    break
+                if inner.__name__.startswith(f"{module.__name__}."):
+                    self.imports.add(inner.__name__)
+
+    def seed(self, seed: int | None) -> int | None:
+        """The seed of the iterations' random streams; None when nothing reads the random module."""
+        random = sys.modules.get("random")
+        used = {"random"} & {name for unit in self._units.values() for name in unit.modules}
+        if random is None or not (used or ("module", "random") in self.bindings.values()):
+            return None
+        return seed if seed is not None else random.getrandbits(64)
 
     def source(self, value: object) -> Unit:
         """The unit of something that the loop runs over."""
@@ -199,46 +264,72 @@ class Planner:
     # replicate.Host
 
     def outside(self, value: object) -> int | None:
-        unit = self._units.get(id(value))
         current = self._current
         assert current is not None
+        unit = self._units.get(id(value))
         if unit is None:
-            if isinstance(value, type):
-                if value.__module__ in ("builtins", "collections") or not replicate.is_by_value(value):
-                    return None
-                unit = self._unit(value, value.__qualname__)
-            elif id(value) in self._functions:
-                unit = self._unit(value, self._functions[id(value)])
-            elif type(value) in _FROZEN:
-                unit = self._unit(value, "a frozen value")
-            else:
+            unit = self._found_outside(value, current)
+            if unit is None:
                 return None
+        elif unit.optional and not current.optional:
+            self._require(unit)
         if unit is current or id(value) in current.own:
             return None
         if unit not in current.needs:
             current.needs.append(unit)
         return current.needs.index(unit)
 
+    def _found_outside(self, value: object, current: Unit) -> Unit | None:
+        if isinstance(value, type):
+            if value.__module__ == "builtins" or not replicate.is_by_value(value):
+                return None
+            return self._unit(value, value.__qualname__, current.optional)
+        if id(value) in self._functions:
+            return self._unit(value, self._functions[id(value)], current.optional)
+        if type(value) in _FROZEN:
+            return self._unit(value, "a frozen value")
+        return None
+
     def meet_function(self, function: types.FunctionType) -> None:
         if id(function) in self._met:
             return
-        self._met.add(id(function))
+        self._met[id(function)] = function
         code = function.__code__
         self._files.update(part.co_filename for part in names.nested(code))
-        self.follow(code)
-        for name in names.reads(code).lines:
-            self.need(name, code=code, reader=function.__qualname__)
-        captured = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-        for name, cell in captured.items():
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             try:
-                self._capture(cell.cell_contents, f"{name} of {function.__qualname__}")
-            except ValueError:
+                self._capture(cell.cell_contents, f"{name} of {function.__qualname__}", function)
+            except ValueError:  # an empty cell
                 continue
         for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
-            self._capture(value, f"a default of {function.__qualname__}")
+            self._capture(value, f"a default of {function.__qualname__}", function)
+        if id(function) in self._waiting:
+            return
+        if self._current is not None and self._current.optional:
+            self._waiting[id(function)] = function
+        else:
+            self._reach(function)
+
+    def _reach(self, function: types.FunctionType) -> None:
+        if id(function) in self._reached:
+            return
+        self._reached[id(function)] = function
+        if function.__globals__ is self.namespace:
+            self.follow(function.__code__)
+            self.read(function.__code__, function.__qualname__)
 
     def meet_class(self, cls: type) -> None:
-        pass
+        enum = isinstance(cls, EnumType)
+        optional = self._current is not None and self._current.optional
+        for name, value in vars(cls).items():
+            if type(value) in _CONTAINERS:
+                if not enum and not (name.startswith("__") and name.endswith("__")):
+                    self._capture(value, f"{cls.__qualname__}.{name}", cls)
+            elif optional or not (effects.called_by_python(name, cls) or name in self._attributes):
+                for function in _functions_in(value):
+                    if id(function) not in self._reached:
+                        self._waiting[id(function)] = function
+                        self._parked.setdefault(name, []).append(function)
 
     def meet_module(self, name: str, value: object) -> None:
         if self._current is not None:
@@ -246,26 +337,48 @@ class Planner:
 
     # units
 
-    def _capture(self, value: object, label: str) -> None:
-        if type(value) in _CONTAINERS:
-            self._unit(value, label)
+    def _capture(self, value: object, label: str, owner: types.FunctionType | type) -> None:
+        """A container that a function or class holds: frozen, but not rebound, so it may change before the next cell;
+        while its content stays the same, so does the frozen one, and with it the owner's version."""
+        if type(value) not in _CONTAINERS or id(value) in self._units:
+            return
+        unit = self._unit(value, label, self._current is not None and self._current.optional)
+        try:
+            unit.content = hashlib.blake2b(pickle.dumps(value, 5), digest_size=16).digest()
+        except Exception:  # then it does not freeze either, or only the freezer knows how
+            return
+        unit.pointer = _captured.setdefault(owner, {}).get(unit.content)
+        unit.owner = owner
 
-    def _unit(self, value: object, label: str) -> Unit:
+    def _unit(self, value: object, label: str, optional: bool = False) -> Unit:
         unit = self._units.get(id(value))
         if unit is not None:
+            if unit.optional and not optional:
+                self._require(unit)
             return unit
         kind = "definition" if is_definition(value) else "frozen"
-        unit = self._units[id(value)] = Unit(value, label, kind)
+        unit = self._units[id(value)] = Unit(value, label, kind, optional=optional)
         if kind == "definition":
             self._queue.append(unit)
         return unit
 
+    def _require(self, unit: Unit) -> None:
+        """Something that only parked methods read turns out to be needed: it is looked at again, more strictly."""
+        unit.optional = False
+        if unit.raw is not None or unit.error is not None:
+            unit.raw = unit.error = None
+            self._queue.append(unit)
+        for function in _functions_in(unit.value):
+            if self._waiting.pop(id(function), None) is not None:
+                self._reach(function)
+
     def settle(self, label: str) -> Figures:
-        """Pickles the definitions and freezes the data, until nothing more turns out to be needed."""
+        """Pickles the definitions and freezes the data, until nothing more turns out to be needed; then refuses what
+        would be lost."""
         figures = Figures()
         while True:
-            while self._queue:
-                self._pickle(self._queue.pop())
+            self._find_all()
+            self._check()
             data = [unit for unit in self._units.values() if unit.kind == "frozen" and unit.pointer is None]
             for unit in data:
                 if type(unit.value) in _FROZEN:
@@ -275,8 +388,7 @@ class Planner:
                 self._freeze([unit for unit in data if unit.pointer is None], label, figures)
             except _core.NotFreezableError as error:
                 unit = next(unit for unit in data if _key(unit) == error.root)
-                unit.kind = "copy"
-                unit.pointer = error
+                unit.kind, unit.why = "copy", error
                 self._queue.append(unit)
                 continue
             break
@@ -284,7 +396,49 @@ class Planner:
             if unit.raw is not None and unit.names:
                 sizes = figures.copied if unit.kind == "copy" else figures.shipped
                 sizes[unit.names[0]] = len(unit.raw)
+        figures.modules = sorted({binding[1] for binding in self.bindings.values() if binding[0] == "module"})
         return figures
+
+    def _find_all(self) -> None:
+        """Goes on until neither a definition nor a parked method brings anything new."""
+        done: set[int] = set()
+        while True:
+            while self._queue:
+                self._pickle(self._queue.pop())
+            new = [function for number, function in self._waiting.items() if number not in done]
+            if not new:
+                return
+            for function in new:
+                done.add(id(function))
+                if id(function) in self._met and function.__globals__ is self.namespace:
+                    self.read(function.__code__, function.__qualname__, optional=True)
+
+    def _check(self) -> None:
+        """Refuses what a worker cannot load, or what would be lost; nothing has been frozen yet."""
+        for unit in self._units.values():
+            if unit.error is not None and not unit.optional:
+                raise unit.error
+        needed = {name for unit in self._units.values() for name in unit.modules}
+        needed |= self.imports | {binding[1] for binding in self.bindings.values() if binding[0] == "module"}
+        reasons = modules.why_not(needed)
+        for unit in self._units.values():
+            for name in sorted(unit.modules & reasons.keys()):
+                error = modules.unloadable(name, reasons[name], user=_key(unit), line=None, filename="")
+                if not unit.optional:
+                    raise error
+                unit.error = error
+        for name, (kind, module) in list(self.bindings.items()):
+            if kind == "module" and module in reasons:
+                reader, line, filename = self._users.get(module, ("", None, ""))
+                error = modules.unloadable(module, reasons[module], user=reader or name, line=line, filename=filename)
+                if name not in self._optional:
+                    raise error
+                self.bindings[name] = ("refused", str(error))
+        self.imports -= reasons.keys()
+        for function in self._reached.values():
+            if function.__globals__ is self.namespace:
+                effects.check(function, self.namespace)
+                effects.check_calls(function.__code__, self.namespace, function.__qualname__)
 
     def _freeze(self, data: list[Unit], label: str, figures: Figures) -> None:
         own = [unit for unit in data if not self.copy.isdisjoint(unit.names)]
@@ -300,6 +454,7 @@ class Planner:
         if shared:
             result = _core.freeze_roots({_key(unit): unit.value for unit in shared}, list(others.values()))
             results.append((shared, result))
+            figures.kept = self._kept({id(unit.value) for unit in shared if type(unit.value) in _CONTAINERS})
             for name, frozen in zip(others, result.replaced, strict=True):
                 if frozen is not None and frozen is not others[name]:
                     self.rebound[name] = frozen
@@ -311,24 +466,36 @@ class Planner:
             figures.seconds += result.seconds
             for unit in units:
                 unit.pointer = result.frozen[_key(unit)]
+                if unit.owner is not None:
+                    _captured[unit.owner] = {**_captured.get(unit.owner, {}), unit.content: unit.pointer}
                 kind = figures.reused if unit.pointer is unit.value else figures.frozen
                 kind += unit.names
                 if units is shared and unit.pointer is not unit.value:
                     self.rebound.update(dict.fromkeys(unit.names, unit.pointer))
 
+    def _kept(self, originals: set[int]) -> list[str]:
+        """Where IPython still holds originals of what was frozen."""
+        out = self.namespace.get("Out")
+        places = {f"Out[{number}]": value for number, value in out.items()} if isinstance(out, dict) else {}
+        places |= {name: self.namespace.get(name) for name in ("_", "__", "___")}
+        return [place for place, value in places.items() if id(value) in originals]
+
     def _pickle(self, unit: Unit) -> None:
         unit.needs.clear()
+        unit.modules.clear()
         before, self._current = self._current, unit
-        why = unit.pointer
-        unit.pointer = None
         try:
+            if unit.kind == "copy":
+                _refuse_state(unit)
             unit.raw = replicate.dump(unit.value, self)
-        except ShippingRefusal:
-            raise
+        except ShippingRefusal as error:
+            unit.error = error
         except Exception as error:
-            raise _unshippable(unit, why, error) from None
+            unit.error = _unshippable(unit, error)
         finally:
             self._current = before
+        if unit.error is not None and not unit.optional:
+            raise unit.error
 
     # the setup
 
@@ -371,7 +538,11 @@ class Planner:
         if unit.kind == "frozen":
             unit.version = b"%x" % id(unit.pointer)
             return
+        if unit.error is not None:
+            unit.raw, unit.needs = pickle.dumps(rebuild.Refused(str(unit.error)), 5), []
         digest = hashlib.blake2b(unit.raw or b"", digest_size=16)
+        for name in sorted(unit.modules & self._generations.keys()):
+            digest.update(b"%s %d" % (name.encode(), self._generations[name]))
         for need in unit.needs:
             digest.update(need.version)
             need.sticky = need.sticky or unit.kind != "copy"
@@ -435,10 +606,45 @@ def is_definition(value: object) -> bool:
     return isinstance(value, type) or (callable(value) and type(value) not in _FROZEN)
 
 
-def _unshippable(unit: Unit, why: object, error: Exception) -> Unshippable:
-    what = (
-        f"{why}, and it cannot be copied either" if why is not None else f"{_key(unit)} cannot be sent to the workers"
+def _functions_in(value: object) -> Iterator[types.FunctionType]:
+    """The notebook's functions behind a method, property or decorated function."""
+    todo, seen = [value], set()
+    while todo:
+        value = todo.pop()
+        if value is None or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if type(value) is types.FunctionType:
+            yield value
+            for cell in value.__closure__ or ():
+                with suppress(ValueError):
+                    if callable(cell.cell_contents) and not isinstance(cell.cell_contents, type):
+                        todo.append(cell.cell_contents)
+        elif not isinstance(value, type):
+            todo += [getattr(value, name, None) for name in ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")]
+
+
+def _refuse_state(unit: Unit) -> None:
+    """Refuses values whose copies would each go through the same states."""
+    random = sys.modules.get("random")
+    if random is not None and isinstance(unit.value, random.Random):
+        what, remedy = "is a random generator", "use the random module's own functions, which firn seeds per iteration"
+    elif isinstance(unit.value, Iterator):
+        what, remedy = "is an iterator", f"read it to the end before the loop: {_key(unit)} = list({_key(unit)})"
+    else:
+        return
+    raise effects.LostEffect(
+        f"{_key(unit)} {what}: each worker would start with a copy of it and get the same values",
+        remedy,
+        name=_key(unit),
     )
+
+
+def _unshippable(unit: Unit, error: Exception) -> Unshippable:
+    if unit.why is not None:
+        what = f"{unit.why}, and it cannot be copied either"
+    else:
+        what = f"{_key(unit)} cannot be sent to the workers"
     return Unshippable(
         f"{what} ({type(error).__name__}: {error})",
         f"make {_key(unit)} inside the loop, or give the loop only the part of it that it needs",

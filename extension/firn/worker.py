@@ -13,11 +13,12 @@ import pickle
 import sys
 import types
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Any, Final
 
 from firn import items, rebuild, streams
+from firn.settings import Follower
 
 type Result = tuple[Any, ...]
 """("ok", effects) or ("error", iteration, pickled exception or None, type name, message, traceback text)."""
@@ -39,7 +40,8 @@ class Stopped(BaseException):
 class Space:
     """A worker's `__main__`: the namespace that shipped functions read, and the definitions loaded into it."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: int = 0) -> None:
+        self.generation = generation
         self.module = types.ModuleType("__main__")
         self.module.__dict__["__builtins__"] = builtins
         self.names = self.module.__dict__
@@ -59,6 +61,8 @@ class Space:
                 self.names[name] = importlib.import_module(value)
             elif kind == "value":
                 self.names[name] = value
+            elif kind == "refused":
+                self.names[name] = rebuild.Refused(value)
         bound: dict[int, list[str]] = {}
         for name, (kind, value) in header["bindings"].items():
             if kind == "unit":
@@ -91,6 +95,7 @@ class Space:
 
 _split = Space()
 _each = Space()
+_follower = Follower()
 
 
 def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
@@ -98,7 +103,12 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     for it is gone after the job."""
     raw, pointers = setup
     header = pickle.loads(raw)
+    if in_worker:
+        _follower.follow(header["settings"])
     _remember_lines(header["lines"])
+    global _each
+    if header["mode"] == "each" and header["generation"] != _each.generation:
+        _each = Space(header["generation"])
     space = _each if header["mode"] == "each" else _split
     found = space.fill(header, tuple(pointers))
     code = marshal.loads(header["code"])
@@ -107,9 +117,12 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     plan = items.with_sources(header["items"], found)
     exec(code, space.names)
     chunk = space.names["__firn_chunk__"]
+    seed = header["seed"]
 
     def run(start: int, stop: int) -> Result:
         part = items.slice_items(plan, start, stop)
+        if seed is not None:
+            part = items.Slice(_seeded(iter(part), seed, start), part)
         try:
             return ("ok", chunk(part, start))
         except Stopped:
@@ -122,11 +135,24 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     return run
 
 
+def _seeded(iterator: Iterator[Any], seed: int, start: int) -> Iterator[Any]:
+    """The items, with the random module seeded before each: its stream then depends on neither chunk nor worker."""
+    import random
+
+    for iteration, item in enumerate(iterator, start):
+        random.seed(seed << 64 | iteration)
+        yield item
+
+
 def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> Callable[[int, int], Result]:
     def run(rank: int, stop: int) -> Result:
         from firn.spmd import Parallel
 
         before = dict(space.names)
+        if header["seed"] is not None:
+            import random
+
+            random.seed(header["seed"] << 64 | rank)
         space.names["parallel"] = Parallel(rank, header["size"])
         try:
             exec(code, space.names)

@@ -1,0 +1,102 @@
+"""What the workers take over from the notebook at each job: sys.path, reloaded modules, warning filters and the
+decimal context. `settings` is the notebook's side, `Follower` a worker's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from types import ModuleType
+from typing import Any
+
+_specs: dict[str, tuple[object, int]] = {}
+
+
+def generations() -> dict[str, int]:
+    """How often each module was reloaded since firn first saw it; those never reloaded are left out."""
+    # importlib.reload gives the module a new spec; nothing else in the import system does.
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None) if isinstance(module, ModuleType) else None
+        if spec is None:
+            continue
+        known = _specs.get(name)
+        if known is None:
+            _specs[name] = (spec, 0)
+        elif known[0] is not spec:
+            _specs[name] = (spec, known[1] + 1)
+    return {name: generation for name, (_, generation) in _specs.items() if generation}
+
+
+def settings() -> dict[str, Any]:
+    """What workers take over from the notebook: sys.path, reloads, warning filters, the decimal context."""
+    decimal = sys.modules.get("decimal")
+    context = None
+    if decimal is not None:
+        now = decimal.getcontext()
+        flags = tuple(signal.__name__ for signal, on in now.traps.items() if on)
+        context = (now.prec, now.rounding, now.Emin, now.Emax, now.capitals, now.clamp, flags)
+    return {
+        "path": list(sys.path),
+        "reloads": generations(),
+        "filters": tuple(
+            (action, _pattern(message), category.__module__, category.__qualname__, _pattern(module), line)
+            for action, message, category, module, line in warnings.filters
+        ),
+        "decimal": context,
+    }
+
+
+def _pattern(pattern: Any) -> tuple[str, int] | str | None:
+    return pattern if pattern is None or isinstance(pattern, str) else (pattern.pattern, pattern.flags)
+
+
+class Follower:
+    """A worker's side of `settings`: applies what has changed since the last job."""
+
+    def __init__(self) -> None:
+        self._reloaded: dict[str, int] = {}
+        self._path: list[str] | None = None
+        self._filters: object = None
+        self._decimal: object = None
+
+    def follow(self, settings: dict[str, Any]) -> None:
+        if settings["path"] != self._path:
+            self._path = settings["path"]
+            sys.path[:] = settings["path"]
+            importlib.invalidate_caches()
+        self._reload(settings["reloads"])
+        if settings["filters"] != self._filters:
+            self._filters = settings["filters"]
+            _set_filters(settings["filters"])
+        if settings["decimal"] is not None and settings["decimal"] != self._decimal:
+            self._decimal = settings["decimal"]
+            _set_decimal(settings["decimal"])
+
+    def _reload(self, generations: dict[str, int]) -> None:
+        for name, generation in generations.items():
+            module = sys.modules.get(name)
+            if module is not None and self._reloaded.get(name, 0) != generation:
+                importlib.reload(module)
+            self._reloaded[name] = generation
+
+
+def _set_filters(filters: tuple[tuple[Any, ...], ...]) -> None:
+    import re
+
+    made = []
+    for action, message, home, qualname, module, line in filters:
+        category = getattr(sys.modules.get(home), qualname, None)
+        if isinstance(category, type):
+            patterns = [re.compile(*it) if isinstance(it, tuple) else it for it in (message, module)]
+            made.append((action, patterns[0], category, patterns[1], line))
+    warnings.resetwarnings()  # which also tells the C half that the list changes
+    warnings.filters[:] = made  # type: ignore[index]
+
+
+def _set_decimal(settings: tuple[Any, ...]) -> None:
+    import decimal
+
+    prec, rounding, emin, emax, capitals, clamp, flags = settings
+    traps = [getattr(decimal, name) for name in flags]
+    decimal.setcontext(decimal.Context(prec, rounding, emin, emax, capitals, clamp, traps=traps))
