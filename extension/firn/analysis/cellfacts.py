@@ -1,0 +1,202 @@
+"""What is known about a cell's names before it runs: from the cell itself and from the notebook's variables."""
+
+import ast
+import builtins
+import functools
+import inspect
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .scopes import blocks, global_uses, stored, uses
+
+_CONSTRUCTORS: dict[str, type] = {
+    "list": list,
+    "sorted": list,
+    "dict": dict,
+    "set": set,
+    "Counter": Counter,
+    "defaultdict": defaultdict,
+    "OrderedDict": OrderedDict,
+    "deque": deque,
+    "int": int,
+    "float": float,
+    "str": str,
+}
+
+
+class CellFacts:
+    def __init__(self, tree: ast.Module, filename: str, namespace: Mapping[str, object]) -> None:
+        self.namespace = namespace
+        self.filename = filename
+        self.stored = stored(*tree.body)
+        self._definitions: dict[str, list[types.CodeType]] = {}
+        for statement in _statements(tree.body):
+            self._define(statement)
+
+    def _define(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
+                pass
+            case _:
+                return
+        try:
+            module = compile(ast.Module([statement], []), self.filename, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return
+        codes = [constant for constant in module.co_consts if isinstance(constant, types.CodeType)]
+        self._definitions.setdefault(name, []).extend(codes)
+
+    def is_builtin(self, name: str) -> bool:
+        """Whether a name means the builtin of that name wherever the cell uses it."""
+        if name in self.stored or not hasattr(builtins, name):
+            return False
+        return self.namespace.get(name, getattr(builtins, name)) is getattr(builtins, name)
+
+    def kind_of(self, name: str, before: list[ast.stmt]) -> type | None:
+        """The exact type that a name is bound to when control reaches the end of `before`; None if not certain."""
+        for statement in reversed(before):
+            if name not in stored(statement):
+                continue
+            match statement:
+                case ast.Assign(targets=targets, value=value):
+                    for target in targets:
+                        if isinstance(target, ast.Name) and target.id == name:
+                            return self._kind(value)
+                        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                            for part, item in zip(target.elts, value.elts, strict=False):
+                                if isinstance(part, ast.Name) and part.id == name:
+                                    return self._kind(item)
+                case ast.AnnAssign(target=ast.Name(id=target_name), value=ast.expr() as value) if target_name == name:
+                    return self._kind(value)
+                case ast.AugAssign():
+                    continue
+                case ast.For(target=target, body=body):
+                    plain = {use.name for use in uses(target) if use.how == "store"}
+                    for inner in body:
+                        plain |= {
+                            use.name
+                            for part in ast.walk(inner)
+                            if isinstance(part, ast.Assign)
+                            for use in uses(*part.targets)
+                            if use.how == "store"
+                        }
+                    if name not in plain:
+                        continue
+            return None
+        if name in self.namespace:
+            kind = type(self.namespace[name])
+            shown = getattr(self.namespace[name], "__class__", kind)
+            return shown if isinstance(shown, type) else kind
+        return None
+
+    def _kind(self, value: ast.expr) -> type | None:
+        match value:
+            case ast.List() | ast.ListComp():
+                return list
+            case ast.Dict() | ast.DictComp():
+                return dict
+            case ast.Set() | ast.SetComp():
+                return set
+            case ast.Constant(value=constant):
+                return type(constant)
+            case ast.BinOp(left=ast.List(), op=ast.Mult()):
+                return list
+            case ast.Call(func=ast.Name(id=name)) if name in _CONSTRUCTORS:
+                return _CONSTRUCTORS[name] if self._is_constructor(name) else None
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="collections"), attr=name)) if name in _CONSTRUCTORS:
+                return _CONSTRUCTORS[name]
+        return None
+
+    def _is_constructor(self, name: str) -> bool:
+        if hasattr(builtins, name):
+            return self.is_builtin(name)
+        return name in self.stored or self.namespace.get(name) is _CONSTRUCTORS[name]
+
+    def is_counter(self, function: ast.expr) -> bool:
+        """Whether an expression is collections.Counter as far as the cell tells (checked again when it runs)."""
+        match function:
+            case ast.Name(id="Counter"):
+                return "Counter" in self.stored or self.namespace.get("Counter") is Counter
+            case ast.Attribute(value=ast.Name(id="collections"), attr="Counter"):
+                return True
+        return False
+
+    def mutable_value(self, name: str) -> bool:
+        """Whether a name may be bound to something whose methods called `add`, `pop`, `update` change it."""
+        if name in self.stored or name not in self.namespace:
+            return True
+        value = self.namespace[name]
+        if isinstance(value, (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType)):
+            return False
+        return not isinstance(value, (str, bytes, int, float, tuple, frozenset))
+
+    def functions(self, names: Iterable[str]) -> Iterator[tuple[str, types.CodeType]]:
+        """The code that can be reached from names: (the first name on the way, code) each, once."""
+        seen: set[int] = set()
+        done: set[str] = set()
+        todo = [(name, name) for name in names]
+        while todo:
+            first, name = todo.pop()
+            if name in done:
+                continue
+            done.add(name)
+            codes = list(self._definitions.get(name, ()))
+            if name in self.namespace:
+                codes.extend(self._codes(self.namespace[name]))
+            for code in codes:
+                if id(code) in seen:
+                    continue
+                seen.add(id(code))
+                yield first, code
+                todo.extend((first, other) for other in global_uses(code)[0])
+
+    def _codes(self, value: object) -> Iterator[types.CodeType]:
+        """Code of notebook functions that a value leads to: itself, what it wraps, its methods, its closure."""
+        seen: set[int] = set()
+        todo: list[Any] = [value]
+        while todo:
+            item = todo.pop()
+            if id(item) in seen:
+                continue
+            seen.add(id(item))
+            if isinstance(item, types.FunctionType):
+                if item.__globals__ is self.namespace or item.__module__ == "__main__":
+                    yield item.__code__
+                for cell in item.__closure__ or ():
+                    try:
+                        todo.append(cell.cell_contents)
+                    except ValueError:
+                        pass
+                if "__wrapped__" in item.__dict__:
+                    todo.append(item.__dict__["__wrapped__"])
+            elif isinstance(item, types.GeneratorType):
+                if item.gi_frame is not None and item.gi_frame.f_globals is self.namespace:
+                    yield item.gi_code
+            elif isinstance(item, types.MethodType):
+                todo += [item.__func__, item.__self__]
+            elif isinstance(item, functools.partial):
+                todo += [item.func, *item.args, *item.keywords.values()]
+            elif isinstance(item, (staticmethod, classmethod)):
+                todo.append(item.__func__)
+            elif isinstance(item, property):
+                todo += [item.fget, item.fset]
+            elif isinstance(item, type):
+                if item.__module__ == "__main__":
+                    todo += [*vars(item).values(), *item.__bases__]
+            elif isinstance(item, defaultdict):
+                todo.append(item.default_factory)
+            elif type(item).__module__ == "__main__":
+                todo.append(type(item))
+            elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):
+                todo.append(inspect.unwrap(item))
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    for statement in body:
+        yield statement
+        if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield from _statements(blocks(statement))

@@ -1,0 +1,286 @@
+"""What generated chunk code calls in a worker: turns a chunk's accumulators into compact plain data.
+
+Numbers are added up here where that is exact whatever they meet later; beside the sum travel the numbers themselves, as
+bytes, for the case that a float turns up in another chunk.
+"""
+
+import datetime
+import decimal
+import fractions
+import importlib
+import math
+import operator
+import pathlib
+import pickle
+import types
+import uuid
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+# Values that nobody can change after they were recorded.
+PLAIN = frozenset(
+    {int, float, complex, bool, str, bytes, type(None), tuple, frozenset, range, type(Ellipsis), decimal.Decimal}
+    | {fractions.Fraction, datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone}
+    | {pathlib.PosixPath, pathlib.PurePosixPath, uuid.UUID}
+)
+_COPIED: dict[type, Callable[[Any], Any]] = {
+    kind: operator.methodcaller("copy")
+    for kind in (list, dict, set, Counter, deque, OrderedDict, defaultdict, bytearray)
+}
+NUMBERS = frozenset({int, bool, float, complex})
+_WHOLE = frozenset({int, bool})
+
+
+class NotMergeable(TypeError):
+    """A value met at run time that cannot be merged with the serial cell's result; the loop has merged nothing."""
+
+
+def snapshot(value: Any) -> Any:
+    """The value as it is now: later changes to it must not reach what was recorded."""
+    kind = type(value)
+    if kind in PLAIN or value.__class__ is not kind:
+        return value  # also frozen values, whose __class__ is that of the original
+    copier = _COPIED.get(kind)
+    if copier is not None:
+        return copier(value)
+    if isinstance(value, (int, float, str, bytes, tuple, frozenset)):
+        return value
+    raise NotMergeable(
+        f"a {kind.__name__} is combined in a split loop, and it may change after that: collect the values in a list"
+        " and combine them after the loop"
+    )
+
+
+def taken() -> Callable[[Any], None]:
+    """A function that raises for a value that cannot be in a set what the set would raise."""
+    return set().add
+
+
+def hashed(values: Any) -> list[Any]:
+    """The values that `x.update(values)` adds to a set, in its order."""
+    if type(values) is dict or isinstance(values, (set, frozenset)):
+        return list(values)
+    found = list(values)
+    set().update(found)
+    return found
+
+
+def pack_values(values: list[Any]) -> tuple[Any, ...]:
+    """("ints", sum, count, raw) | ("floats", raw) | ("list", values); raw: see `unpack`."""
+    kinds = set(map(type, values))
+    if kinds <= _WHOLE:
+        return ("ints", sum(values), len(values), _raw(values, "q"))
+    if kinds == {float}:
+        return ("floats", _raw(values, "d"))
+    return ("list", values)
+
+
+def _raw(values: list[Any], code: str) -> Any:
+    try:
+        return array(code, values).tobytes()
+    except OverflowError:
+        return values
+
+
+def unpack(raw: Any, code: str) -> Any:
+    return array(code, raw) if isinstance(raw, bytes) else raw
+
+
+_BITS: dict[str, Callable[[Any, Any], Any]] = {"&": operator.and_, "|": operator.or_, "^": operator.xor}
+
+
+def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:
+    """The operands of `x op= operand`; op "" for a journal of (op, operand)."""
+    if not acc:
+        return ("none",)
+    kinds = set(map(type, acc))
+    if op in ("+", "-"):
+        return pack_values(acc)
+    if op == "*" and kinds <= _WHOLE:
+        return ("ints", math.prod(acc), len(acc), _raw(acc, "q"))
+    if op in _BITS and kinds <= _WHOLE:
+        return ("bits", reduce(_BITS[op], acc))
+    return ("list", acc)
+
+
+def pack_extreme(acc: list[Any], spec: str) -> list[Any]:
+    """All that `x = max(x, e)` (spec "max") or `x = max(e, x)` ("max>") needs of a chunk's values."""
+    if len(acc) > 1 and len(kinds := set(map(type, acc))) == 1 and kinds <= {int, float, str, bytes}:
+        if float in kinds and any(map(operator.ne, acc, acc)):
+            return acc
+        pick = max if spec.startswith("max") else min
+        return [pick(reversed(acc)) if spec.endswith(">") else pick(acc)]
+    return acc
+
+
+def ordered(value: Any) -> bool:
+    """Whether values like this one are in a total order, so that a chunk's best stands for all of its values."""
+    kind = type(value)
+    if kind in (int, float, str, bytes, bool):
+        return True
+    if kind is tuple:
+        return all(ordered(item) and item == item for item in value)
+    return kind in (datetime.date, datetime.datetime, datetime.timedelta, decimal.Decimal, fractions.Fraction)
+
+
+class Champion:
+    """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before."""
+
+    __slots__ = ("_beats", "best", "first", "last")
+
+    def __init__(self, sign: str) -> None:
+        self._beats: Callable[[Any, Any], Any] = {
+            ">": operator.gt,
+            ">=": operator.ge,
+            "<": operator.lt,
+            "<=": operator.le,
+        }[sign]
+        self.first: tuple[Any, ...] | None = None
+        self.last: tuple[Any, ...] | None = None
+        self.best: Any = None
+
+    def beaten_by(self, value: Any) -> bool:
+        if not ordered(value):
+            raise NotMergeable(
+                f"a split loop looks for the best of values of type {type(value).__name__}, whose order may depend on"
+                " the order of the comparisons: use max(...) or min(...) over a comprehension"
+            )
+        if self.first is None:
+            return True
+        if value != value:
+            return False
+        return self.last is None or bool(self._beats(value, self.best))
+
+    def take(self, value: Any, assigned: tuple[Any, ...]) -> None:
+        entry = (value, *assigned)
+        if self.first is None:
+            self.first = entry
+        if value == value:
+            self.last = entry
+            self.best = value
+
+
+def pack_champion(acc: Champion, _: str) -> list[tuple[Any, ...]]:
+    entries = [entry for entry in (acc.first, acc.last) if entry is not None]
+    return entries[:1] if len(entries) == 2 and entries[0] is entries[1] else entries
+
+
+def pack_distinct(acc: list[Any], _: str) -> list[Any]:
+    return list(dict.fromkeys(acc))
+
+
+def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
+    """The operands of `d[k] op= v` by key: ("ints", keys, sums, counts, raw) | ("lists", {key: operands})."""
+    flat = [value for operands in acc.values() for value in operands]
+    if op in ("+", "-") and set(map(type, flat)) <= _WHOLE:
+        counts = list(map(len, acc.values()))
+        return ("ints", list(acc), list(map(sum, acc.values())), _raw(counts, "q"), _raw(flat, "q"))
+    return ("lists", dict(acc))
+
+
+def pack_same(acc: Any, _: str) -> Any:
+    return acc
+
+
+def pack_dict(acc: dict[Any, Any], _: str) -> dict[Any, Any]:
+    return dict(acc)
+
+
+def pack_grouped(acc: dict[Any, list[Any]], how: str) -> dict[Any, list[Any]]:
+    if how == "set":
+        return {key: list(dict.fromkeys(values)) for key, values in acc.items()}
+    return dict(acc)
+
+
+def pack_counts(acc: Counter[Any], _: str) -> dict[Any, Any]:
+    if set(map(type, acc.values())) - {int}:
+        raise NotMergeable(
+            "Counter.update() in a split loop got counts that are not ints: collect them in a list and add them up"
+            " after the loop"
+        )
+    return dict(acc)
+
+
+PACKERS: dict[str, Callable[[Any, str], Any]] = {
+    "fold": pack_fold,
+    "extreme": pack_extreme,
+    "champion": pack_champion,
+    "distinct": pack_distinct,
+    "tally": pack_tally,
+    "same": pack_same,
+    "dict": pack_dict,
+    "grouped": pack_grouped,
+    "counts": pack_counts,
+}
+
+
+def portable(value: Any) -> bool:
+    """Whether a value can be brought back to the notebook (frozen, or pickled)."""
+    seen: set[int] = set()
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        kind = type(item)
+        if kind in PLAIN and kind not in (tuple, frozenset):
+            continue
+        if kind in (list, tuple, set, frozenset, deque):
+            if id(item) not in seen:
+                seen.add(id(item))
+                todo.extend(item)
+        elif kind in (dict, Counter, OrderedDict, defaultdict):
+            if id(item) not in seen:
+                seen.add(id(item))
+                todo.extend(item.keys())
+                todo.extend(item.values())
+        elif item.__class__ is kind and not _pickles(item):
+            return False
+    return True
+
+
+def _pickles(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:
+        pass
+    else:
+        return True
+    try:
+        importlib.import_module("cloudpickle").dumps(value)
+    except Exception:
+        return False
+    return True
+
+
+def last_values(variables: dict[str, Any], names: tuple[str, ...]) -> dict[str, tuple[str, Any]]:
+    found: dict[str, tuple[str, Any]] = {}
+    for name in names:
+        if name in variables:
+            value = variables[name]
+            if isinstance(value, types.ModuleType):
+                found[name] = ("module", value.__name__)
+            elif portable(value):
+                found[name] = ("value", value)
+            else:
+                found[name] = ("lost", type(value).__name__)
+        elif f"__firn_gone_{name}" in variables:
+            found[name] = ("deleted", None)
+    return found
+
+
+def ending(
+    accumulators: tuple[tuple[str, str, str], ...], names: tuple[str, ...]
+) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """The last call of a chunk: from its local variables to its effects, (last values, *packed accumulators).
+
+    accumulators: (local variable, key of PACKERS, argument of the packer) each. names: the cell's variables that the
+    loop binds.
+    """
+
+    def effects(variables: dict[str, Any]) -> tuple[Any, ...]:
+        packed = [PACKERS[packer](variables[local], argument) for local, packer, argument in accumulators]
+        return (last_values(variables, names), *packed)
+
+    return effects

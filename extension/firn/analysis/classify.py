@@ -1,0 +1,346 @@
+"""Classes of a `for` loop's variables: loop, temporary, broadcast, reduction; or the reason why it cannot be split."""
+
+import ast
+import inspect
+from dataclasses import dataclass
+
+from . import refusals
+from .body import MUTATORS, check_expressions, mutations
+from .cellfacts import CellFacts
+from .flow import Flow
+from .forms import Appended, Best, Counts, Distinct, Extreme, Fold, Form, Grouped, Store, Tally
+from .reductions import Change, change, harmless
+from .scopes import global_uses, own_statements, root, stored, uses
+
+_SWALLOW_NOTHING = frozenset(
+    "open ZipFile TarFile StringIO BytesIO TemporaryDirectory NamedTemporaryFile TemporaryFile localcontext nullcontext"
+    " redirect_stdout redirect_stderr closing scandir catch_warnings".split()
+)
+
+
+@dataclass
+class LoopClasses:
+    """loop: names of the target; temporary: names that each iteration assigns before it reads them; deleted: those of
+    them that a `del` or an `except ... as` may unbind; broadcast: names only read; reductions: see forms."""
+
+    loop: set[str]
+    temporary: set[str]
+    deleted: set[str]
+    broadcast: set[str]
+    reductions: dict[str, Form]
+    changes: list[Change]
+
+
+def cannot_swallow(expression: ast.expr) -> bool:
+    """Whether a context manager is known to let every exception through."""
+    match expression:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name in _SWALLOW_NOTHING
+    return False
+
+
+def classify(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> LoopClasses:
+    """before: the statements that certainly ran before the loop. Raises Refusal."""
+    if loop.orelse:
+        raise refusals.for_else(loop.orelse[0])
+    _check_statements(loop.body, in_loop=False)
+    changes = _changes(loop, facts, before)
+    own = {node for c in changes for node in c.own}
+    found = uses(loop.target, *loop.body)
+    targets = stored(loop.target)
+    bound = {use.name for use in found if use.how != "load" and id(use.node) not in own}
+    rest = [use for use in found if id(use.node) not in own]
+
+    for use in rest:
+        if use.name.startswith("__firn"):
+            raise refusals.reserved(use.node, use.name)
+    reductions: dict[str, list[Change]] = {}
+    for c in changes:
+        for name in c.assigns or (c.name,):
+            if name not in bound:
+                reductions.setdefault(name, []).append(c)
+    kept = [c for c in changes if all(name in reductions for name in c.assigns or (c.name,))]
+    dropped = [c for c in changes if c not in kept]
+    if dropped:
+        # What is no reduction after all counts as reading and binding again.
+        own = {node for c in kept for node in c.own}
+        rest = [use for use in found if id(use.node) not in own]
+        bound = {use.name for use in rest if use.how != "load"}
+        reductions = {}
+        for c in kept:
+            for name in c.assigns or (c.name,):
+                reductions.setdefault(name, []).append(c)
+
+    changing = bound | set(reductions)
+    check_expressions(facts, loop.body, changing)
+    _check_reads(rest, bound, reductions)
+    _check_exposed(loop, bound, kept, found)
+    _check_mutations(loop, facts, bound, targets, {id(c.statement) for c in kept})
+    forms = {name: _form(name, cs) for name, cs in reductions.items() if cs[0].name == name}
+    _check_functions(loop, facts, rest, bound, set(reductions))
+    _check_iterable(loop, facts, set(reductions), bound)
+    broadcast = {use.name for use in rest if use.how == "load"} - bound - set(reductions)
+    deleted = {use.name for use in rest if use.how == "delete"}
+    return LoopClasses(targets, bound - targets, deleted, broadcast, forms, kept)
+
+
+def _check_statements(body: list[ast.stmt], in_loop: bool) -> None:
+    for node in body:
+        match node:
+            case ast.Break() if not in_loop:
+                raise refusals.leaves_loop(node, "break")
+            case ast.Return():
+                raise refusals.leaves_loop(node, "return")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                raise refusals.definition(node, name)
+            case ast.Global() | ast.Nonlocal():
+                raise refusals.not_in_body(node, "a 'global' declaration", "Leave it out: a cell's names are global.")
+            case ast.TypeAlias():
+                raise refusals.not_in_body(node, "a 'type' statement", "Put it before the loop.")
+            case ast.ImportFrom(names=[ast.alias(name="*")]):
+                raise refusals.not_in_body(node, "'from ... import *'", "Import the names that you use, by name.")
+            case ast.AsyncFor() | ast.AsyncWith():
+                raise refusals.not_in_body(node, "'async'", "Gather the awaited values before the loop.")
+            case ast.For(body=inner, orelse=orelse) | ast.While(body=inner, orelse=orelse):
+                _check_statements(inner, in_loop=True)
+                _check_statements(orelse, in_loop)
+            case ast.If(body=inner, orelse=orelse):
+                _check_statements([*inner, *orelse], in_loop)
+            case ast.With(body=inner):
+                _check_statements(inner, in_loop)
+            case ast.Try() | ast.TryStar():
+                handlers = [s for handler in node.handlers for s in handler.body]
+                _check_statements([*node.body, *handlers, *node.orelse, *node.finalbody], in_loop)
+            case ast.Match(cases=cases):
+                _check_statements([s for case in cases for s in case.body], in_loop)
+
+
+def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Change]:
+    found: list[Change] = []
+
+    def kind_of(name: str) -> type | None:
+        return facts.kind_of(name, before)
+
+    def block(body: list[ast.stmt], guarded: bool, tail: bool) -> None:
+        for number, node in enumerate(body):
+            last = tail and number == len(body) - 1
+            c = change(node, kind_of)
+            if c is not None and c.kind is Extreme and not facts.is_builtin(c.op.rstrip(">")):
+                c = None
+            if c is not None and c.kind is Best:
+                found.append(c)
+                c.guarded = guarded
+                continue
+            if c is not None:
+                c.guarded, c.tail = guarded, last
+                found.append(c)
+                continue
+            match node:
+                case ast.Try() | ast.TryStar():
+                    inside = guarded or bool(node.handlers)
+                    block(node.body, inside, False)
+                    block(node.orelse, guarded, last and not node.finalbody)
+                    block(node.finalbody, guarded, last)
+                    for handler in node.handlers:
+                        block(handler.body, guarded, last and not node.finalbody)
+                case ast.With(items=items, body=inner):
+                    safe = all(cannot_swallow(item.context_expr) for item in items)
+                    block(inner, guarded or not safe, last and safe)
+                case ast.For(body=inner, orelse=orelse) | ast.While(body=inner, orelse=orelse):
+                    block(inner, guarded, False)
+                    block(orelse, guarded, last)
+                case ast.If(body=inner, orelse=orelse):
+                    block(inner, guarded, last)
+                    block(orelse, guarded, last)
+                case ast.Match(cases=cases):
+                    for case in cases:
+                        block(case.body, guarded, last)
+
+    block(loop.body, False, True)
+    return found
+
+
+def _check_reads(rest: list, bound: set[str], reductions: dict[str, list[Change]]) -> None:  # type: ignore[type-arg]
+    for use in rest:
+        if use.name in reductions and use.name not in bound:
+            raise refusals.reads_reduction(use.node, use.name, reductions[use.name][0].statement.lineno)
+
+
+def _check_exposed(loop: ast.For, bound: set[str], kept: list[Change], found: list) -> None:  # type: ignore[type-arg]
+    flow = Flow(bound, cannot_swallow)
+    flow.iteration(loop.target, loop.body)
+    for name, node in flow.exposed:
+        written = next(use.node for use in found if use.name == name and use.how != "load")
+        raise refusals.carried(node, name, getattr(written, "lineno", loop.lineno))
+
+
+def _check_mutations(loop: ast.For, facts: CellFacts, bound: set[str], targets: set[str], kept: set[int]) -> None:
+    for statement in own_statements(loop.body):
+        parts: list[ast.AST]
+        if id(statement) in kept:
+            parts = _expressions_of_change(statement)
+        else:
+            parts = [
+                child for child in ast.iter_child_nodes(statement) if not isinstance(child, (ast.stmt, ast.match_case))
+            ]
+            parts = [p for p in parts if not isinstance(p, ast.excepthandler)]
+        for part in parts:
+            for where, owner, how in mutations(part):
+                _check_mutation(where, owner, how, facts, bound, targets)
+    for where, owner, how in mutations(loop.target):
+        name = owner.id if owner else ""
+        raise refusals.mutates_broadcast(where, name, how)
+
+
+def _check_mutation(
+    where: ast.AST, owner: ast.Name | None, how: str, facts: CellFacts, bound: set[str], targets: set[str]
+) -> None:
+    if owner is None:
+        raise refusals.mutates_broadcast(where, "", how)
+    if owner.id in targets:
+        raise refusals.mutates_item(where, owner.id)
+    if owner.id in bound:
+        return
+    if how.startswith(".") and not facts.mutable_value(owner.id):
+        return
+    raise refusals.mutates_broadcast(where, owner.id, how)
+
+
+def _expressions_of_change(statement: ast.stmt) -> list[ast.AST]:
+    """The expressions of a mergeable change, without the change itself."""
+    match statement:
+        case ast.AugAssign(target=ast.Name(), value=value) | ast.Assign(targets=[ast.Name()], value=value):
+            return [value]
+        case ast.AugAssign(target=ast.Subscript(slice=key), value=value) | ast.Assign(
+            targets=[ast.Subscript(slice=key)], value=value
+        ):
+            return [key, value]
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=receiver), args=args)):
+            match receiver:
+                case ast.Subscript(slice=key):
+                    return [key, *args]
+                case ast.Call(args=[key, _]):
+                    return [key, *args]
+            return list(args)
+    return [statement]
+
+
+def _check_functions(
+    loop: ast.For,
+    facts: CellFacts,
+    rest: list,  # type: ignore[type-arg]
+    bound: set[str],
+    reductions: set[str],
+) -> None:
+    """Functions that the body reaches see the notebook's globals, and so the loop's variables, in a serial cell."""
+    where = {use.name: use.node for use in reversed(rest) if use.how == "load" and use.name not in bound}
+    check_reached(facts, where, bound | reductions)
+
+
+def check_reached(facts: CellFacts, where: dict[str, ast.AST], changing: set[str]) -> None:
+    for first, code in facts.functions(where):
+        reads, writes = global_uses(code)
+        for name in sorted(changing & writes):
+            raise refusals.function_reads(where[first], code.co_name, name, "assigns")
+        for name in sorted(changing & reads):
+            raise refusals.function_reads(where[first], code.co_name, name)
+
+
+_COPIES = frozenset("len list tuple set dict sorted frozenset range sum min max str int".split())
+
+
+def _check_iterable(loop: ast.For, facts: CellFacts, reductions: set[str], bound: set[str]) -> None:
+    """The sequence is taken as it is before the first iteration: it must not depend on what the loop changes."""
+
+    def walk(node: ast.AST, copied: bool) -> None:
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if (
+                name in _COPIES and facts.is_builtin(name)
+            ):
+                # Taken over at once, before the first iteration.
+                for part in [*args, *keywords]:
+                    walk(part, True)
+            case ast.Call(func=ast.Attribute(value=inner, attr="copy" | "get"), args=args):
+                for part in [inner, *args]:
+                    walk(part, True)
+            case ast.Subscript(value=inner, slice=ast.Slice() as part):
+                walk(inner, True)
+                walk(part, True)
+            case ast.GeneratorExp() | ast.Lambda() if not copied:
+                for use in uses(node):
+                    if use.name in reductions | bound:
+                        raise refusals.lazy_reads(node, use.name)
+            case ast.Name(id=name, ctx=ast.Load()) if name in reductions and not copied:
+                raise refusals.iterated_and_changed(node, name)
+            case ast.ListComp() | ast.SetComp() | ast.DictComp():
+                return
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    walk(child, copied)
+
+    walk(loop.iter, False)
+    names = {use.name: use.node for use in uses(loop.iter) if use.how == "load"}
+    for first, code in facts.functions(names):
+        if code.co_flags & inspect.CO_GENERATOR or code.co_name == "<lambda>":
+            for name in sorted((reductions | bound) & global_uses(code)[0]):
+                raise refusals.lazy_reads(names[first], name)
+
+
+def _form(name: str, changes: list[Change]) -> Form:
+    """One form for all the changes of one variable."""
+    first = changes[0]
+    line = first.statement.lineno
+    guarded = any(c.guarded for c in changes)
+    for c in changes:
+        if c.ambiguous:
+            raise refusals.unknown_kind(c.statement, name, c.method)
+    kinds = {c.kind for c in changes}
+    if kinds == {Fold, Appended} and all(c.op == "+" for c in changes if c.kind is Fold):
+        # x.append(a) and x += [b]: one list.
+        kinds = {Appended}
+    if len(kinds) > 1:
+        other = next(c for c in changes if c.kind is not first.kind)
+        raise refusals.mixed_changes(other.statement, name, first.kind.what, other.kind.what)
+    kind = kinds.pop()
+    if kind is Fold:
+        return Fold(name, line, guarded, [c.op for c in changes])
+    if kind is Extreme:
+        return _alike(changes, Extreme(name, line, guarded, first.op), lambda c: c.op)
+    if kind is Best:
+        if len(changes) > 1:
+            raise refusals.mixed_changes(changes[1].statement, name, Best.what, Best.what)
+        names = (name, *(n for n in first.assigns if n != name))
+        for key, value in first.parts.items():
+            if key.startswith("=") and not harmless(value):
+                raise refusals.unsupported_form(
+                    first.statement,
+                    key[1:],
+                    f"what '{key[1:]}' is bound to is computed only when '{name}' changes, which the workers cannot know.",
+                    f"Compute it before the 'if' ({key[1:]}_ = ...) and assign that variable, or use"
+                    f" {'max' if first.op.startswith('>') else 'min'}(..., key=...) over a comprehension.",
+                )
+        return Best(name, line, guarded, first.op, first.none_first, names)
+    if kind is Tally:
+        form = Tally(name, line, guarded, first.op, first.default)
+        return _alike(changes, form, lambda c: (c.op, c.default))
+    if kind is Grouped:
+        inner = "set" if first.method == "add" else "list"
+        form_ = Grouped(name, line, guarded, inner, bool(first.default))
+        return _alike(changes, form_, lambda c: (c.method == "add", bool(c.default)))
+    if kind is Store:
+        return Store(name, line, guarded, any(c.method == "update" for c in changes))
+    if kind is Counts:
+        return Counts(name, line, guarded)
+    if kind is Distinct:
+        return Distinct(name, line, guarded)
+    return Appended(name, line, guarded)
+
+
+def _alike(changes: list[Change], form: Form, key) -> Form:  # type: ignore[no-untyped-def]
+    for other in changes[1:]:
+        if key(other) != key(changes[0]):
+            raise refusals.mixed_changes(other.statement, form.name, form.what, form.what)
+    return form
+
+
+__all__ = ["MUTATORS", "LoopClasses", "cannot_swallow", "check_reached", "classify", "root"]

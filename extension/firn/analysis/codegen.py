@@ -1,0 +1,237 @@
+"""The code that runs in the workers: a module that defines __firn_chunk__(items, start) -> effects.
+
+It carries the file name and the line numbers of the notebook's cell, so that tracebacks show the cell's own lines.
+"""
+
+import ast
+import types
+from collections.abc import Callable
+
+from .classify import LoopClasses
+from .forms import Appended, Best, Counts, Distinct, Extreme, Fold, Form, Grouped, Store, Tally
+from .reductions import Change, harmless
+from .scopes import global_uses
+
+CHUNK = "__firn_chunk__"
+_PRELUDE = "import firn.analysis.chunk as __firn_tools__\nfrom builtins import locals as __firn_locals__\n"
+
+
+def _parse(source: str, mode: str = "exec") -> list[ast.stmt]:
+    return ast.parse(source).body
+
+
+def _name(name: str, store: bool = False) -> ast.Name:
+    return ast.Name(name, ast.Store() if store else ast.Load())
+
+
+def _place(nodes: list[ast.stmt], where: ast.AST) -> list[ast.stmt]:
+    """Gives generated statements the position of the statement that they stand for."""
+    for node in nodes:
+        for part in ast.walk(node):
+            if "lineno" in part._attributes and not hasattr(part, "lineno"):
+                ast.copy_location(part, where)
+    return nodes
+
+
+class _Template(ast.NodeTransformer):
+    """Fills expressions into a parsed template: names in capitals stand for them."""
+
+    def __init__(self, parts: dict[str, ast.expr]) -> None:
+        self._parts = parts
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self._parts.get(node.id, node)
+
+
+def template(source: str, where: ast.AST, **parts: ast.expr) -> list[ast.stmt]:
+    tree = ast.parse(source)
+    for part in ast.walk(tree):
+        if "lineno" in part._attributes:
+            ast.copy_location(part, where)
+    tree = _Template(parts).visit(tree)
+    return tree.body  # type: ignore[no-any-return]
+
+
+_FRESH_CALLS = frozenset("len int float str abs round sum ord hash bool repr bytes complex".split())
+
+
+def _recorded(value: ast.expr, tail: bool, is_builtin: Callable[[str], bool]) -> ast.expr:
+    """The expression of an operand, with a snapshot taken where it might change before the chunk ends."""
+    match value:
+        case ast.Constant() | ast.Compare() | ast.JoinedStr() | ast.UnaryOp() | ast.BinOp():
+            return value
+        case ast.List() | ast.ListComp() | ast.Dict() | ast.DictComp() | ast.Set() | ast.SetComp() | ast.Tuple():
+            return value
+        case ast.Call(func=ast.Name(id=name)) if name in _FRESH_CALLS and is_builtin(name):
+            return value
+    if tail:
+        return value
+    source = "__firn_v if (__firn_v := VALUE).__class__ in __firn_plain__ else __firn_snapshot__(__firn_v)"
+    [statement] = template(source, value, VALUE=value)
+    assert isinstance(statement, ast.Expr)
+    return statement.value
+
+
+class _Recorder(ast.NodeTransformer):
+    """Replaces the changes to reduction variables in a loop body by records in local accumulators."""
+
+    def __init__(
+        self, changes: list[Change], forms: dict[str, Form], locals_: dict[str, str], is_builtin: Callable[[str], bool]
+    ) -> None:
+        self._changes = {id(c.statement): c for c in changes}
+        self._forms = forms
+        self._locals = locals_
+        self._is_builtin = is_builtin
+
+    def visit(self, node: ast.AST) -> ast.AST | list[ast.stmt]:  # type: ignore[override]
+        found = self._changes.get(id(node))
+        if found is not None:
+            assert isinstance(node, ast.stmt)
+            return self._record(node, found)
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        return node
+
+    def _record(self, node: ast.stmt, c: Change) -> list[ast.stmt]:
+        form = self._forms[c.name]
+        acc = _name(self._locals[c.name])
+        value = c.parts["value"]
+        match form:
+            case Fold():
+                operand = _recorded(value, c.tail, self._is_builtin)
+                if form.journal:
+                    return template("ACC.append((OP, VALUE))", node, ACC=acc, OP=ast.Constant(c.op), VALUE=operand)
+                return template("ACC.append(VALUE)", node, ACC=acc, VALUE=operand)
+            case Extreme():
+                return template("ACC.append(VALUE)", node, ACC=acc, VALUE=value)
+            case Best():
+                others = [c.parts[f"={name}"] if name != form.name else _name("__firn_v") for name in form.names]
+                source = "if ACC.beaten_by(__firn_v := VALUE): ACC.take(__firn_v, OTHERS)"
+                return template(source, node, ACC=acc, VALUE=value, OTHERS=ast.Tuple(others, ast.Load()))
+            case Appended():
+                if c.kind is Fold or c.method == "extend":
+                    return template("ACC.extend(VALUE)", node, ACC=acc, VALUE=value)
+                return template("ACC.append(VALUE)", node, ACC=acc, VALUE=value)
+            case Distinct():
+                if c.method == "update":
+                    return template("ACC.extend(__firn_hashed__(VALUE))", node, ACC=acc, VALUE=value)
+                return template("ACC.append(VALUE)", node, ACC=acc, VALUE=_hashed(value))
+            case Counts():
+                return template("ACC.update(VALUE)", node, ACC=acc, VALUE=value)
+            case Store():
+                if c.method == "update":
+                    return template("ACC.update(VALUE)", node, ACC=acc, VALUE=value)
+                return template("ACC[KEY] = VALUE", node, ACC=acc, KEY=c.parts["key"], VALUE=value)
+            case Tally():
+                operand = _recorded(value, c.tail, self._is_builtin)
+                parts = {"ACC": acc, "KEY": c.parts["key"], "VALUE": operand}
+                if c.guarded and not harmless(value):
+                    # The value first: a failure of it leaves no key behind.
+                    return template("__firn_k, __firn_v = KEY, VALUE\nACC[__firn_k].append(__firn_v)", node, **parts)
+                return template("ACC[KEY].append(VALUE)", node, **parts)
+            case Grouped():
+                if form.inner == "set":
+                    value = _hashed(value)
+                method = "extend" if c.method == "extend" else "append"
+                return template(f"ACC[KEY].{method}(VALUE)", node, ACC=acc, KEY=c.parts["key"], VALUE=value)
+        raise AssertionError(form)
+
+
+def _hashed(value: ast.expr) -> ast.expr:
+    """The value, after a set has taken it: what cannot be hashed fails here, as it does in the serial cell."""
+    [statement] = template("(__firn_taken__(__firn_v := VALUE), __firn_v)[1]", value, VALUE=value)
+    assert isinstance(statement, ast.Expr)
+    return statement.value
+
+
+class _Deletions(ast.NodeTransformer):
+    """Leaves a mark where a `del` or the end of an `except ... as` unbinds a variable; drops bare annotations."""
+
+    def visit_Delete(self, node: ast.Delete) -> ast.AST | list[ast.AST]:
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        return [node, *self._marks(names, node)]
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
+        self.generic_visit(node)
+        if node.name is not None:
+            node.body = [*self._marks([node.name], node.body[0]), *node.body]
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return ast.copy_location(ast.Assign([node.target], node.value), node)
+
+    def _marks(self, names: list[str], where: ast.AST) -> list[ast.stmt]:
+        return [part for name in names for part in template(f"__firn_gone_{name} = True", where)]
+
+
+def loop_code(
+    loop: ast.For, classes: LoopClasses, filename: str, is_builtin: Callable[[str], bool]
+) -> tuple[types.CodeType, tuple[str, ...]]:
+    """The chunk's code of a `for` loop and the order of its reductions in the effects. Uses up the loop's tree."""
+    order = tuple(classes.reductions)
+    locals_ = {name: f"__firn_{number}" for number, name in enumerate(order)}
+    recorder = _Recorder(classes.changes, classes.reductions, locals_, is_builtin)
+    changed: list[ast.stmt] = []
+    for statement in loop.body:
+        result = recorder.visit(statement)
+        changed.extend(result if isinstance(result, list) else [result])  # type: ignore[list-item]
+    body: list[ast.stmt] = []
+    for statement in changed:
+        marked = _Deletions().visit(statement)
+        body.extend(marked if isinstance(marked, list) else [marked])
+    new_loop = ast.copy_location(ast.For(loop.target, _name("__firn_items__"), body, []), loop)
+    start = template("__firn_taken__ = __firn_tools__.taken()", loop) + [
+        part for name in order for part in template(f"{locals_[name]} = {classes.reductions[name].accumulator}", loop)
+    ]
+    accumulators = tuple(
+        (locals_[name], classes.reductions[name].packer, classes.reductions[name].argument) for name in order
+    )
+    bound = tuple(sorted(classes.loop | classes.temporary))
+    prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r})\n"
+    end = template("return __firn_effects__(__firn_locals__())", loop)
+    return _module(prelude, [*start, new_loop, *end], loop, filename), order
+
+
+def comprehension_code(expression: ast.expr, where: ast.AST, filename: str, bound: tuple[str, ...]) -> types.CodeType:
+    """The chunk's code of a comprehension; `expression` reads __firn_items__ and makes the packed effects."""
+    result = template("__firn_taken__ = __firn_tools__.taken()\n__firn_result = VALUE", where, VALUE=expression)
+    accumulators = (("__firn_result", "same", ""),)
+    prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r})\n"
+    end = template("return __firn_effects__(__firn_locals__())", where)
+    return _module(prelude, [*result, *end], where, filename)
+
+
+def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -> types.CodeType:
+    needed = (
+        "__firn_plain__ = __firn_tools__.PLAIN\n"
+        "__firn_snapshot__ = __firn_tools__.snapshot\n"
+        "__firn_hashed__ = __firn_tools__.hashed\n"
+    )
+    head = ast.parse(_PRELUDE + needed + prelude).body
+    [function] = ast.parse(f"def {CHUNK}(__firn_items__, __firn_start__): pass").body
+    assert isinstance(function, ast.FunctionDef)
+    function.body = body
+    module = ast.Module([*head, function], [])
+    for node in module.body:
+        for part in ast.walk(node):
+            if node in head or part is function or part in ast.walk(function.args):
+                if "lineno" in part._attributes:
+                    ast.copy_location(part, where)
+    ast.fix_missing_locations(module)
+    code = compile(module, filename, "exec", dont_inherit=True)
+    constants = tuple(
+        constant.replace(co_name="<module>", co_qualname="<module>")
+        if isinstance(constant, types.CodeType) and constant.co_name == CHUNK
+        else constant
+        for constant in code.co_consts
+    )
+    return code.replace(co_consts=constants)
+
+
+def names_read(code: types.CodeType) -> frozenset[str]:
+    """The notebook's globals (and builtins) that a chunk's code reads."""
+    chunk = next(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return frozenset(name for name in global_uses(chunk)[0] if not name.startswith("__firn_"))

@@ -1,0 +1,227 @@
+"""Comprehensions, and the builtins that use one up: what the workers compute and what stays in the cell."""
+
+import ast
+import builtins
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import plan, refusals
+from .body import check_expressions, mutations, walrus_targets
+from .cellfacts import CellFacts
+from .classify import cannot_swallow, check_reached
+from .flow import Flow
+from .scopes import elements, loaded, uses
+
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_NAMES: dict[type[ast.expr], str] = {
+    ast.ListComp: "list comprehension",
+    ast.SetComp: "set comprehension",
+    ast.DictComp: "dict comprehension",
+}
+
+
+@dataclass
+class Split:
+    """A comprehension to be split. expression: makes a chunk's result out of __firn_items__; call(value) puts what is
+    left of the surrounding call around the value that the workers give; fixed: names that must still mean the same."""
+
+    what: str
+    node: Comprehension
+    expression: ast.expr
+    merger: plan.Merger
+    call: Callable[[ast.expr], ast.expr]
+    fixed: tuple[tuple[str, Any], ...]
+    bound: set[str]
+    also: tuple[ast.expr, ...] = ()
+
+
+def _expression(source: str, where: ast.AST, **parts: ast.expr) -> ast.expr:
+    from .codegen import template
+
+    [statement] = template(source, where, **parts)
+    assert isinstance(statement, ast.Expr)
+    return statement.value
+
+
+def _over_items(node: Comprehension) -> list[ast.comprehension]:
+    first, *others = node.generators
+    items = ast.copy_location(ast.Name("__firn_items__", ast.Load()), first.iter)
+    return [ast.comprehension(first.target, items, first.ifs, first.is_async), *others]
+
+
+def _list(node: Comprehension) -> ast.expr:
+    [element] = elements(node)
+    return ast.copy_location(ast.ListComp(element, _over_items(node)), node)
+
+
+def _hashed_list(node: Comprehension) -> ast.expr:
+    [element] = elements(node)
+    checked = _expression("(__firn_taken__(__firn_v := VALUE), __firn_v)[1]", element, VALUE=element)
+    values = ast.copy_location(ast.ListComp(checked, _over_items(node)), node)
+    return _expression("__firn_tools__.pack_distinct(VALUES, '')", node, VALUES=values)
+
+
+def _generator(node: Comprehension) -> ast.expr:
+    [element] = elements(node)
+    return ast.copy_location(ast.GeneratorExp(element, _over_items(node)), node)
+
+
+def _whole(value: ast.expr) -> ast.expr:
+    return value
+
+
+def find(node: ast.expr, facts: CellFacts) -> Split | None:
+    """The split of an expression that is a comprehension, or a call that uses one up; None if it is neither."""
+    match node:
+        case ast.ListComp():
+            return _plain(node, _list(node), plan.Lists())
+        case ast.SetComp():
+            return _plain(node, _hashed_list(node), plan.Sets())
+        case ast.DictComp():
+            if node.value is None:
+                return None
+            whole = ast.DictComp(node.key, node.value, _over_items(node))
+            return _plain(node, ast.copy_location(whole, node), plan.Dicts())
+        case ast.Call(func=ast.Name(id="len"), args=[ast.ListComp() as inner], keywords=[]) if facts.is_builtin("len"):
+            return _split(
+                "len", node, inner, _expression("len(VALUES)", inner, VALUES=_list(inner)), plan.Total(), _whole
+            )
+        case ast.Call(args=[ast.GeneratorExp() as inner, *_]):
+            return _consumer(node, inner, facts)
+    return None
+
+
+def _plain(node: Comprehension, expression: ast.expr, merger: plan.Merger) -> Split:
+    return Split(_NAMES[type(node)], node, expression, merger, _whole, (), walrus_targets_of(node))
+
+
+def walrus_targets_of(node: Comprehension) -> set[str]:
+    """The names that a comprehension binds in the cell."""
+    return {use.name for use in uses(node) if use.how == "store"} & walrus_targets(node)
+
+
+def _split(
+    what: str,
+    call: ast.Call,
+    inner: Comprehension,
+    expression: ast.expr,
+    merger: plan.Merger,
+    rebuild: Callable[[ast.expr], ast.expr],
+    also: tuple[ast.expr, ...] = (),
+) -> Split:
+    fixed: tuple[tuple[str, Any], ...] = ()
+    match call.func:
+        case ast.Name(id="Counter"):
+            fixed = (("Counter", plan.COUNTER),)
+        case ast.Attribute(value=ast.Name(id="collections"), attr="Counter"):
+            fixed = (("collections.Counter", plan.COUNTER),)
+        case ast.Name(id=name):
+            fixed = ((name, getattr(builtins, name)),)
+    return Split(what, inner, expression, merger, rebuild, fixed, walrus_targets_of(inner), also)
+
+
+def _consumer(node: ast.Call, inner: ast.GeneratorExp, facts: CellFacts) -> Split | None:
+    def first(value: ast.expr) -> ast.expr:
+        return ast.copy_location(ast.Call(node.func, [value, *node.args[1:]], node.keywords), node)
+
+    alone = len(node.args) == 1 and not node.keywords
+    match node.func:
+        case ast.Attribute(attr="join") if alone:
+            return Split("join", inner, _list(inner), plan.Lists(), first, (), walrus_targets_of(inner))
+        case function if facts.is_counter(function) and alone:
+            counts = _expression("dict(__firn_tools__.Counter(VALUES))", inner, VALUES=_generator(inner))
+            return _split("Counter", node, inner, counts, plan.Counts(), first)
+        case ast.Name(id=name) if facts.is_builtin(name):
+            pass
+        case _:
+            return None
+    match name:
+        case "any" | "all" if alone:
+            decision = _expression(f"{name}(VALUES)", inner, VALUES=_generator(inner))
+            return _split(name, node, inner, decision, plan.Decision(name == "any"), _whole)
+        case "list" if alone:
+            return _split(name, node, inner, _list(inner), plan.Lists(), _whole)
+        case "set" if alone:
+            return _split(name, node, inner, _hashed_list(inner), plan.Sets(), _whole)
+        case "frozenset" if alone:
+            return _split(name, node, inner, _hashed_list(inner), plan.Lists(), first)
+        case "tuple" if alone:
+            return _split(name, node, inner, _list(inner), plan.Lists(), first)
+        case "dict" if len(node.args) == 1:
+            return _split(name, node, inner, _list(inner), plan.Lists(), first)
+        case "sorted" if len(node.args) == 1:
+            return _split(name, node, inner, _list(inner), plan.Lists(), first)
+        case "sum" if len(node.args) <= 2:
+            start = [*node.args[1:], *(k.value for k in node.keywords if k.arg == "start")]
+            exact = all(isinstance(s, ast.Constant) and type(s.value) is int for s in start)
+            if not exact or len(start) != len(node.args) - 1 + len(node.keywords):
+                return _split(name, node, inner, _list(inner), plan.Lists(), first)
+            values = _expression("__firn_tools__.pack_values(VALUES)", inner, VALUES=_list(inner))
+            return _split(name, node, inner, values, plan.Summands(), first)
+        case "min" | "max" if len(node.args) == 1:
+            return _extreme(name, node, inner, first)
+    return None
+
+
+def _extreme(
+    name: str, node: ast.Call, inner: ast.GeneratorExp, first: Callable[[ast.expr], ast.expr]
+) -> Split | None:
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+    if None in keywords or set(keywords) - {"key", "default"}:
+        return None
+    key = keywords.get("key")
+    if key is None or (isinstance(key, ast.Constant) and key.value is None):
+        values = _expression(f"__firn_tools__.pack_extreme(VALUES, {name!r})", inner, VALUES=_list(inner))
+        return _split(name, node, inner, values, plan.Lists(), first)
+    if not isinstance(key, (ast.Lambda, ast.Name, ast.Attribute)):
+        return None
+    # The workers make (key, value) pairs; the cell's own call compares the keys.
+    [element] = elements(inner)
+    pair = _expression("(__firn_key__(__firn_v := VALUE), __firn_v)", element, VALUE=element)
+    pairs = ast.copy_location(ast.ListComp(pair, _over_items(inner)), inner)
+    values = _expression("[__firn_key__ := KEY, VALUES][1]", inner, KEY=key, VALUES=pairs)
+
+    def call(value: ast.expr) -> ast.expr:
+        if "default" in keywords:
+            source = f"{name}(PAIRS, key=lambda __firn_pair: __firn_pair[0], default=(None, DEFAULT))[1]"
+            return _expression(source, node, PAIRS=value, DEFAULT=keywords["default"])
+        return _expression(f"{name}(PAIRS, key=lambda __firn_pair: __firn_pair[0])[1]", node, PAIRS=value)
+
+    return _split(name, node, inner, values, plan.Lists(), call, (key,))
+
+
+def check(split: Split, facts: CellFacts) -> None:
+    """Raises Refusal when the iterations depend on each other or change what they share."""
+    node = split.node
+    iterable = node.generators[0].iter
+    inside: list[ast.AST] = [*_parts(node), *split.also]
+    check_expressions(facts, inside, split.bound)
+    if node.generators[0].is_async:
+        raise refusals.not_in_body(node, "an asynchronous comprehension", "Gather the awaited values before the loop.")
+    flow = Flow(split.bound, cannot_swallow)
+    flow.comprehension(node)
+    for name, where in flow.exposed:
+        raise refusals.carried(where, name, getattr(where, "lineno", node.lineno))
+    if split.bound & {use.name for part in split.also for use in uses(part)}:
+        raise refusals.carried(node, min(split.bound), node.lineno)
+    for part in inside:
+        for where, owner, how in mutations(part):
+            if owner is not None and (owner.id in split.bound or not facts.mutable_value(owner.id)):
+                continue
+            raise refusals.mutates_broadcast(where, owner.id if owner else "", how)
+    for use in uses(iterable):
+        if use.how == "load" and use.name in split.bound:
+            raise refusals.lazy_reads(use.node, use.name)
+    names = {use.name: use.node for use in uses(node, *split.also) if use.how == "load"}
+    check_reached(facts, names, split.bound)
+
+
+def _parts(node: Comprehension) -> list[ast.AST]:
+    """What a comprehension evaluates for each item."""
+    first, *others = node.generators
+    return [first.target, *first.ifs, *others, *elements(node)]
+
+
+def reads(split: Split) -> set[str]:
+    return loaded(split.node, *split.also)

@@ -1,0 +1,212 @@
+"""What the analysis of a cell gives: the rewritten cell, and for each of its split loops the workers' code and the way
+back."""
+
+import ast
+import builtins
+import importlib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from types import CodeType
+from typing import Any
+
+from . import refusals
+from .chunk import unpack
+from .forms import Form
+
+Effects = tuple[Any, ...]
+
+
+class Merger(ABC):
+    """How the packed results of a loop's chunks become the value of its expression."""
+
+    def decided(self, effects: Effects) -> bool:
+        return False
+
+    @abstractmethod
+    def value(self, results: list[Any]) -> Any: ...
+
+
+class Lists(Merger):
+    def value(self, results: list[Any]) -> Any:
+        if len(results) == 1 and type(results[0]) is list:
+            return results[0]
+        return list(chain.from_iterable(results))
+
+
+class Sets(Merger):
+    def value(self, results: list[Any]) -> Any:
+        found: set[Any] = set()
+        for part in results:
+            found.update(part)
+        return found
+
+
+class Dicts(Merger):
+    def value(self, results: list[Any]) -> Any:
+        found: dict[Any, Any] = {}
+        for part in results:
+            found.update(part)
+        return found
+
+
+class Counts(Merger):
+    """Counts by key, for Counter(...) to take over."""
+
+    def value(self, results: list[Any]) -> Any:
+        found: dict[Any, int] = {}
+        for part in results:
+            for key, count in part.items():
+                found[key] = found.get(key, 0) + count
+        return found
+
+
+class Total(Merger):
+    """Ints added up."""
+
+    def value(self, results: list[Any]) -> Any:
+        return sum(results)
+
+
+class Summands(Merger):
+    """What sum() adds up: one int where all are ints, else every value."""
+
+    def value(self, results: list[Any]) -> Any:
+        if all(part[0] == "ints" for part in results):
+            return [sum(part[1] for part in results)] if any(part[2] for part in results) else []
+        found: list[Any] = []
+        for part in results:
+            match part:
+                case ("ints", _, _, raw):
+                    found.extend(unpack(raw, "q"))
+                case ("floats", raw):
+                    found.extend(unpack(raw, "d"))
+                case _:
+                    found.extend(part[1])
+        return found
+
+
+@dataclass
+class Decision(Merger):
+    """any() and all(): the chunk that decides ends the loop."""
+
+    deciding: bool
+
+    def decided(self, effects: Effects) -> bool:
+        return effects[1] is self.deciding
+
+    def value(self, results: list[Any]) -> Any:
+        return self.deciding if self.deciding in results else not self.deciding
+
+
+@dataclass
+class SplitLoop:
+    """One loop of a cell that runs in the workers.
+
+    code: module code with the cell's file name and line numbers; executed in a worker's namespace it defines
+    `__firn_chunk__(items, start) -> effects`. names: the globals that this reads, first level. classes: each variable's
+    class ("loop", "temporary", "broadcast", "reduction"), for explanations. lost: after `finish`, the variables whose
+    last value could not be brought back, with its type's name; they are unbound, so that reading one says so.
+    """
+
+    index: int
+    lineno: int
+    what: str
+    source: str
+    code: CodeType
+    names: frozenset[str]
+    bound: frozenset[str] = frozenset()
+    forms: tuple[Form, ...] = ()
+    merger: Merger | None = None
+    fixed: tuple[tuple[str, Any], ...] = ()
+    classes: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The variables whose objects the loop changes in place or rebinds (its reductions)."""
+        return frozenset(name for form in self.forms for name in (form.name, *getattr(form, "names", ())))
+
+    def check(self, namespace: Mapping[str, Any], iterable: object = None) -> None:
+        """Raises Refusal when the variables, just before the loop, are not what it was split for."""
+        for name, expected in self.fixed:
+            if _lookup(namespace, name) is not expected:
+                raise refusals.not_builtin(self.lineno, name)
+        objects: dict[int, str] = {}
+        for form in self.forms:
+            if form.name not in namespace:
+                continue
+            value = namespace[form.name]
+            form.check(value)
+            if isinstance(value, (int, float, complex, str, bytes, tuple, frozenset, type(None))):
+                continue
+            if id(value) in objects:
+                raise refusals.same_object(form.line, form.name, objects[id(value)])
+            if value is iterable:
+                raise refusals.same_object(form.line, form.name, "the sequence of the loop")
+            objects[id(value)] = form.name
+        for name in self.names - self.changed:
+            if name in namespace and id(namespace[name]) in objects:
+                changed = objects[id(namespace[name])]
+                raise refusals.same_object(self.lineno, changed, name)
+
+    def decided(self, effects: Effects) -> bool:
+        """Whether nothing after this chunk matters (any, all)."""
+        return self.merger is not None and self.merger.decided(effects)
+
+    def finish(self, chunks: Iterable[Effects], namespace: dict[str, Any]) -> Any:
+        """Merges the chunks' effects, given in order of iteration, binds the loop's variables and returns the value of
+        the expression (None for a `for` loop). A merge that raises has changed nothing."""
+        self.check(namespace)
+        effects: list[Effects] = []
+        for chunk in chunks:
+            effects.append(chunk)
+            if self.decided(chunk):
+                break
+        commits = [
+            form.prepare([part[number] for part in effects], namespace) for number, form in enumerate(self.forms, 1)
+        ]
+        value = self.merger.value([part[1] for part in effects]) if self.merger is not None else None
+        last: dict[str, tuple[str, Any]] = {}
+        for part in effects:
+            last.update(part[0])
+        modules = {name: importlib.import_module(found) for name, (how, found) in last.items() if how == "module"}
+        for commit in commits:
+            commit()
+        self.lost = {}
+        for name, (how, found) in last.items():
+            if how == "value":
+                namespace[name] = found
+            elif how == "module":
+                namespace[name] = modules[name]
+            else:
+                namespace.pop(name, None)
+                if how == "lost":
+                    self.lost[name] = found
+        return value
+
+
+def _lookup(namespace: Mapping[str, Any], name: str) -> Any:
+    first, *rest = name.split(".")
+    value = namespace.get(first, getattr(builtins, first, None))
+    for attribute in rest:
+        value = getattr(value, attribute, None)
+    return value
+
+
+COUNTER: Any = Counter
+
+
+@dataclass
+class CellPlan:
+    """module: the cell with `__firn__.split(k, iterable)` where loop k stood. notes: why something was not split.
+    uses_parallel: the cell names `parallel.rank`, `.size` or `.split`: it is one for --each. mutated_later: variables
+    that a loop shares and a later statement changes: they travel as copies."""
+
+    module: ast.Module
+    loops: Sequence[SplitLoop] = ()
+    notes: list[str] = field(default_factory=list)
+    uses_parallel: bool = False
+    mutated_later: set[str] = field(default_factory=set)

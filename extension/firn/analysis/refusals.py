@@ -1,0 +1,212 @@
+"""Every message of the analysis: what stands on which line, why it cannot run in parallel, what to write instead."""
+
+import ast
+
+
+class Refusal(Exception):
+    """A cell, or a loop of it, that cannot be run in parallel with the result of the serial cell.
+
+    line: line of the cell, from 1. name: the variable it is about ("" if none). reason, remedy: one sentence each.
+    """
+
+    def __init__(self, line: int, name: str, reason: str, remedy: str) -> None:
+        super().__init__(line, name, reason, remedy)
+        self.line = line
+        self.name = name
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason} {self.remedy}"
+
+
+def _line(node: ast.AST) -> int:
+    return int(getattr(node, "lineno", 1))
+
+
+def carried(node: ast.AST, name: str, written: int) -> Refusal:
+    where = "on the same line" if written == _line(node) else f"on line {written}"
+    return Refusal(
+        _line(node),
+        name,
+        f"an iteration reads '{name}', which an earlier iteration may have written ({where}): iterations that depend"
+        " on each other cannot run at the same time.",
+        f"Assign '{name}' on every path before it is read, or compute it from the loop variable; %%parallel --serial"
+        " runs the cell as it is.",
+    )
+
+
+def reads_reduction(node: ast.AST, name: str, written: int) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"the loop changes '{name}' (line {written}) and reads it here: an iteration would see what earlier ones did.",
+        f"Read '{name}' after the loop only; for one value per key write {name}[k] += v, {name}[k] = {name}.get(k, 0)"
+        f" + v or {name}.setdefault(k, []).append(v).",
+    )
+
+
+def mixed_changes(node: ast.AST, name: str, first: str, second: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"the loop changes '{name}' in two ways ({first} and {second}) whose order among the iterations matters.",
+        "Use one variable for each, and put them together after the loop.",
+    )
+
+
+def leaves_loop(node: ast.AST, word: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        "",
+        f"'{word}' ends the loop early, and iterations after it may already have run.",
+        "Use any(...), all(...) or next(...) over a comprehension, or collect all results and choose afterwards.",
+    )
+
+
+def for_else(node: ast.AST) -> Refusal:
+    return Refusal(
+        _line(node),
+        "",
+        "'for ... else' has no meaning in a loop whose iterations run at the same time.",
+        "Put the statements of the else branch after the loop.",
+    )
+
+
+def not_in_body(node: ast.AST, what: str, remedy: str) -> Refusal:
+    return Refusal(_line(node), "", f"{what} cannot run in a worker.", remedy)
+
+
+def definition(node: ast.AST, name: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"'{name}' is defined inside the loop, and outlives it.",
+        "Define it before the loop and pass what it needs as arguments.",
+    )
+
+
+def capturing_lambda(node: ast.AST, name: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"a function made here uses the loop's '{name}' and may outlive the iteration: it would see another value"
+        " than in the serial cell.",
+        f"Pass '{name}' as an argument, or use the function at once (as the key of sorted, min or max).",
+    )
+
+
+def mutates_item(node: ast.AST, name: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"the loop changes what '{name}' holds, an item that all workers share.",
+        f"Build a new value (for a dict: {{**{name}, 'key': value}}) and collect it in a list.",
+    )
+
+
+def mutates_broadcast(node: ast.AST, name: str, how: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"the loop changes '{name}' ({how}), which all workers share: the change could not be given back.",
+        f"Collect the changes in a list or dict and apply them to '{name}' after the loop.",
+    )
+
+
+def function_reads(node: ast.AST, function: str, name: str, verb: str = "reads") -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"{function}() {verb} the global '{name}', which the loop assigns.",
+        f"Pass '{name}' to {function}() as an argument.",
+    )
+
+
+def iterated_and_changed(node: ast.AST, name: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"the loop runs over '{name}' and changes it.",
+        f"Run over a copy (list({name})), or collect the changes in another variable.",
+    )
+
+
+def lazy_reads(node: ast.AST, name: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"what the loop runs over reads '{name}' lazily while the loop changes it.",
+        "Make it a list before the loop.",
+    )
+
+
+def unsupported_form(node: ast.AST, name: str, reason: str, remedy: str) -> Refusal:
+    return Refusal(_line(node), name, reason, remedy)
+
+
+def unknown_kind(node: ast.AST, name: str, method: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"'{name}.{method}' means different things for a set, a dict and a Counter, and what '{name}' is when the loop"
+        " starts cannot be told from the cell.",
+        f"Bind '{name}' in an earlier cell, or just before the loop ({name} = set(), {name} = {{}}, ...).",
+    )
+
+
+def wrong_kind(line: int, name: str, value: object, wanted: str) -> Refusal:
+    kind = type(value).__name__
+    if type(value) is not getattr(value, "__class__", None):
+        return Refusal(
+            line,
+            name,
+            f"'{name}' is frozen: a %%parallel cell shares it with the workers, and the loop changes it.",
+            f"{name} = firn.thaw({name}) gives a copy that can be changed.",
+        )
+    return Refusal(
+        line,
+        name,
+        f"'{name}' is a {kind}, and the loop changes it in a way that can only be merged into {wanted}.",
+        f"Use {wanted}, or collect the changes in a list and apply them after the loop.",
+    )
+
+
+def same_object(line: int, name: str, other: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"'{name}' and '{other}' are one object, which the loop changes under one name and uses under the other.",
+        f"Give '{name}' an object of its own.",
+    )
+
+
+def shared_values(line: int, name: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"several keys of '{name}' hold one and the same object, which the loop changes.",
+        "Give each key an object of its own ({k: [] for k in keys}, not dict.fromkeys(keys, [])).",
+    )
+
+
+def not_builtin(line: int, name: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"'{name}' was rebound while the cell ran and is no longer what the cell was split for.",
+        f"Do not rebind '{name}' in a %%parallel cell.",
+    )
+
+
+def reserved(node: ast.AST, name: str) -> Refusal:
+    return Refusal(_line(node), name, f"'{name}' is a name of firn's own.", "Use another name.")
+
+
+def cannot_replay(line: int, name: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"values that the loop puts into '{name}' may have been changed after that, or raise where they are merged.",
+        "Collect them in a list and combine them after the loop.",
+    )

@@ -1,0 +1,195 @@
+"""Walks a cell and puts calls of `__firn__.split` in the place of the loops that are split."""
+
+import ast
+from typing import Any
+
+from . import codegen, comprehensions, plan
+from .cellfacts import CellFacts
+from .classify import cannot_swallow, classify
+from .forms import Extreme
+from .scopes import COMPREHENSIONS, loaded
+
+
+class Rewriter:
+    """One use for one cell: fills `loops`, `notes` and `read` (for each loop what it reads)."""
+
+    def __init__(self, facts: CellFacts, source: str, filename: str) -> None:
+        self.facts = facts
+        self.filename = filename
+        self.lines = source.splitlines()
+        self.loops: list[plan.SplitLoop] = []
+        self.notes: list[str] = []
+        self.read: list[set[str]] = []
+
+    def block(
+        self, body: list[ast.stmt], original: list[ast.stmt], before: list[ast.stmt], catching: str
+    ) -> list[ast.stmt]:
+        """Rewrites the statements of a block. original: their unchanged twins; before: what certainly ran before;
+        catching: the statement around them that may go on after an exception, or ""."""
+        return [
+            self._statement(statement, [*before, *original[:number]], original[number], catching)
+            for number, statement in enumerate(body)
+        ]
+
+    def _statement(self, node: ast.stmt, before: list[ast.stmt], twin: Any, catching: str) -> ast.stmt:
+        match node:
+            case ast.For():
+                if catching:
+                    self._note(node, f"a 'for' loop inside '{catching}' was left serial: a failing loop merges nothing")
+                    node.iter = self._expression(node.iter, catching)
+                    return node
+                return self._for(node, before)
+            case ast.While() | ast.AsyncFor():
+                if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in ast.walk(node)):
+                    word = "while" if isinstance(node, ast.While) else "async for"
+                    self._note(node, f"the loops inside '{word}' were left serial: only top-level ones are split")
+            case ast.If():
+                node.test = self._expression(node.test, catching)
+                node.body = self.block(node.body, twin.body, before, catching)
+                node.orelse = self.block(node.orelse, twin.orelse, before, catching)
+            case ast.With() | ast.AsyncWith():
+                for item in node.items:
+                    item.context_expr = self._expression(item.context_expr, catching)
+                if not all(cannot_swallow(item.context_expr) for item in node.items):
+                    catching = catching or "with"
+                node.body = self.block(node.body, twin.body, before, catching)
+            case ast.Try() | ast.TryStar():
+                inside = catching or "try"
+                node.body = self.block(node.body, twin.body, before, inside)
+                node.orelse = self.block(node.orelse, twin.orelse, [*before, *twin.body], inside)
+                for handler, other in zip(node.handlers, twin.handlers, strict=True):
+                    handler.body = self.block(handler.body, other.body, [*before, ast.Try([], [], [], [])], inside)
+                node.finalbody = self.block(node.finalbody, twin.finalbody, before, inside)
+            case ast.Match():
+                node.subject = self._expression(node.subject, catching)
+                for case, other_case in zip(node.cases, twin.cases, strict=True):
+                    case.body = self.block(case.body, other_case.body, before, catching)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in ast.walk(node)):
+                    kind = "class" if isinstance(node, ast.ClassDef) else "function"
+                    self._note(node, f"the loops of the {kind} '{node.name}' were left serial: only top-level ones are")
+                    self.notes[-1] += " split"
+            case _:
+                return self._simple(node, catching)
+        return node
+
+    def _simple(self, node: ast.stmt, catching: str) -> ast.stmt:
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, ast.expr):
+                setattr(node, name, self._expression(value, catching))
+            elif isinstance(value, list):
+                value[:] = [self._expression(v, catching) if isinstance(v, ast.expr) else v for v in value]
+        return node
+
+    def _expression(self, node: ast.expr, catching: str) -> ast.expr:
+        return _Expressions(self, catching).rewrite(node)
+
+    def _note(self, node: ast.AST, text: str) -> None:
+        note = f"line {getattr(node, 'lineno', 1)}: {text}"
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _line(self, node: ast.AST) -> str:
+        number = int(getattr(node, "lineno", 1))
+        return self.lines[number - 1].strip() if number <= len(self.lines) else ""
+
+    def _split_call(self, index: int, iterable: ast.expr, where: ast.AST) -> ast.expr:
+        [statement] = codegen.template(f"__firn__.split({index}, ITEMS)", where, ITEMS=iterable)
+        assert isinstance(statement, ast.Expr)
+        return statement.value
+
+    def _for(self, node: ast.For, before: list[ast.stmt]) -> ast.stmt:
+        classes = classify(node, self.facts, before)
+        iterable = self._expression(node.iter, "")
+        read = loaded(node.iter) | classes.broadcast
+        # The line of the loop is taken before its tree is used up.
+        source = self._line(node)
+        code, order = codegen.loop_code(node, classes, self.filename, self.facts.is_builtin)
+        import builtins
+
+        fixed = tuple(
+            (form.spec.rstrip(">"), getattr(builtins, form.spec.rstrip(">")))
+            for form in classes.reductions.values()
+            if isinstance(form, Extreme)
+        )
+        kinds = {
+            **dict.fromkeys(sorted(classes.broadcast), "broadcast"),
+            **dict.fromkeys(sorted(classes.temporary), "temporary"),
+            **dict.fromkeys(sorted(classes.loop), "loop"),
+            **dict.fromkeys(order, "reduction"),
+        }
+        loop = plan.SplitLoop(
+            len(self.loops),
+            node.lineno,
+            "for loop",
+            source,
+            code,
+            codegen.names_read(code),
+            frozenset(classes.loop | classes.temporary),
+            tuple(classes.reductions[name] for name in order),
+            None,
+            fixed,
+            kinds,
+        )
+        self.loops.append(loop)
+        self.read.append(read)
+        return ast.copy_location(ast.Expr(self._split_call(loop.index, iterable, node)), node)
+
+    def comprehension(self, found: comprehensions.Split, whole: ast.expr, catching: str) -> ast.expr:
+        comprehensions.check(found, self.facts)
+        read = comprehensions.reads(found)
+        first = found.node.generators[0]
+        iterable = self._expression(first.iter, catching)
+        bound = tuple(sorted(found.bound))
+        code = codegen.comprehension_code(found.expression, whole, self.filename, bound)
+        loop = plan.SplitLoop(
+            len(self.loops),
+            whole.lineno,
+            found.what,
+            self._line(whole),
+            code,
+            codegen.names_read(code),
+            frozenset(bound),
+            (),
+            found.merger,
+            found.fixed,
+            {**dict.fromkeys(sorted(read), "broadcast"), **dict.fromkeys(bound, "temporary")},
+        )
+        self.loops.append(loop)
+        self.read.append(read)
+        return found.call(self._split_call(loop.index, iterable, found.node))
+
+
+class _Expressions(ast.NodeTransformer):
+    """Replaces the comprehensions of one expression, in the order in which they are evaluated."""
+
+    def __init__(self, rewriter: Rewriter, catching: str) -> None:
+        self._rewriter = rewriter
+        self._catching = catching
+
+    def rewrite(self, node: ast.expr) -> ast.expr:
+        result = self.visit(node)
+        assert isinstance(result, ast.expr)
+        return result
+
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Lambda):
+            return node
+        if isinstance(node, ast.expr):
+            found = comprehensions.find(node, self._rewriter.facts)
+            if found is not None:
+                if found.bound and self._catching:
+                    self._rewriter._note(
+                        node, f"a comprehension with ':=' inside '{self._catching}' was left serial: its variables count"
+                    )
+                    return node
+                if isinstance(node, ast.Call):
+                    # What else stands in the call is evaluated in the notebook.
+                    node.func = self.visit(node.func)
+                    node.args[1:] = [self.visit(argument) for argument in node.args[1:]]
+                return self._rewriter.comprehension(found, node, self._catching)
+        if isinstance(node, COMPREHENSIONS):
+            if isinstance(node, ast.GeneratorExp):
+                self._rewriter._note(node, "a generator expression was left serial: it is not used up where it stands")
+            return node
+        return self.generic_visit(node)

@@ -1,0 +1,218 @@
+"""Which names a piece of a cell reads, binds and deletes in the cell's own scope."""
+
+import ast
+import dis
+import types
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+@dataclass(frozen=True)
+class Use:
+    """One appearance of a name. how: "load", "store" or "delete"; inner: inside a lambda or a generator expression."""
+
+    name: str
+    how: str
+    node: ast.AST
+    inner: bool
+
+
+class _Uses(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.found: list[Use] = []
+        self._hidden: list[set[str]] = []
+        self._inner = 0
+
+    def _add(self, name: str, how: str, node: ast.AST) -> None:
+        if not any(name in names for names in self._hidden):
+            self.found.append(Use(name, how, node, self._inner > 0))
+
+    def visit_Name(self, node: ast.Name) -> None:
+        how = {ast.Load: "load", ast.Store: "store", ast.Del: "delete"}[type(node.ctx)]
+        self._add(node.id, how, node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if isinstance(node.target, ast.Name):
+            self._add(node.target.id, "load", node.target)
+        self.generic_visit(node)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        # A walrus in a comprehension binds in the scope around it, also where a target of an outer comprehension hides
+        # the name (CPython refuses that at compile time).
+        self.visit(node.value)
+        self._add(node.target.id, "store", node.target)
+
+    def visit_alias(self, node: ast.alias) -> None:
+        if node.name != "*":
+            self._add(node.asname or node.name.partition(".")[0], "store", node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.type is not None:
+            self.visit(node.type)
+        if node.name is not None:
+            self._add(node.name, "store", node)
+        for statement in node.body:
+            self.visit(statement)
+        if node.name is not None:
+            self._add(node.name, "delete", node)
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        self.generic_visit(node)
+        if node.name is not None:
+            self._add(node.name, "store", node)
+
+    def visit_MatchStar(self, node: ast.MatchStar) -> None:
+        if node.name is not None:
+            self._add(node.name, "store", node)
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        self.generic_visit(node)
+        if node.rest is not None:
+            self._add(node.rest, "store", node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        # Python 3.14 does not evaluate the annotations of variables.
+        if node.value is not None:
+            self.visit(node.value)
+            self.visit(node.target)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        for default in [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]:
+            self.visit(default)
+        self._function(node.args, [node.body])
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for outside in [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]:
+            self.visit(outside)
+        self._add(node.name, "store", node)
+        self._function(node.args, node.body)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self.visit_FunctionDef(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for outside in [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]:
+            self.visit(outside)
+        self._add(node.name, "store", node)
+        self._function(None, node.body)
+
+    def _function(self, args: ast.arguments | None, body: Iterable[ast.AST]) -> None:
+        statements = list(body)
+        hidden: set[str] = set()
+        if args is not None:
+            every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+            hidden = {a.arg for a in every if a is not None}
+        own = _Uses()
+        for statement in statements:
+            own.visit(statement)
+        outer = {name for node in statements for s in ast.walk(node) if isinstance(s, ast.Global) for name in s.names}
+        hidden |= {use.name for use in own.found if use.how == "store" and not use.inner} - outer
+        self._hidden.append(hidden)
+        self._inner += 1
+        for statement in statements:
+            self.visit(statement)
+        self._inner -= 1
+        self._hidden.pop()
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+        first = node.generators[0]
+        self.visit(first.iter)
+        lazy = isinstance(node, ast.GeneratorExp)
+        self._hidden.append(comprehension_targets(node))
+        self._inner += lazy
+        for generator in node.generators:
+            if generator is not first:
+                self.visit(generator.iter)
+            self.visit(generator.target)
+            for condition in generator.ifs:
+                self.visit(condition)
+        for element in elements(node):
+            self.visit(element)
+        self._inner -= lazy
+        self._hidden.pop()
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
+
+
+def elements(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> list[ast.expr]:
+    """What a comprehension makes of an item, in order of evaluation."""
+    if isinstance(node, ast.DictComp):
+        # `{**d for d in ds}` of Python 3.15 has no value.
+        return [node.key] if node.value is None else [node.key, node.value]
+    return [node.elt]
+
+
+def comprehension_targets(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> set[str]:
+    """The variables of a comprehension's own scope."""
+    return {
+        name.id
+        for generator in node.generators
+        for name in ast.walk(generator.target)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    }
+
+
+def uses(*nodes: ast.AST) -> list[Use]:
+    """The appearances of names of the surrounding scope in `nodes`, roughly in the order of evaluation."""
+    visitor = _Uses()
+    for node in nodes:
+        visitor.visit(node)
+    return visitor.found
+
+
+def loaded(*nodes: ast.AST) -> set[str]:
+    return {use.name for use in uses(*nodes) if use.how == "load"}
+
+
+def stored(*nodes: ast.AST) -> set[str]:
+    return {use.name for use in uses(*nodes) if use.how == "store"}
+
+
+def own_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a body with those nested in them, without the bodies of functions and classes."""
+    for statement in body:
+        yield statement
+        if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield from own_statements(blocks(statement))
+
+
+def blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """The statements directly below a compound statement."""
+    for field in ("body", "orelse", "finalbody"):
+        yield from getattr(statement, field, [])
+    for part in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]:
+        yield from part.body
+
+
+def root(node: ast.expr) -> ast.Name | None:
+    """The name at the left end of `a.b[c].d(e)`, or None."""
+    while True:
+        match node:
+            case ast.Name():
+                return node
+            case ast.Attribute(value=inner) | ast.Subscript(value=inner) | ast.Starred(value=inner):
+                node = inner
+            case ast.Call(func=ast.Attribute(value=inner)):
+                node = inner
+            case _:
+                return None
+
+
+def global_uses(code: types.CodeType) -> tuple[set[str], set[str]]:
+    """The globals that a code object reads, and those that it stores or deletes, nested functions included."""
+    reads: set[str] = set()
+    writes: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
+            reads.add(instruction.argval)
+        elif instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            writes.add(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            inner = global_uses(constant)
+            reads |= inner[0]
+            writes |= inner[1]
+    return reads, writes

@@ -1,0 +1,181 @@
+"""Ways to run a cell: serially, split in this process (chunk by chunk in fresh namespaces), and in firn's pool."""
+
+import ast
+import contextlib
+import copy
+import io
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
+from dataclasses import dataclass, field
+
+import pytest
+from firn.analysis import CellPlan, analyze
+
+FILENAME = "<cell>"
+
+
+@dataclass
+class Outcome:
+    """What a cell left behind."""
+
+    namespace: dict
+    printed: str = ""
+    error: BaseException | None = None
+    before: str = ""  # the namespace as the failing loop found it, in canonical form
+    plan: CellPlan | None = None
+    splits: int = 0
+    details: dict = field(default_factory=dict)
+
+
+def fresh(setup: str) -> dict:
+    namespace: dict = {"__name__": "__main__", "__builtins__": __builtins__}
+    exec(compile(setup, "<setup>", "exec"), namespace)
+    return namespace
+
+
+def execute(tree: ast.Module, namespace: dict) -> None:
+    """Runs a cell as a notebook does: the value of its last expression becomes `_`."""
+    tree = ast.Module(list(tree.body), [])
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, FILENAME, "exec", dont_inherit=True), namespace)
+    if last is not None:
+        value = eval(compile(ast.Expression(last.value), FILENAME, "eval", dont_inherit=True), namespace)
+        if value is not None:
+            namespace["_"] = value
+
+
+def serial(setup: str, code: str) -> Outcome:
+    outcome = Outcome(fresh(setup))
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            execute(ast.parse(code), outcome.namespace)
+        except BaseException as error:
+            outcome.error = error
+    outcome.printed = printed.getvalue()
+    return outcome
+
+
+class InProcess:
+    """Runs the chunk code of a plan in fresh namespaces, `size` iterations a chunk (0: all), and merges."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, setup: str, code: str) -> Outcome:
+        outcome = Outcome(fresh(setup))
+        tree = ast.parse(code)
+        plan = analyze(tree, source=code, filename=FILENAME, namespace=outcome.namespace)
+        outcome.plan = plan
+        driver = _Driver(plan, outcome, self.size)
+        outcome.namespace["__firn__"] = driver
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            try:
+                execute(plan.module, outcome.namespace)
+            except BaseException as error:
+                outcome.error = error
+        outcome.printed = printed.getvalue()
+        del outcome.namespace["__firn__"]
+        return outcome
+
+
+class _Driver:
+    def __init__(self, plan: CellPlan, outcome: Outcome, size: int) -> None:
+        self.plan, self.outcome, self.size = plan, outcome, size
+
+    def split(self, number: int, iterable: object) -> object:
+        loop = self.plan.loops[number]
+        namespace = self.outcome.namespace
+        self.outcome.before = canonical(namespace)
+        self.outcome.splits += 1
+        loop.check(namespace, iterable)
+        items = list(iterable)  # type: ignore[call-overload]
+        size = self.size or max(1, len(items))
+        chunks = []
+        for start in range(0, len(items), size):
+            worker = worker_namespace(namespace, loop.bound | loop.changed)
+            exec(loop.code, worker)
+            effects = worker["__firn_chunk__"](iter(items[start : start + size]), start)
+            chunks.append(transfer(effects, [namespace, items]))
+            if loop.decided(chunks[-1]):
+                break
+        return loop.finish(chunks, namespace)
+
+
+def worker_namespace(namespace: dict, hidden: frozenset) -> dict:
+    """A namespace of its own, in which the notebook's functions read their globals; without what the loop changes."""
+    worker = {name: value for name, value in namespace.items() if name not in hidden}
+    for name, value in worker.items():
+        if isinstance(value, types.FunctionType) and value.__globals__ is namespace:
+            twin = types.FunctionType(value.__code__, worker, value.__name__, value.__defaults__, value.__closure__)
+            twin.__kwdefaults__ = value.__kwdefaults__
+            worker[name] = twin
+    return worker
+
+
+def transfer(effects: object, shared: list) -> object:
+    """A copy, as effects cross to the notebook: what is shared stays the same object, aliases are kept."""
+    memo: dict = {}
+    todo = list(shared)
+    while todo:
+        item = todo.pop()
+        if id(item) in memo:
+            continue
+        memo[id(item)] = item
+        if isinstance(item, dict):
+            todo += [*item.keys(), *item.values()]
+        elif isinstance(item, (list, tuple, set, frozenset, deque)):
+            todo += item
+        elif hasattr(item, "__dict__") and not isinstance(item, (type, types.ModuleType)):
+            todo += vars(item).values()
+    return copy.deepcopy(effects, memo)
+
+
+def canonical(namespace: dict) -> str:
+    """Everything that can be told about a namespace: values, exact types, order, and which objects are the same."""
+    seen: dict[int, int] = {}
+    keep: list = []
+
+    def show(value: object) -> str:
+        kind = type(value)
+        name = kind.__name__
+        if value is None or kind in (int, float, complex, str, bytes, bool, range):
+            return f"{name}:{value!r}"
+        if kind in (tuple, frozenset):
+            return f"{name}({', '.join(map(show, value))})"  # type: ignore[call-overload]
+        if id(value) in seen:
+            return f"#{seen[id(value)]}"
+        seen[id(value)] = len(seen)
+        keep.append(value)
+        if kind in (list, deque, set):
+            return f"#{seen[id(value)]}={name}[{', '.join(map(show, value))}]"  # type: ignore[call-overload]
+        if kind in (dict, Counter, OrderedDict, defaultdict):
+            inner = ", ".join(f"{show(k)}: {show(v)}" for k, v in value.items())  # type: ignore[attr-defined]
+            return f"#{seen[id(value)]}={name}{{{inner}}}"
+        if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)):
+            return f"{name} {value.__name__}"
+        if isinstance(value, BaseException):
+            return f"{name}{value.args!r}"
+        if hasattr(value, "__dict__"):
+            return f"#{seen[id(value)]}={name}<{show(vars(value))}>"
+        return f"{name}"
+
+    names = sorted(name for name in namespace if not name.startswith("__"))
+    return "\n".join(f"{name} = {show(namespace[name])}" for name in names)
+
+
+CHUNKINGS = {"one": 1, "two": 2, "three": 3, "all": 0}
+
+
+@pytest.fixture(params=list(CHUNKINGS))
+def run_cell(request: pytest.FixtureRequest) -> InProcess:
+    return InProcess(CHUNKINGS[request.param])
+
+
+@pytest.fixture
+def run_serial():  # type: ignore[no-untyped-def]
+    return serial
+
+
+@pytest.fixture
+def show():  # type: ignore[no-untyped-def]
+    return canonical
