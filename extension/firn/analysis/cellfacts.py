@@ -45,7 +45,7 @@ class CellFacts:
                 return
         try:
             module = compile(ast.Module([statement], []), self.filename, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError):
+        except SyntaxError, ValueError:
             return
         codes = [constant for constant in module.co_consts if isinstance(constant, types.CodeType)]
         self._definitions.setdefault(name, []).extend(codes)

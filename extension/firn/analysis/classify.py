@@ -211,8 +211,9 @@ def _expressions_of_change(statement: ast.stmt) -> list[ast.AST]:
     match statement:
         case ast.AugAssign(target=ast.Name(), value=value) | ast.Assign(targets=[ast.Name()], value=value):
             return [value]
-        case ast.AugAssign(target=ast.Subscript(slice=key), value=value) | ast.Assign(
-            targets=[ast.Subscript(slice=key)], value=value
+        case (
+            ast.AugAssign(target=ast.Subscript(slice=key), value=value)
+            | ast.Assign(targets=[ast.Subscript(slice=key)], value=value)
         ):
             return [key, value]
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=receiver), args=args)):
@@ -254,8 +255,8 @@ def _check_iterable(loop: ast.For, facts: CellFacts, reductions: set[str], bound
 
     def walk(node: ast.AST, copied: bool) -> None:
         match node:
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if (
-                name in _COPIES and facts.is_builtin(name)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in _COPIES and facts.is_builtin(
+                name
             ):
                 # Taken over at once, before the first iteration.
                 for part in [*args, *keywords]:

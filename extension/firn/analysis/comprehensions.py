@@ -164,9 +164,7 @@ def _consumer(node: ast.Call, inner: ast.GeneratorExp, facts: CellFacts) -> Spli
     return None
 
 
-def _extreme(
-    name: str, node: ast.Call, inner: ast.GeneratorExp, first: Callable[[ast.expr], ast.expr]
-) -> Split | None:
+def _extreme(name: str, node: ast.Call, inner: ast.GeneratorExp, first: Callable[[ast.expr], ast.expr]) -> Split | None:
     keywords = {keyword.arg: keyword.value for keyword in node.keywords}
     if None in keywords or set(keywords) - {"key", "default"}:
         return None

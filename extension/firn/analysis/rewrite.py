@@ -180,7 +180,8 @@ class _Expressions(ast.NodeTransformer):
             if found is not None:
                 if found.bound and self._catching:
                     self._rewriter._note(
-                        node, f"a comprehension with ':=' inside '{self._catching}' was left serial: its variables count"
+                        node,
+                        f"a comprehension with ':=' inside '{self._catching}' was left serial: its variables count",
                     )
                     return node
                 if isinstance(node, ast.Call):

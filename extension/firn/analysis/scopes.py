@@ -85,7 +85,11 @@ class _Uses(ast.NodeVisitor):
         self._function(node.args, [node.body])
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for outside in [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]:
+        for outside in [
+            *node.decorator_list,
+            *node.args.defaults,
+            *(d for d in node.args.kw_defaults if d is not None),
+        ]:
             self.visit(outside)
         self._add(node.name, "store", node)
         self._function(node.args, node.body)
