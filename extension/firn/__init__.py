@@ -1,3 +1,5 @@
 """Freeze large read-only data once and let all cores read it by reference."""
 
-from firn import _core
+from firn._core import NotFreezableError, freeze, is_frozen, thaw
+
+__all__ = ["NotFreezableError", "freeze", "is_frozen", "thaw"]

@@ -1,4 +1,97 @@
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, TypeVar
+
+# --- heap ---
+
+_T = TypeVar("_T")
+
+class NotFreezableError(TypeError):
+    """A value cannot be frozen (PEP 795). Nothing has been changed."""
+
+    path: str
+    """Where it stands, an expression in the notebook's names: "rows[3]['conn']"."""
+    root: str
+    """The variable that leads there: "rows"."""
+    type_name: str
+    """The full name of its type: "sqlite3.Connection"."""
+
+class FrozenList:
+    """What a list or deque becomes."""
+
+class FrozenDict:
+    """What a dict, OrderedDict, defaultdict or Counter becomes."""
+
+class FrozenFace:
+    """What a set becomes."""
+
+class FreezeResult:
+    """What freeze_roots() did."""
+
+    @property
+    def frozen(self) -> dict[str, Any]:
+        """The frozen form of each root, by its name."""
+    @property
+    def replaced(self) -> list[Any]:
+        """For each candidate the frozen form of that very object, or None."""
+    @property
+    def objects(self) -> int:
+        """How many objects were copied."""
+    @property
+    def bytes(self) -> int:
+        """The memory of the copies."""
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def segment(self) -> int:
+        """The segment's number; 0 when nothing new was frozen."""
+
+class SegmentInfo(TypedDict):
+    id: int
+    names: list[str]
+    cell: str
+    objects: int
+    bytes: int
+    seconds: float
+    time: float
+    """When it was frozen, in seconds of time.time()'s clock."""
+
+def freeze(obj: _T, /) -> _T:
+    """A frozen copy of `obj`, deep, that every interpreter of the process can read by reference (PEP 795).
+
+    The copy reads as the original and raises TypeError when it is written to. Sharing and cycles within `obj` are
+    kept; what is frozen already, or shared by all interpreters anyway (None, small integers, builtin types), is
+    returned as it is, at once. Raises NotFreezableError with the path of the first value that cannot be frozen, or
+    MemoryError; then nothing has been frozen. The memory of what was frozen is not given back.
+    """
+
+def thaw(obj: _T, /) -> _T:
+    """A mutable copy of `obj`, deep: lists, dicts, sets ... of the types that were frozen.
+
+    Sharing and cycles are kept. Strings, numbers and dates stay the frozen ones, for nobody can change them. Plain
+    lists, tuples, dicts and sets are copied too, so that the frozen values in them thaw; anything else in them stays
+    itself. Raises MemoryError.
+    """
+
+def is_frozen(obj: object, /) -> bool:
+    """Whether `obj` is frozen, hence shared with other interpreters by reference (PEP 795). O(1)."""
+
+def freeze_roots(roots: dict[str, Any], candidates: list[Any] = [], threads: int = 0) -> FreezeResult:
+    """Freezes the values of `roots` into one segment, all or nothing.
+
+    Their keys head the paths of errors and are kept for messages. `threads` 0 means every core that the process may
+    use. Raises NotFreezableError or MemoryError.
+    """
+
+def set_cell(segment: int, cell: str) -> None:
+    """Notes which cell a segment was frozen for, as "[12]". Raises ValueError for an unknown segment."""
+
+def segments() -> list[SegmentInfo]:
+    """What is frozen, a dict a segment."""
+
+def address(frozen: object, /) -> int:
+    """The address of a frozen value, for adopt() in another interpreter."""
+
+def adopt(address: int, /) -> Any:
+    """The frozen value at an address. Raises ValueError where there is none."""
 
 # --- pool ---
 

@@ -1,1 +1,111 @@
+// The frozen heap, as the layers above see it.
 #pragma once
+
+#include <Python.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace firn::heap {
+
+struct Figures {
+  std::size_t objects = 0;
+  std::size_t bytes = 0;
+  double seconds = 0;
+  std::uint64_t segment = 0;  // 0 when nothing new was frozen
+};
+
+struct Description {
+  std::uint64_t segment = 0;
+  std::vector<std::string> names;  // the variables that were frozen into the segment
+  std::string cell;                // "[12]", or empty
+};
+
+// Prepares the calling interpreter, the main one first: the frozen types, the types that it looks for
+// and the layouts it relies on. Returns 0, or -1 with an exception set.
+int init_interpreter();
+
+// Whether the address lies in the heap. O(1), any thread.
+bool contains(const void* address);
+
+// Whether the value is frozen, or shared by all interpreters as it is (None, small integers, builtin types).
+bool is_frozen(PyObject* object);
+
+// Whether a frozen value can begin at the address. Any thread.
+bool is_adoptable(const void* address);
+
+// What is known of the segment that the address lies in; empty outside lasting segments. Any thread.
+std::optional<Description> describe(const void* address);
+
+// The error class NotFreezableError of the calling interpreter (borrowed), or nullptr with an exception set.
+PyObject* not_freezable_error();
+
+struct SegmentInfo {
+  std::uint64_t id = 0;
+  std::vector<std::string> names;
+  std::string cell;
+  std::size_t objects = 0;
+  std::size_t bytes = 0;
+  double seconds = 0;
+  double time = 0;  // when it was frozen, seconds since the epoch
+};
+
+std::vector<SegmentInfo> list_segments();
+bool set_cell(std::uint64_t segment, std::string cell);  // false: no such segment
+
+struct FreezeResult {
+  std::vector<PyObject*> frozen;    // one a root
+  std::vector<PyObject*> replaced;  // one a candidate: its frozen form, or nullptr
+  Figures figures;
+};
+
+// Freezes the roots into one lasting segment: deep, all or nothing. The names head the paths of errors
+// and are kept for messages. What is frozen lives for ever: the pointers need no count.
+// threads: 0 uses every core that the process may use.
+// Returns nothing with an exception set (NotFreezableError, MemoryError).
+std::optional<FreezeResult> freeze_roots(const std::vector<std::pair<std::string, PyObject*>>& roots,
+                                         const std::vector<PyObject*>& candidates, unsigned threads);
+
+// A mutable deep copy (new reference), or nullptr with an exception set. Plain lists, tuples, dicts and
+// sets are copied too, so that the frozen values in them become mutable; anything else stays itself.
+PyObject* thaw(PyObject* object);
+
+struct TransferSegment;
+
+// Owns a transfer segment: values on their way between two interpreters. Its memory is used again when
+// it is destroyed. Movable between threads; needs no GIL.
+class Transfer {
+ public:
+  explicit Transfer(std::unique_ptr<TransferSegment> segment);
+  Transfer(Transfer&& other) noexcept;
+  Transfer& operator=(Transfer&& other) noexcept;
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+  ~Transfer();
+
+  const TransferSegment& segment() const { return *segment_; }
+  Figures figures() const;
+
+ private:
+  std::unique_ptr<TransferSegment> segment_;
+};
+
+// Freezes a value for its journey; lasting frozen values in it stay the pointers they are. With the GIL of
+// any interpreter. Nothing with an exception set (NotFreezableError, MemoryError).
+std::optional<Transfer> freeze_transfer(PyObject* root);
+
+// Ordinary mutable objects (new reference), none of which points into the transfer's memory; nullptr with
+// an exception set.
+PyObject* thaw_transfer(const Transfer& transfer);
+
+// The frozen root itself (borrowed). It and everything reached from it are invalid once the Transfer is
+// gone, and so is whatever a cache of CPython's picked up from it: prefer thaw_transfer for what user
+// code may keep.
+PyObject* borrow(const Transfer& transfer);
+
+}  // namespace firn::heap

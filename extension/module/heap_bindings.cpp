@@ -1,7 +1,116 @@
+#include "heap/heap.hpp"
+#include "heap/types.hpp"
 #include "module/bindings.hpp"
 
-namespace firn {
+#include <pybind11/stl.h>
 
-void bind_heap(pybind11::module_&) {}
+namespace py = pybind11;
+
+namespace firn {
+namespace {
+
+py::object borrowed(PyObject* object) { return py::reinterpret_borrow<py::object>(object); }
+
+py::object freeze(const py::object& object) {
+  auto result = heap::freeze_roots({{"obj", object.ptr()}}, {}, 0);
+  if (!result) throw py::error_already_set();
+  return borrowed(result->frozen.front());
+}
+
+struct FreezeResult {
+  py::dict frozen;
+  py::list replaced;
+  heap::Figures figures;
+};
+
+FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, unsigned threads) {
+  std::vector<std::pair<std::string, PyObject*>> named;
+  for (const auto& [name, object] : roots) named.emplace_back(py::cast<std::string>(name), object.ptr());
+  std::vector<PyObject*> pointers;
+  for (const auto& candidate : candidates) pointers.push_back(candidate.ptr());
+  auto result = heap::freeze_roots(named, pointers, threads);
+  if (!result) throw py::error_already_set();
+  FreezeResult out;
+  out.figures = result->figures;
+  for (std::size_t i = 0; i < named.size(); ++i) out.frozen[py::str(named[i].first)] = borrowed(result->frozen[i]);
+  for (PyObject* replaced : result->replaced) out.replaced.append(borrowed(replaced ? replaced : Py_None));
+  return out;
+}
+
+py::object thaw(const py::object& object) {
+  PyObject* made = heap::thaw(object.ptr());
+  if (!made) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(made);
+}
+
+bool is_frozen(const py::object& object) { return heap::is_frozen(object.ptr()); }
+
+py::object adopt(std::uintptr_t address) {
+  if (!heap::is_adoptable(reinterpret_cast<void*>(address))) {
+    throw py::value_error("there is no frozen value at this address");
+  }
+  return borrowed(reinterpret_cast<PyObject*>(address));
+}
+
+py::list segments() {
+  py::list out;
+  for (const auto& info : heap::list_segments()) {
+    py::dict entry;
+    entry["id"] = info.id;
+    entry["names"] = info.names;
+    entry["cell"] = info.cell;
+    entry["objects"] = info.objects;
+    entry["bytes"] = info.bytes;
+    entry["seconds"] = info.seconds;
+    entry["time"] = info.time;
+    out.append(std::move(entry));
+  }
+  return out;
+}
+
+void set_cell(std::uint64_t segment, std::string cell) {
+  if (!heap::set_cell(segment, std::move(cell))) {
+    throw py::value_error("there is no segment " + std::to_string(segment));
+  }
+}
+
+py::object type_object(PyTypeObject* type) { return borrowed(reinterpret_cast<PyObject*>(type)); }
+
+}  // namespace
+
+void bind_heap(py::module_& module) {
+  if (heap::init_interpreter() < 0) throw py::error_already_set();
+  module.attr("FrozenList") = type_object(heap::frozen_list_type());
+  module.attr("FrozenDict") = type_object(heap::frozen_dict_type());
+  module.attr("FrozenFace") = type_object(heap::frozen_face_type());
+  module.attr("NotFreezableError") = borrowed(heap::not_freezable_error());
+
+  py::class_<FreezeResult>(module, "FreezeResult", "What freeze_roots() did.")
+      .def_readonly("frozen", &FreezeResult::frozen, "The frozen form of each root, by its name.")
+      .def_readonly("replaced", &FreezeResult::replaced,
+                    "For each candidate the frozen form of that very object, or None.")
+      .def_property_readonly("objects", [](const FreezeResult& r) { return r.figures.objects; })
+      .def_property_readonly("bytes", [](const FreezeResult& r) { return r.figures.bytes; })
+      .def_property_readonly("seconds", [](const FreezeResult& r) { return r.figures.seconds; })
+      .def_property_readonly("segment", [](const FreezeResult& r) { return r.figures.segment; });
+
+  module.def("freeze", &freeze, py::arg("obj"), py::pos_only());
+  module.def("thaw", &thaw, py::arg("obj"), py::pos_only());
+  module.def("is_frozen", &is_frozen, py::arg("obj"), py::pos_only());
+  module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
+             py::arg("threads") = 0,
+             "Freezes the values of a dict into one segment, all or nothing.\n\n"
+             "The keys of `roots` head the paths of errors and are kept for messages. `threads` 0 means every "
+             "core that the process may use.\nRaises NotFreezableError or MemoryError.");
+  module.def("set_cell", &set_cell, py::arg("segment"), py::arg("cell"),
+             "Notes which cell a segment was frozen for, as \"[12]\".");
+  module.def("segments", &segments,
+             "What is frozen, a dict a segment: id, names, cell, objects, bytes, seconds, time (of the clock).");
+  module.def(
+      "address", [](const py::object& object) { return reinterpret_cast<std::uintptr_t>(object.ptr()); },
+      py::arg("frozen"), py::pos_only(), "The address of a frozen value, for adopt() in another interpreter.");
+  module.def("adopt", &adopt, py::arg("address"), py::pos_only(),
+             "The frozen value at an address. Raises ValueError where there is none.");
+}
 
 }  // namespace firn

@@ -1,0 +1,235 @@
+#include "heap/arena.hpp"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace firn::heap {
+
+char* heap_base = nullptr;
+
+namespace {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::size_t kCommitStep = std::size_t{64} << 20;
+constexpr std::size_t kWarmLimit = std::size_t{256} << 20;  // pages that free extents of an area may keep
+
+std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+
+char* try_reserve(void* wanted, int flags) {
+  void* got = mmap(wanted, kReservedBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+  if (got == MAP_FAILED) return nullptr;
+  if (wanted && got != wanted) {
+    munmap(got, kReservedBytes);
+    return nullptr;
+  }
+  return static_cast<char*>(got);
+}
+
+void before_fork() {
+  lasting_zone().lock();
+  transfer_zone().lock();
+}
+
+void after_fork() {
+  transfer_zone().unlock();
+  lasting_zone().unlock();
+}
+
+}  // namespace
+
+bool reserve_heap() {
+  if (heap_base) return true;
+  // The base differs between processes, so that segments of several can be mapped side by side; it is a
+  // multiple of 64 GiB between 32 and 64 TiB, where neither programs nor sanitizers put anything.
+  constexpr std::uintptr_t low = std::uintptr_t{0x200000000000};
+  constexpr std::size_t steps = 512;
+  const std::size_t start = static_cast<std::size_t>(getpid()) * 0x9E3779B97F4A7C15ull >> 32;
+  char* base = nullptr;
+  for (std::size_t i = 0; i < 16 && !base; ++i) {
+    const std::uintptr_t at = low + (start + i * 17) % steps * (64 * kGiB);
+    base = try_reserve(reinterpret_cast<void*>(at), MAP_FIXED_NOREPLACE);
+  }
+  if (!base) base = try_reserve(nullptr, 0);  // an unusual address space (valgrind's): anywhere
+  if (!base) return false;
+  heap_base = base;
+  lasting_zone().set_range(base, base + kLastingBytes);
+  transfer_zone().set_range(base + kLastingBytes, base + kReservedBytes);
+  pthread_atfork(before_fork, after_fork, after_fork);
+  return true;
+}
+
+bool guard_is_on() {
+  static const bool on = [] {
+    const char* value = std::getenv("FIRN_GUARD");
+    return value && *value && std::strcmp(value, "0") != 0;
+  }();
+  return on;
+}
+
+Zone& lasting_zone() {
+  static Zone zone;
+  return zone;
+}
+
+Zone& transfer_zone() {
+  static Zone zone;
+  return zone;
+}
+
+void protect(const Extent& extent) {
+  if (guard_is_on()) mprotect(extent.begin, extent.size(), PROT_READ);
+}
+
+void Zone::set_range(char* begin, char* end) {
+  middle_ = begin + (end - begin) / 4;
+  small_.set_range(begin, middle_);
+  large_.set_range(middle_, end);
+}
+
+void Zone::lock() {
+  small_.lock();
+  large_.lock();
+}
+
+void Zone::unlock() {
+  large_.unlock();
+  small_.unlock();
+}
+
+void Area::set_range(char* begin, char* end) {
+  frontier_ = committed_ = begin;
+  end_ = end;
+}
+
+void Area::commit(char* end) {
+  if (end <= committed_) return;
+  char* to = std::min(end_, committed_ + round_up(static_cast<std::size_t>(end - committed_), kCommitStep));
+  const std::size_t size = static_cast<std::size_t>(to - committed_);
+  if (mprotect(committed_, size, PROT_READ | PROT_WRITE)) throw std::bad_alloc();
+  if (huge_pages_) madvise(committed_, size, MADV_HUGEPAGE);
+  committed_ = to;
+}
+
+Extent Area::take(std::size_t bytes) {
+  const std::size_t size = round_up(bytes, grain_);
+  const std::lock_guard hold(mutex_);
+  Extent extent;
+  // The lowest extent that is large enough: low addresses have been used last and have their pages.
+  for (auto at = free_.begin(); at != free_.end(); ++at) {
+    if (at->second < size) continue;
+    extent = {at->first, at->first + size};
+    const std::size_t rest = at->second - size;
+    free_.erase(at);
+    if (rest) free_.emplace(extent.end, rest);
+    break;
+  }
+  if (extent.begin) {
+    warm_bytes_ -= std::min(warm_bytes_, size);
+    if (guard_is_on() && mprotect(extent.begin, size, PROT_READ | PROT_WRITE)) throw std::bad_alloc();
+    return extent;
+  }
+  if (size > static_cast<std::size_t>(end_ - frontier_)) throw std::bad_alloc();
+  commit(frontier_ + size);
+  extent = {frontier_, frontier_ + size};
+  frontier_ += size;
+  return extent;
+}
+
+void Area::insert_free(char* begin, std::size_t size) {
+  auto next = free_.lower_bound(begin);
+  if (next != free_.end() && begin + size == next->first) {
+    size += next->second;
+    next = free_.erase(next);
+  }
+  if (next != free_.begin()) {
+    auto before = std::prev(next);
+    if (before->first + before->second == begin) {
+      before->second += size;
+      return;
+    }
+  }
+  free_.emplace_hint(next, begin, size);
+}
+
+void Area::give_back(Extent extent) {
+  const std::size_t size = extent.size();
+  if (!size) return;
+  const std::lock_guard hold(mutex_);
+  if (warm_bytes_ + size > kWarmLimit) {
+    madvise(extent.begin, size, MADV_DONTNEED);
+  } else {
+    warm_bytes_ += size;
+  }
+  if (guard_is_on()) mprotect(extent.begin, size, PROT_NONE);
+  insert_free(extent.begin, size);
+}
+
+void Area::give_back_tail(Extent& extent, char* used_end) {
+  const std::size_t used = round_up(static_cast<std::size_t>(used_end - extent.begin), grain_);
+  char* keep = extent.begin + used;
+  if (huge_pages_) {
+    // What a segment leaves unused of its last huge page is given back too.
+    char* page = extent.begin + round_up(static_cast<std::size_t>(used_end - extent.begin), kPage);
+    if (page < keep) madvise(page, static_cast<std::size_t>(keep - page), MADV_DONTNEED);
+  }
+  if (keep >= extent.end) return;
+  const std::size_t size = static_cast<std::size_t>(extent.end - keep);
+  extent.end = keep;
+  const std::lock_guard hold(mutex_);
+  if (keep + size == frontier_) {
+    frontier_ = keep;
+    return;
+  }
+  if (guard_is_on()) mprotect(keep, size, PROT_NONE);
+  insert_free(keep, size);
+}
+
+char* Region::allocate_slowly(std::size_t bytes) {
+  if (bytes > next_bytes_ / 4) {
+    single_.reserve(single_.size() + 1);
+    const Extent extent = zone_.take(bytes);
+    single_.push_back(extent);
+    used_before_ += bytes;
+    return extent.begin;
+  }
+  extents_.reserve(extents_.size() + 1);
+  const Extent extent = zone_.take(next_bytes_);
+  if (begin_) used_before_ += static_cast<std::size_t>(current_ - begin_);
+  extents_.push_back(extent);
+  begin_ = extent.begin;
+  current_ = extent.begin + bytes;
+  limit_ = extent.end;
+  next_bytes_ = std::min(next_bytes_ * 2, std::size_t{64} << 20);
+  return extent.begin;
+}
+
+std::vector<Extent> Region::finish(std::size_t* used) {
+  *used += used_before_ + static_cast<std::size_t>(current_ - begin_);
+  if (!extents_.empty()) zone_.give_back_tail(extents_.back(), current_);
+  std::vector<Extent> all = std::move(extents_);
+  all.insert(all.end(), single_.begin(), single_.end());
+  extents_.clear();
+  single_.clear();
+  begin_ = current_ = limit_ = nullptr;
+  used_before_ = 0;
+  next_bytes_ = std::size_t{64} << 10;
+  return all;
+}
+
+void Region::discard() {
+  for (const Extent& extent : extents_) zone_.give_back(extent);
+  for (const Extent& extent : single_) zone_.give_back(extent);
+  extents_.clear();
+  single_.clear();
+  begin_ = current_ = limit_ = nullptr;
+  used_before_ = 0;
+  next_bytes_ = std::size_t{64} << 10;
+}
+
+}  // namespace firn::heap

@@ -1,0 +1,140 @@
+// The heap's address range: one reservation of 1 TiB, cut into extents.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace firn::heap {
+
+struct Extent {
+  char* begin = nullptr;
+  char* end = nullptr;
+  std::size_t size() const { return static_cast<std::size_t>(end - begin); }
+};
+
+inline constexpr std::size_t kGiB = std::size_t{1} << 30;
+inline constexpr std::size_t kReservedBytes = 1024 * kGiB;
+inline constexpr std::size_t kLastingBytes = 768 * kGiB;  // the rest is for transfers
+
+// Set once, by reserve_heap(), before anything is frozen.
+extern char* heap_base;
+
+inline bool in_heap(const void* address) {
+  return static_cast<std::size_t>(static_cast<const char*>(address) - heap_base) < kReservedBytes;
+}
+inline bool in_lasting(const void* address) {
+  return static_cast<std::size_t>(static_cast<const char*>(address) - heap_base) < kLastingBytes;
+}
+inline bool in_transfer(const void* address) { return in_heap(address) && !in_lasting(address); }
+
+// Reserves the range, at a base that depends on the process. False when the system refuses.
+bool reserve_heap();
+
+// FIRN_GUARD=1: finished segments are read-only, released ones unreadable.
+bool guard_is_on();
+
+// A part of the range that hands out extents in multiples of its grain. Any thread; the lock is never
+// held while Python runs.
+class Area {
+ public:
+  Area(std::size_t grain, bool huge_pages) : grain_(grain), huge_pages_(huge_pages) {}
+  Area(const Area&) = delete;
+  Area& operator=(const Area&) = delete;
+
+  void set_range(char* begin, char* end);
+
+  // Writable memory of at least so many bytes, its content arbitrary. Throws std::bad_alloc.
+  Extent take(std::size_t bytes);
+  void give_back(Extent extent);
+  void give_back_tail(Extent& extent, char* used_end);  // shortens the extent to what is used
+
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+
+ private:
+  void commit(char* end);
+  void insert_free(char* begin, std::size_t size);
+
+  const std::size_t grain_;
+  const bool huge_pages_;
+  std::mutex mutex_;
+  char* frontier_ = nullptr;   // nothing above was ever handed out
+  char* committed_ = nullptr;  // everything below is writable (but for the guard)
+  char* end_ = nullptr;
+  std::map<char*, std::size_t> free_;
+  std::size_t warm_bytes_ = 0;  // of the free extents that keep their pages
+};
+
+// The two areas of a kind of segment: small pages for small ones, huge pages for the rest.
+class Zone {
+ public:
+  void set_range(char* begin, char* end);
+  Extent take(std::size_t bytes) { return area(bytes).take(bytes); }
+  void give_back(Extent extent) { area_of(extent).give_back(extent); }
+  void give_back_tail(Extent& extent, char* used_end) { area_of(extent).give_back_tail(extent, used_end); }
+  void lock();
+  void unlock();
+
+ private:
+  Area& area(std::size_t bytes) { return bytes < kLarge ? small_ : large_; }
+  Area& area_of(const Extent& extent) { return extent.begin < middle_ ? small_ : large_; }
+
+  static constexpr std::size_t kLarge = std::size_t{1} << 20;
+  char* middle_ = nullptr;
+  Area small_{std::size_t{64} << 10, false};
+  Area large_{std::size_t{2} << 20, true};
+};
+
+Zone& lasting_zone();
+Zone& transfer_zone();
+
+// With the guard on, makes a finished extent read-only.
+void protect(const Extent& extent);
+
+// A bump allocator over extents of one zone. One thread at a time.
+class Region {
+ public:
+  explicit Region(Zone& zone) : zone_(zone) {}
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+  ~Region() { discard(); }
+
+  // 8-aligned, its content arbitrary. Throws std::bad_alloc.
+  char* allocate(std::size_t bytes) {
+    bytes = (bytes + 7) & ~std::size_t{7};
+    if (bytes > static_cast<std::size_t>(limit_ - current_)) return allocate_slowly(bytes);
+    char* at = current_;
+    current_ += bytes;
+    return at;
+  }
+
+  // Gives back the end of the latest allocation, which was `at`.
+  void shrink(char* at, std::size_t bytes) {
+    bytes = (bytes + 7) & ~std::size_t{7};
+    if (at >= begin_ && at < current_) current_ = at + bytes;
+  }
+
+  // The first extent that is taken will be a large one.
+  void expect_much() { next_bytes_ = std::size_t{4} << 20; }
+
+  // Everything allocated so far, trimmed; the region is empty afterwards.
+  std::vector<Extent> finish(std::size_t* used);
+  void discard();
+
+ private:
+  char* allocate_slowly(std::size_t bytes);
+
+  Zone& zone_;
+  char* begin_ = nullptr;
+  char* current_ = nullptr;
+  char* limit_ = nullptr;
+  std::size_t next_bytes_ = std::size_t{64} << 10;
+  std::vector<Extent> extents_;  // of the bump pointer's extent: the last
+  std::vector<Extent> single_;   // extents of one large object each
+  std::size_t used_before_ = 0;  // in the extents that are full
+};
+
+}  // namespace firn::heap

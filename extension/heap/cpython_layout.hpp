@@ -1,0 +1,206 @@
+// Everything firn knows about CPython's internals: the one place that looks at the version.
+//
+// Include it before any other header that includes Python.h.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#define Py_BUILD_CORE_MODULE 1
+#include <Python.h>
+
+#if PY_VERSION_HEX < 0x030e0000 || PY_VERSION_HEX >= 0x03100000
+#error "firn supports CPython 3.14 and 3.15"
+#endif
+#ifdef Py_GIL_DISABLED
+#error "firn does not support the free-threaded build of CPython"
+#endif
+#if defined(Py_TRACE_REFS) || SIZEOF_VOID_P != 8
+#error "firn needs a 64-bit CPython without Py_TRACE_REFS"
+#endif
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wall"
+#pragma GCC diagnostic ignored "-Wextra"
+#include <datetime.h>
+#include <internal/pycore_dict.h>
+#include <internal/pycore_gc.h>
+#include <internal/pycore_hashtable.h>
+#include <internal/pycore_interp.h>
+#include <internal/pycore_long.h>
+#include <internal/pycore_runtime.h>
+#include <internal/pycore_setobject.h>
+#include <internal/pycore_typeobject.h>
+#pragma GCC diagnostic pop
+
+#include <cstddef>
+#include <cstdint>
+
+namespace firn::heap {
+
+// ---- the header of every frozen object ----
+
+// Both halves matter: the evaluation loop of 3.14 looks at the flag, everything else at the count
+// (hazard 1).
+inline constexpr std::uint16_t kImmortalFlags = _Py_IMMORTAL_FLAGS;
+
+// A flag that CPython does not use. It marks a copy whose original had more than one reference, which
+// is what thawing needs to know to keep sharing.
+inline constexpr std::uint16_t kSharedFlag = 1 << 14;
+
+inline void set_header(PyObject* object, PyTypeObject* type, bool shared) {
+  object->ob_refcnt_full = 0;
+  object->ob_refcnt = static_cast<std::uint32_t>(_Py_IMMORTAL_INITIAL_REFCNT);
+  object->ob_flags = static_cast<std::uint16_t>(kImmortalFlags | (shared ? kSharedFlag : 0));
+  object->ob_type = type;
+}
+
+inline bool is_marked_shared(const PyObject* object) { return (object->ob_flags & kSharedFlag) != 0; }
+
+// A static extension type of ours, before it is readied. Its name is immortal like every static
+// type's.
+inline void set_static_type_header(PyTypeObject* type) {
+  type->ob_base.ob_base.ob_refcnt_full = _Py_STATIC_IMMORTAL_INITIAL_REFCNT;
+}
+
+// Registers a static extension type with the calling interpreter (hazard 7).
+inline int init_static_type(PyTypeObject* type) {
+  return _PyStaticType_InitForExtension(PyInterpreterState_Get(), type);
+}
+
+// How many static extension types the running interpreter can still take.
+inline std::size_t free_static_type_slots() {
+  const PyInterpreterState* interpreter = PyInterpreterState_Get();
+  return _Py_MAX_MANAGED_STATIC_EXT_TYPES -
+         interpreter->types.for_extensions.num_initialized;
+}
+
+// ---- integers ----
+
+inline std::size_t integer_digits(PyObject* integer) {
+  return reinterpret_cast<PyLongObject*>(integer)->long_value.lv_tag >> _PyLong_NON_SIZE_BITS;
+}
+
+// Gives a positive integer that has room for three digits its value.
+inline void set_integer(PyLongObject* integer, std::uint64_t value) {
+  std::size_t count = 0;
+  for (; value; value >>= PyLong_SHIFT) {
+    integer->long_value.ob_digit[count++] = static_cast<digit>(value & PyLong_MASK);
+  }
+  integer->long_value.lv_tag = count << _PyLong_NON_SIZE_BITS;
+}
+
+// ---- attributes ----
+
+// Whether an instance of a heap type has attributes of its own, as a Counter may.
+inline bool has_attributes(PyObject* object) {
+  if (!(Py_TYPE(object)->tp_flags & Py_TPFLAGS_MANAGED_DICT)) return false;
+  auto* dict = reinterpret_cast<PyObject*>(_PyObject_ManagedDictPointer(object)->dict);
+  return dict && PyDict_GET_SIZE(dict) > 0;
+}
+
+// ---- tables ----
+
+#ifdef _Py_DICT_IMMORTAL_INITIAL_REFCNT
+inline constexpr Py_ssize_t kImmortalKeys = _Py_DICT_IMMORTAL_INITIAL_REFCNT;
+#else
+inline constexpr Py_ssize_t kImmortalKeys = PY_SSIZE_T_MIN;
+#endif
+
+// ---- objects whose structs CPython keeps to its source files ----
+// init_interpreter() reads an instance of each through these before anything is frozen.
+
+struct RangeLayout {  // rangeobject.c
+  PyObject_HEAD
+  PyObject* start;
+  PyObject* stop;
+  PyObject* step;
+  PyObject* length;
+};
+
+struct MappingProxyLayout {  // descrobject.c
+  PyObject_HEAD
+  PyObject* mapping;
+};
+
+struct DefaultDictLayout {  // _collectionsmodule.c
+  PyDictObject dict;
+  PyObject* default_factory;
+};
+
+struct DequeBlock {  // _collectionsmodule.c
+  static constexpr Py_ssize_t length = 64;
+  DequeBlock* left;
+  PyObject* data[length];
+  DequeBlock* right;
+};
+
+struct DequeLayout {
+  PyObject_VAR_HEAD
+  DequeBlock* left_block;
+  DequeBlock* right_block;
+  Py_ssize_t left_index;
+  Py_ssize_t right_index;
+  std::size_t state;
+  Py_ssize_t maxlen;  // -1 without a bound
+};
+
+struct OrderedDictNode {  // odictobject.c
+  PyObject* key;
+  Py_hash_t hash;
+  OrderedDictNode* next;
+  OrderedDictNode* previous;
+};
+
+struct OrderedDictLayout {
+  PyDictObject dict;
+  OrderedDictNode* first;
+  OrderedDictNode* last;
+  OrderedDictNode** fast_nodes;
+  Py_ssize_t fast_nodes_size;
+  void* resize_sentinel;
+  std::size_t state;
+  PyObject* instance_dict;
+  PyObject* weak_references;
+};
+
+struct TimezoneLayout {  // _datetimemodule.c
+  PyObject_HEAD
+  PyObject* offset;
+  PyObject* name;  // may be null
+};
+
+#if PY_VERSION_HEX >= 0x030f0000
+inline PyTypeObject* builtin_frozendict_type() { return &PyFrozenDict_Type; }
+inline constexpr std::size_t kFrozenDictSize = sizeof(PyFrozenDictObject);
+inline Py_hash_t& frozendict_hash(PyObject* object) {
+  return reinterpret_cast<PyFrozenDictObject*>(object)->ma_hash;
+}
+inline PyObject* new_builtin_frozendict() {
+  PyTypeObject* type = builtin_frozendict_type();
+  PyObject* made = type->tp_alloc(type, 0);
+  if (!made) return nullptr;
+  PyObject* empty = PyDict_New();
+  if (!empty) {
+    Py_DECREF(made);
+    return nullptr;
+  }
+  reinterpret_cast<PyDictObject*>(made)->ma_keys = reinterpret_cast<PyDictObject*>(empty)->ma_keys;
+  frozendict_hash(made) = -1;
+  Py_DECREF(empty);
+  return made;
+}
+#else
+inline PyTypeObject* builtin_frozendict_type() { return nullptr; }  // there is none before 3.15
+inline constexpr std::size_t kFrozenDictSize = sizeof(PyDictObject);
+inline Py_hash_t& frozendict_hash(PyObject* object) {
+  return reinterpret_cast<PyTupleObject*>(object)->ob_hash;
+}
+inline PyObject* new_builtin_frozendict() { return nullptr; }
+#endif
+
+// Also into a frozendict that nobody has seen yet.
+inline int set_item_in_new_dict(PyObject* dict, PyObject* key, PyObject* value) {
+  return _PyDict_SetItem_Take2(reinterpret_cast<PyDictObject*>(dict), Py_NewRef(key), Py_NewRef(value));
+}
+
+}  // namespace firn::heap

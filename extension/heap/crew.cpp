@@ -1,0 +1,90 @@
+#include "heap/crew.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace firn::heap {
+namespace {
+
+constexpr std::size_t kBlock = 256;
+
+// Helpers never run user code: signals are for others (hazard 13).
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    for (int fatal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fatal);
+    pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+unsigned usable_threads() {
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof cpus, &cpus)) return 1;
+  return static_cast<unsigned>(std::clamp(CPU_COUNT(&cpus), 1, 16));
+}
+
+void Crew::fill(Copier& main, const Frame& frame) {
+  freezing_.memo.share();
+  while (helpers_.size() + 1 < threads_) {
+    helpers_.push_back(std::make_unique<Copier>(freezing_));
+    helpers_.back()->region().expect_much();
+  }
+  std::atomic<std::size_t> next{frame.index};
+  const auto work = [&](Copier& copier) {
+    try {
+      for (std::size_t first; (first = next.fetch_add(kBlock)) < frame.count;) {
+        copier.copy_part(frame, first, std::min(first + kBlock, frame.count));
+      }
+    } catch (...) {
+      freezing_.failed = true;  // what it was is found out again, by one thread, for the message
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    {
+      const SignalsBlocked blocked;
+      for (const auto& helper : helpers_) {
+        try {
+          threads.emplace_back([&work, copier = helper.get()] { work(*copier); });
+        } catch (const std::system_error&) {
+          break;  // no more threads to be had: fewer do it
+        }
+      }
+    }
+    work(main);
+  }
+  if (freezing_.failed) throw Abandoned{};
+}
+
+void Copier::copy_part(const Frame& frame, std::size_t first, std::size_t last) {
+  Frame part = frame;
+  part.slots += first * frame.stride;
+  part.index = 0;
+  part.count = last - first;
+  part.check = false;
+  Crew* const crew = std::exchange(crew_, nullptr);
+  std::vector<Frame> outer;
+  outer.swap(frames_);
+  frames_.push_back(part);
+  run();
+  frames_.swap(outer);
+  crew_ = crew;
+}
+
+void Copier::share_out(const Frame& frame) { crew_->fill(*this, frame); }
+
+}  // namespace firn::heap

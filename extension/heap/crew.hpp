@@ -1,0 +1,34 @@
+// The threads that help one freeze.
+#pragma once
+
+#include "heap/freezer.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace firn::heap {
+
+// Lives on the thread that freezes, which holds the GIL; the helpers have no Python thread state and call
+// nothing of CPython's that allocates, counts or raises.
+class Crew {
+ public:
+  Crew(Freezing& freezing, unsigned threads) : freezing_(freezing), threads_(threads) {}
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+
+  // Replaces all slots of the frame. Throws Abandoned when a helper failed.
+  void fill(Copier& main, const Frame& frame);
+
+  bool was_used() const { return !helpers_.empty(); }
+  const std::vector<std::unique_ptr<Copier>>& helpers() const { return helpers_; }
+
+ private:
+  Freezing& freezing_;
+  const unsigned threads_;
+  std::vector<std::unique_ptr<Copier>> helpers_;
+};
+
+// How many threads may run at once: the process's CPUs.
+unsigned usable_threads();
+
+}  // namespace firn::heap

@@ -1,0 +1,143 @@
+#include "heap/freezer.hpp"
+
+#include <cstring>
+
+#include "heap/static_objects.hpp"
+
+namespace firn::heap {
+
+char* Copier::allocate_gc(std::size_t bytes) {
+  // Collectors of other interpreters look at the two words in front (hazard 5).
+  char* at = allocate(bytes + sizeof(PyGC_Head));
+  std::memset(at, 0, sizeof(PyGC_Head));
+  return at + sizeof(PyGC_Head);
+}
+
+void Copier::push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count, std::uint8_t stride,
+                  Role role, bool check) {
+  frames_.push_back({source, copy, slots, 0, count, stride, role, check});
+}
+
+PyObject* Copier::copy(PyObject* object) {
+  bool redirected = false;
+  while (true) {
+    if (is_static(object)) {
+      if (!is_shareable_static(object)) throw Unfreezable{object, nullptr};
+      return object;
+    }
+    if (in_heap(object)) {
+      if (freezing_.keep_lasting && in_lasting(object)) return object;
+      redirected = true;  // its count says nothing
+      break;
+    }
+    if (Py_TYPE(object) != &PyDictProxy_Type) break;
+    object = reinterpret_cast<MappingProxyLayout*>(object)->mapping;
+    redirected = true;  // two proxies of one mapping stay one
+  }
+  if (!redirected && Py_REFCNT(object) == 1) return make(object, false);
+  return static_cast<PyObject*>(
+      freezing_.memo.find_or_make(object, [&]() -> void* { return make(object, true); }));
+}
+
+PyObject* Copier::make(PyObject* object, bool shared) {
+  PyTypeObject* type = Py_TYPE(object);
+  if (type == &PyUnicode_Type) return make_string(object, shared);
+  if (type == &PyLong_Type) return make_integer(object, shared);
+  if (type == &PyDict_Type) return make_dict(object, FaceKind::dict, shared);
+  if (type == &PyList_Type) {
+    auto* list = reinterpret_cast<PyListObject*>(object);
+    return make_list(object, list->ob_item, static_cast<std::size_t>(Py_SIZE(object)), shared);
+  }
+  if (type == &PyTuple_Type) return make_tuple(object, shared);
+  if (type == &PyFloat_Type) return make_float(object, shared);
+  if (type == &PyBytes_Type) return make_bytes(object, shared);
+  if (type == &PyFrozenSet_Type || type == &PySet_Type) return make_set(object, shared);
+  return make_rare(object, shared);
+}
+
+PyObject* Copier::make_rare(PyObject* object, bool shared) {
+  PyTypeObject* type = Py_TYPE(object);
+  const InterpreterTypes& own = freezing_.types;
+  if (type == datetime_types.datetime || type == datetime_types.date || type == datetime_types.time ||
+      type == datetime_types.timedelta) {
+    return make_date_or_time(object, shared);
+  }
+  if (type == datetime_types.timezone) return make_timezone(object, shared);
+  if (type == &PyComplex_Type) return make_complex(object, shared);
+  if (type == &PyRange_Type) return make_range(object, shared);
+  if (type == &PySlice_Type) return make_slice(object, shared);
+  if (type == builtin_frozendict_type()) return make_builtin_frozendict(object, shared);
+  if (type == own.deque) return make_deque(object, shared);
+  if (type == own.default_dict) {
+    PyObject* factory = reinterpret_cast<DefaultDictLayout*>(object)->default_factory;
+    if (factory && (!is_static(factory) || !is_shareable_static(factory))) {
+      throw Unfreezable{factory, ".default_factory"};
+    }
+    PyObject* made = make_dict(object, FaceKind::default_dict, shared);
+    reinterpret_cast<FrozenFace*>(made)->extra = factory ? factory : Py_None;
+    return made;
+  }
+  if (type == &PyODict_Type) {
+    auto* attributes = reinterpret_cast<OrderedDictLayout*>(object)->instance_dict;
+    if (attributes && PyDict_GET_SIZE(attributes)) throw Unfreezable{object, nullptr};
+    return make_dict(object, FaceKind::ordered_dict, shared);
+  }
+  if (type == own.counter) {
+    if (has_attributes(object)) throw Unfreezable{object, nullptr};
+    return make_dict(object, FaceKind::counter, shared);
+  }
+  // What follows is frozen already, in a segment that may not be kept.
+  if (type == frozen_list_type()) {
+    auto* list = reinterpret_cast<FrozenList*>(object);
+    PyObject* made =
+        make_list(object, reinterpret_cast<PyTupleObject*>(list->items)->ob_item,
+                  static_cast<std::size_t>(PyTuple_GET_SIZE(list->items)), shared, list->kind);
+    if (list->kind == FaceKind::deque) set_maxlen(made, reinterpret_cast<FrozenFace*>(object)->extra);
+    return made;
+  }
+  if (type == frozen_dict_type()) {
+    const FaceKind kind = reinterpret_cast<FrozenDict*>(object)->kind;
+    PyObject* made = make_dict(object, kind, shared);
+    if (kind != FaceKind::dict) {
+      reinterpret_cast<FrozenFace*>(made)->extra = reinterpret_cast<FrozenFace*>(object)->extra;
+    }
+    return made;
+  }
+  if (type == frozen_face_type()) return make_set(object, shared);
+  throw Unfreezable{object, nullptr};
+}
+
+void Copier::run() {
+  while (!frames_.empty()) {
+    const std::size_t depth = frames_.size();
+    if (frames_.back().role == Role::unbuilt) {
+      build_table(depth - 1);
+      continue;
+    }
+    Frame& frame = frames_.back();
+    if (crew_ && frame.count - frame.index >= kWorthSharing) {
+      share_out(frame);
+      frame.index = frame.count;
+    }
+    const bool members = frame.role == Role::members;
+    bool descended = false;
+    while (frame.index < frame.count) {
+      PyObject** slot = frame.slots + frame.index * frame.stride;
+      ++frame.index;
+      PyObject* child = *slot;
+      if (!child) continue;
+      if (members && reinterpret_cast<setentry*>(slot)->hash == -1) continue;  // was deleted
+      *slot = copy(child);
+      if (frames_.size() != depth) {
+        descended = true;
+        break;
+      }
+    }
+    if (descended) continue;
+    const Frame done = frames_.back();
+    frames_.pop_back();
+    if (done.check) complete(done.copy);
+  }
+}
+
+}  // namespace firn::heap

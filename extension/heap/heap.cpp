@@ -1,1 +1,0 @@
-#include "heap/heap.hpp"

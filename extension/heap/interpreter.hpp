@@ -1,0 +1,18 @@
+// What the heap needs of each interpreter: types that every interpreter has its own copy of.
+#pragma once
+
+#include "heap/cpython_layout.hpp"
+
+namespace firn::heap {
+
+struct InterpreterTypes {
+  PyTypeObject* deque = nullptr;
+  PyTypeObject* default_dict = nullptr;
+  PyTypeObject* counter = nullptr;
+  PyObject* not_freezable_error = nullptr;
+};
+
+// Of the calling interpreter, which has called init_interpreter(); nullptr with an exception set otherwise.
+const InterpreterTypes* interpreter_types();
+
+}  // namespace firn::heap

@@ -1,0 +1,195 @@
+// Values without children.
+#include <cstring>
+
+#include "heap/freezer.hpp"
+#include "heap/static_objects.hpp"
+
+namespace firn::heap {
+namespace {
+
+// Writes the UTF-8 form of a string and returns its length, or -1 for a lone surrogate. `out` has room for
+// four bytes a character.
+template <typename Character>
+Py_ssize_t encode(const Character* from, std::size_t count, char* out) {
+  char* at = out;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t c = from[i];
+    if (c < 0x80) {
+      *at++ = static_cast<char>(c);
+    } else if (c < 0x800) {
+      *at++ = static_cast<char>(0xC0 | c >> 6);
+      *at++ = static_cast<char>(0x80 | (c & 63));
+    } else if (c < 0x10000) {
+      if (c >= 0xD800 && c < 0xE000) return -1;
+      *at++ = static_cast<char>(0xE0 | c >> 12);
+      *at++ = static_cast<char>(0x80 | (c >> 6 & 63));
+      *at++ = static_cast<char>(0x80 | (c & 63));
+    } else {
+      *at++ = static_cast<char>(0xF0 | c >> 18);
+      *at++ = static_cast<char>(0x80 | (c >> 12 & 63));
+      *at++ = static_cast<char>(0x80 | (c >> 6 & 63));
+      *at++ = static_cast<char>(0x80 | (c & 63));
+    }
+  }
+  return at - out;
+}
+
+Py_ssize_t encode(PyObject* string, char* out) {
+  const auto count = static_cast<std::size_t>(PyUnicode_GET_LENGTH(string));
+  switch (PyUnicode_KIND(string)) {
+    case PyUnicode_1BYTE_KIND: return encode(PyUnicode_1BYTE_DATA(string), count, out);
+    case PyUnicode_2BYTE_KIND: return encode(PyUnicode_2BYTE_DATA(string), count, out);
+    default: return encode(PyUnicode_4BYTE_DATA(string), count, out);
+  }
+}
+
+}  // namespace
+
+PyObject* Copier::make_string(PyObject* object, bool shared) {
+  const auto* source = reinterpret_cast<PyASCIIObject*>(object);
+  const auto length = static_cast<std::size_t>(source->length);
+  const auto kind = static_cast<std::size_t>(source->state.kind);
+  if (!length) return static_strings.empty();
+  Py_hash_t hash = source->hash;
+  if (hash == -1) hash = Py_HashBuffer(PyUnicode_DATA(object), static_cast<Py_ssize_t>(length * kind));
+  // CPython compares the names of slots by address (hazard 2).
+  if (PyObject* known = static_strings.find(object, hash)) return known;
+
+  ++objects_;
+  const bool ascii = source->state.ascii;
+  const std::size_t size =
+      ascii ? sizeof(PyASCIIObject) + length + 1 : sizeof(PyCompactUnicodeObject) + (length + 1) * kind;
+  char* at = allocate(size);
+  std::memcpy(at, object, size);
+  auto* copy = reinterpret_cast<PyASCIIObject*>(at);
+  set_header(reinterpret_cast<PyObject*>(copy), &PyUnicode_Type, shared);
+  copy->hash = hash;
+  // Nobody interns it, for that would write to it.
+  copy->state.interned = SSTATE_INTERNED_IMMORTAL_STATIC;
+  if (ascii) return reinterpret_cast<PyObject*>(copy);
+
+  // The UTF-8 form would be cached by whoever asks first, in memory of its interpreter (hazard 3). With a
+  // lone surrogate there is none, and asking raises before anything is written.
+  auto* compact = reinterpret_cast<PyCompactUnicodeObject*>(copy);
+  const auto* original = reinterpret_cast<PyCompactUnicodeObject*>(object);
+  compact->utf8 = nullptr;
+  compact->utf8_length = 0;
+  if (original->utf8) {
+    const auto bytes = static_cast<std::size_t>(original->utf8_length);
+    char* utf8 = allocate(bytes + 1);
+    std::memcpy(utf8, original->utf8, bytes);
+    utf8[bytes] = 0;
+    compact->utf8 = utf8;
+    compact->utf8_length = original->utf8_length;
+  } else {
+    char* utf8 = allocate(length * (kind == 1 ? 2 : kind == 2 ? 3 : 4) + 1);
+    const Py_ssize_t bytes = encode(object, utf8);
+    region_.shrink(utf8, bytes < 0 ? 0 : static_cast<std::size_t>(bytes) + 1);
+    if (bytes >= 0) {
+      utf8[bytes] = 0;
+      compact->utf8 = utf8;
+      compact->utf8_length = bytes;
+    }
+  }
+  return reinterpret_cast<PyObject*>(copy);
+}
+
+PyObject* Copier::make_bytes(PyObject* object, bool shared) {
+  ++objects_;
+  const std::size_t size = offsetof(PyBytesObject, ob_sval) + static_cast<std::size_t>(Py_SIZE(object)) + 1;
+  auto* copy = reinterpret_cast<PyObject*>(allocate(size));
+  std::memcpy(static_cast<void*>(copy), object, size);
+  set_header(copy, &PyBytes_Type, shared);
+  PyBytes_Type.tp_hash(copy);  // is cached in the object (hazard 4)
+  return copy;
+}
+
+PyObject* Copier::make_integer(PyObject* object, bool shared) {
+  ++objects_;
+  const std::size_t digits = integer_digits(object);
+  const std::size_t size = offsetof(PyLongObject, long_value.ob_digit) + (digits ? digits : 1) * sizeof(digit);
+  auto* copy = reinterpret_cast<PyObject*>(allocate(size));
+  std::memcpy(static_cast<void*>(copy), object, size);
+  set_header(copy, &PyLong_Type, shared);
+  return copy;
+}
+
+PyObject* Copier::make_float(PyObject* object, bool shared) {
+  ++objects_;
+  auto* copy = reinterpret_cast<PyFloatObject*>(allocate(sizeof(PyFloatObject)));
+  copy->ob_fval = PyFloat_AS_DOUBLE(object);
+  set_header(reinterpret_cast<PyObject*>(copy), &PyFloat_Type, shared);
+  return reinterpret_cast<PyObject*>(copy);
+}
+
+PyObject* Copier::make_complex(PyObject* object, bool shared) {
+  ++objects_;
+  auto* copy = reinterpret_cast<PyComplexObject*>(allocate(sizeof(PyComplexObject)));
+  copy->cval = reinterpret_cast<PyComplexObject*>(object)->cval;
+  set_header(reinterpret_cast<PyObject*>(copy), &PyComplex_Type, shared);
+  return reinterpret_cast<PyObject*>(copy);
+}
+
+PyObject* Copier::make_date_or_time(PyObject* object, bool shared) {
+  ++objects_;
+  PyTypeObject* type = Py_TYPE(object);
+  const bool zoned = type != datetime_types.timedelta && type != datetime_types.date &&
+                     reinterpret_cast<_PyDateTime_BaseTZInfo*>(object)->hastzinfo;
+  std::size_t size = sizeof(PyDateTime_Delta);
+  if (type == datetime_types.date) size = sizeof(PyDateTime_Date);
+  if (type == datetime_types.time) size = zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
+  if (type == datetime_types.datetime) {
+    size = zoned ? sizeof(PyDateTime_DateTime) : sizeof(_PyDateTime_BaseDateTime);
+  }
+  auto* copy = reinterpret_cast<PyObject*>(allocate(size));
+  std::memcpy(static_cast<void*>(copy), object, size);
+  set_header(copy, type, shared);
+  if (zoned) {
+    PyObject** zone = type == datetime_types.time ? &reinterpret_cast<PyDateTime_Time*>(copy)->tzinfo
+                                                  : &reinterpret_cast<PyDateTime_DateTime*>(copy)->tzinfo;
+    push(object, copy, zone, 1, 1, Role::field);
+  }
+  Py_hash_t& hash = reinterpret_cast<PyDateTime_Date*>(copy)->hashcode;  // in the same place in all four
+  if (hash == -1) {
+    if (zoned || type == datetime_types.timedelta) {
+      unchecked_.push_back(copy);
+    } else {
+      const auto* data = reinterpret_cast<PyDateTime_Date*>(copy)->data;  // here too
+      hash = Py_HashBuffer(data, type == datetime_types.date   ? _PyDateTime_DATE_DATASIZE
+                                 : type == datetime_types.time ? _PyDateTime_TIME_DATASIZE
+                                                               : _PyDateTime_DATETIME_DATASIZE);
+    }
+  }
+  return copy;
+}
+
+PyObject* Copier::make_timezone(PyObject* object, bool shared) {
+  ++objects_;
+  auto* copy = reinterpret_cast<TimezoneLayout*>(allocate(sizeof(TimezoneLayout)));
+  const auto* source = reinterpret_cast<TimezoneLayout*>(object);
+  copy->offset = source->offset;
+  copy->name = source->name;
+  set_header(reinterpret_cast<PyObject*>(copy), datetime_types.timezone, shared);
+  push(object, reinterpret_cast<PyObject*>(copy), &copy->offset, 2, 1, Role::field);
+  return reinterpret_cast<PyObject*>(copy);
+}
+
+PyObject* Copier::make_range(PyObject* object, bool shared) {
+  ++objects_;
+  auto* copy = reinterpret_cast<RangeLayout*>(allocate(sizeof(RangeLayout)));
+  std::memcpy(static_cast<void*>(copy), object, sizeof(RangeLayout));
+  set_header(reinterpret_cast<PyObject*>(copy), &PyRange_Type, shared);
+  push(object, reinterpret_cast<PyObject*>(copy), &copy->start, 4, 1, Role::field);
+  return reinterpret_cast<PyObject*>(copy);
+}
+
+PyObject* Copier::make_slice(PyObject* object, bool shared) {
+  ++objects_;
+  auto* copy = reinterpret_cast<PySliceObject*>(allocate_gc(sizeof(PySliceObject)));
+  std::memcpy(static_cast<void*>(copy), object, sizeof(PySliceObject));
+  set_header(reinterpret_cast<PyObject*>(copy), &PySlice_Type, shared);
+  push(object, reinterpret_cast<PyObject*>(copy), &copy->start, 3, 1, Role::field);
+  return reinterpret_cast<PyObject*>(copy);
+}
+
+}  // namespace firn::heap

@@ -1,0 +1,131 @@
+// What has been copied already: from each original that has more than one reference to its copy.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace firn::heap {
+
+// Open addressing from pointers to pointers; grows, never shrinks while it is filled. One thread.
+class PointerTable {
+ public:
+  void* find(const void* key) const {
+    if (!mask_) return nullptr;
+    for (std::size_t i = hash(key) & mask_;; i = (i + 1) & mask_) {
+      if (slots_[i].key == key) return slots_[i].value;
+      if (!slots_[i].key) return nullptr;
+    }
+  }
+
+  // The key must not be in the table.
+  void insert(const void* key, void* value) {
+    if ((size_ + 1) * 2 > mask_) grow();
+    place(key, value);
+    ++size_;
+  }
+
+  std::size_t size() const { return size_; }
+
+  // Empties the table for another use; a large one gives its memory back.
+  void clear() {
+    if (!size_) return;
+    if (mask_ >= 4096) {
+      slots_ = {};
+      mask_ = 0;
+    } else {
+      slots_.assign(mask_ + 1, Slot{});
+    }
+    size_ = 0;
+  }
+
+ private:
+  struct Slot {
+    const void* key = nullptr;
+    void* value = nullptr;
+  };
+
+  static std::size_t hash(const void* key) {
+    return (reinterpret_cast<std::uintptr_t>(key) >> 3) * 0x9E3779B97F4A7C15ull >> 24;
+  }
+
+  void place(const void* key, void* value) {
+    std::size_t i = hash(key) & mask_;
+    while (slots_[i].key) i = (i + 1) & mask_;
+    slots_[i] = {key, value};
+  }
+
+  void grow() {
+    const std::size_t capacity = mask_ ? (mask_ + 1) * 4 : 64;
+    std::vector<Slot> old(capacity);
+    old.swap(slots_);
+    mask_ = capacity - 1;
+    for (const Slot& slot : old) {
+      if (slot.key) place(slot.key, slot.value);
+    }
+  }
+
+  std::vector<Slot> slots_;
+  std::size_t mask_ = 0;
+  std::size_t size_ = 0;
+};
+
+// One table while one thread copies. Once several do, that table is only read and new entries go to
+// shards, each with its own lock; a copy is made under the lock of its shard, so that no thread ever sees
+// an original without its copy's address. `make` must not come back to the memo.
+class Memo {
+ public:
+  template <typename Make>
+  void* find_or_make(const void* key, Make&& make) {
+    if (void* found = first_.find(key)) return found;
+    if (!shards_) {
+      void* made = make();
+      first_.insert(key, made);
+      return made;
+    }
+    Shard& shard = (*shards_)[shard_of(key)];
+    const std::lock_guard hold(shard.mutex);
+    if (void* found = shard.table.find(key)) return found;
+    void* made = make();
+    shard.table.insert(key, made);
+    return made;
+  }
+
+  void* find(const void* key) const {
+    if (void* found = first_.find(key)) return found;
+    if (!shards_) return nullptr;
+    Shard& shard = (*shards_)[shard_of(key)];
+    const std::lock_guard hold(shard.mutex);
+    return shard.table.find(key);
+  }
+
+  // From here on several threads may use the memo.
+  void share() {
+    if (!shards_) shards_ = std::make_unique<std::array<Shard, kShards>>();
+  }
+
+  void clear() {
+    first_.clear();
+    shards_.reset();
+  }
+
+ private:
+  static constexpr std::size_t kShards = 256;
+
+  struct alignas(64) Shard {
+    std::mutex mutex;
+    PointerTable table;
+  };
+
+  static std::size_t shard_of(const void* key) {
+    return (reinterpret_cast<std::uintptr_t>(key) >> 3) * 0xC2B2AE3D27D4EB4Full >> 56;
+  }
+
+  PointerTable first_;
+  std::unique_ptr<std::array<Shard, kShards>> shards_;
+};
+
+}  // namespace firn::heap

@@ -1,0 +1,355 @@
+// Back from the heap: ordinary mutable objects, sharing and cycles kept, without recursion.
+//
+// A container's shell is made first and stands in its parent before its own children are made. Only keys
+// and members have to be complete before they are put in, for they are hashed then.
+#include <cstring>
+#include <vector>
+
+#include "heap/cpython_layout.hpp"
+#include "heap/arena.hpp"
+#include "heap/heap.hpp"
+#include "heap/interpreter.hpp"
+#include "heap/memo.hpp"
+#include "heap/static_objects.hpp"
+#include "heap/tables.hpp"
+#include "heap/transfer.hpp"
+#include "heap/types.hpp"
+
+namespace firn::heap {
+namespace {
+
+struct Failed {};  // an exception is set
+
+PyObject* check(PyObject* made) {
+  if (!made) throw Failed{};
+  return made;
+}
+
+enum class Fill : std::uint8_t { slots, deque, dict, set };
+
+struct Step {
+  PyObject* source;  // deque: a tuple; dict: a dict; set: a set
+  PyObject* made;    // borrowed from whatever holds it
+  Fill fill;
+  Py_ssize_t at = 0;
+  Py_ssize_t count = 0;         // slots
+  PyObject** from = nullptr;    // slots
+  PyObject** to = nullptr;      // slots
+  PyObject* pending = nullptr;  // dict, set: a complete or soon complete key; owned
+  PyObject* value = nullptr;    // dict: the original of the pending key's value
+};
+
+class Thawer {
+ public:
+  Thawer(const InterpreterTypes& types, bool transfer) : types_(types), transfer_(transfer) {}
+  Thawer(const Thawer&) = delete;
+  Thawer& operator=(const Thawer&) = delete;
+  ~Thawer() {
+    for (Step& step : steps_) Py_XDECREF(step.pending);
+  }
+
+  PyObject* thaw(PyObject* root) {
+    PyObject* made = nullptr;
+    try {
+      made = convert(root);
+      run();
+      return made;
+    } catch (const Failed&) {
+    } catch (const std::bad_alloc&) {
+      PyErr_NoMemory();
+    }
+    // The steps own nothing that `made` does not, but for pending keys.
+    Py_XDECREF(made);
+    return nullptr;
+  }
+
+ private:
+  // A new reference.
+  PyObject* convert(PyObject* object, bool key = false) {
+    if (is_static(object)) return object;
+    PyTypeObject* type = Py_TYPE(object);
+    bool remember;
+    if (!in_heap(object)) {
+      const bool copied = type == &PyList_Type || type == &PyTuple_Type || type == &PyDict_Type ||
+                          type == &PySet_Type || type == &PyFrozenSet_Type;
+      if (!copied || transfer_) return Py_NewRef(object);
+      remember = Py_REFCNT(object) > 1;
+    } else if (transfer_) {
+      if (in_lasting(object)) return object;
+      remember = key || is_marked_shared(object);
+    } else {
+      if (is_leaf(type) && in_lasting(object)) return object;
+      remember = true;
+    }
+    if (remember) {
+      if (void* known = memo_.find(object)) return Py_NewRef(static_cast<PyObject*>(known));
+    }
+    const std::size_t depth = steps_.size();
+    PyObject* made = make(object, type);
+    if (remember) {
+      try {
+        memo_.insert(object, made);
+      } catch (const std::bad_alloc&) {
+        steps_.resize(depth);
+        Py_DECREF(made);
+        throw;
+      }
+    }
+    return made;
+  }
+
+  static bool is_leaf(PyTypeObject* type) {
+    return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type || type == &PyBytes_Type ||
+           type == &PyComplex_Type || type == &PyRange_Type || type == datetime_types.date ||
+           type == datetime_types.datetime || type == datetime_types.time || type == datetime_types.timedelta ||
+           type == datetime_types.timezone;
+  }
+
+  PyObject* make(PyObject* object, PyTypeObject* type) {
+    if (type == &PyUnicode_Type) return make_string(object);
+    if (type == &PyLong_Type) return check(_PyLong_Copy(reinterpret_cast<PyLongObject*>(object)));
+    if (type == &PyFloat_Type) return check(PyFloat_FromDouble(PyFloat_AS_DOUBLE(object)));
+    if (type == frozen_dict_type()) return make_mapping(object);
+    if (type == frozen_list_type()) return make_sequence(object);
+    if (type == &PyTuple_Type) {
+      PyObject* made = check(PyTuple_New(PyTuple_GET_SIZE(object)));
+      return push_slots(made, reinterpret_cast<PyTupleObject*>(object)->ob_item,
+                        reinterpret_cast<PyTupleObject*>(made)->ob_item, PyTuple_GET_SIZE(object));
+    }
+    if (type == &PyBytes_Type) {
+      return check(PyBytes_FromStringAndSize(PyBytes_AS_STRING(object), PyBytes_GET_SIZE(object)));
+    }
+    if (type == &PyList_Type) {
+      return make_list(reinterpret_cast<PyListObject*>(object)->ob_item, PyList_GET_SIZE(object));
+    }
+    if (type == &PyDict_Type) return push({object, check(PyDict_New()), Fill::dict});
+    if (type == frozen_face_type()) {
+      return push({reinterpret_cast<FrozenFace*>(object)->inner, check(PySet_New(nullptr)), Fill::set});
+    }
+    if (type == &PySet_Type) return push({object, check(PySet_New(nullptr)), Fill::set});
+    if (type == &PyFrozenSet_Type) return push({object, check(PyFrozenSet_New(nullptr)), Fill::set});
+    return make_rare(object, type);
+  }
+
+  PyObject* make_rare(PyObject* object, PyTypeObject* type) {
+    if (type == &PyComplex_Type) return check(PyComplex_FromCComplex(reinterpret_cast<PyComplexObject*>(object)->cval));
+    if (type == &PySlice_Type) {
+      PyObject* made = check(PySlice_New(nullptr, nullptr, nullptr));
+      return push_slots(made, &reinterpret_cast<PySliceObject*>(object)->start,
+                        &reinterpret_cast<PySliceObject*>(made)->start, 3);
+    }
+    if (type == &PyRange_Type) {
+      const auto* range = reinterpret_cast<RangeLayout*>(object);
+      PyObject* start = check(convert(range->start));
+      PyObject* stop = convert(range->stop);
+      PyObject* step = convert(range->step);
+      PyObject* arguments[] = {start, stop, step};
+      PyObject* made = PyObject_Vectorcall(reinterpret_cast<PyObject*>(&PyRange_Type), arguments, 3, nullptr);
+      for (PyObject* argument : arguments) Py_DECREF(argument);
+      return check(made);
+    }
+    if (type == builtin_frozendict_type()) {
+      return push({object, check(new_builtin_frozendict()), Fill::dict});
+    }
+    return make_date_or_time(object, type);
+  }
+
+  PyObject* make_date_or_time(PyObject* object, PyTypeObject* type) {
+    if (type == datetime_types.timezone) {
+      PyObject* made = check(type->tp_alloc(type, 0));
+      auto* from = reinterpret_cast<TimezoneLayout*>(object);
+      auto* to = reinterpret_cast<TimezoneLayout*>(made);
+      to->offset = to->name = nullptr;
+      return push_slots(made, &from->offset, &to->offset, 2);
+    }
+    const bool zoned = (type == datetime_types.time || type == datetime_types.datetime) &&
+                       reinterpret_cast<_PyDateTime_BaseTZInfo*>(object)->hastzinfo;
+    PyObject* made = check(type->tp_alloc(type, zoned));
+    std::size_t size = sizeof(PyDateTime_Delta);
+    if (type == datetime_types.date) size = sizeof(PyDateTime_Date);
+    if (type == datetime_types.time) size = zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
+    if (type == datetime_types.datetime) {
+      size = zoned ? sizeof(PyDateTime_DateTime) : sizeof(_PyDateTime_BaseDateTime);
+    }
+    std::memcpy(reinterpret_cast<char*>(made) + sizeof(PyObject),
+                reinterpret_cast<const char*>(object) + sizeof(PyObject), size - sizeof(PyObject));
+    if (!zoned) return made;
+    const bool is_time = type == datetime_types.time;
+    PyObject** from = is_time ? &reinterpret_cast<PyDateTime_Time*>(object)->tzinfo
+                              : &reinterpret_cast<PyDateTime_DateTime*>(object)->tzinfo;
+    PyObject** to = is_time ? &reinterpret_cast<PyDateTime_Time*>(made)->tzinfo
+                            : &reinterpret_cast<PyDateTime_DateTime*>(made)->tzinfo;
+    *to = nullptr;
+    return push_slots(made, from, to, 1);
+  }
+
+  static PyObject* make_string(PyObject* object) {
+    const auto* source = reinterpret_cast<PyASCIIObject*>(object);
+    const unsigned kind = source->state.kind;
+    const Py_UCS4 widest = source->state.ascii ? 0x7f : kind == 1 ? 0xff : kind == 2 ? 0xffff : 0x10ffff;
+    PyObject* made = check(PyUnicode_New(source->length, widest));
+    std::memcpy(PyUnicode_DATA(made), PyUnicode_DATA(object), static_cast<std::size_t>(source->length) * kind);
+    reinterpret_cast<PyASCIIObject*>(made)->hash = source->hash;
+    return made;
+  }
+
+  PyObject* make_list(PyObject** items, Py_ssize_t size) {
+    PyObject* made = check(PyList_New(size));
+    return push_slots(made, items, reinterpret_cast<PyListObject*>(made)->ob_item, size);
+  }
+
+  PyObject* make_sequence(PyObject* object) {
+    const auto* list = reinterpret_cast<FrozenList*>(object);
+    if (list->kind == FaceKind::list) {
+      return make_list(reinterpret_cast<PyTupleObject*>(list->items)->ob_item, PyTuple_GET_SIZE(list->items));
+    }
+    PyObject* maxlen = convert(reinterpret_cast<FrozenFace*>(object)->extra);
+    PyObject* arguments[] = {PyTuple_New(0), maxlen};
+    PyObject* made = PyObject_Vectorcall(reinterpret_cast<PyObject*>(types_.deque), arguments, 2, nullptr);
+    Py_DECREF(maxlen);
+    return push({list->items, check(made), Fill::deque});
+  }
+
+  PyObject* make_mapping(PyObject* object) {
+    const auto* mapping = reinterpret_cast<FrozenDict*>(object);
+    PyObject* made = nullptr;
+    switch (mapping->kind) {
+      case FaceKind::ordered_dict: made = PyODict_New(); break;
+      case FaceKind::default_dict:
+        made = PyObject_CallOneArg(reinterpret_cast<PyObject*>(types_.default_dict),
+                                   reinterpret_cast<FrozenFace*>(object)->extra);
+        break;
+      case FaceKind::counter: {
+        // Not by calling it: its __init__ is Python code.
+        PyObject* no_arguments = PyTuple_New(0);
+        made = types_.counter->tp_new(types_.counter, no_arguments, nullptr);
+        break;
+      }
+      default: made = PyDict_New();
+    }
+    return push({mapping->mapping, check(made), Fill::dict});
+  }
+
+  PyObject* push(Step step) {
+    try {
+      steps_.push_back(step);
+    } catch (const std::bad_alloc&) {
+      Py_DECREF(step.made);
+      throw;
+    }
+    return step.made;
+  }
+
+  PyObject* push_slots(PyObject* made, PyObject** from, PyObject** to, Py_ssize_t count) {
+    Step step{nullptr, made, Fill::slots};
+    step.from = from;
+    step.to = to;
+    step.count = count;
+    return push(step);
+  }
+
+  void run() {
+    while (!steps_.empty()) {
+      const std::size_t depth = steps_.size();
+      bool done = false;
+      switch (steps_.back().fill) {
+        case Fill::slots: done = fill_slots(depth); break;
+        case Fill::deque: done = fill_deque(depth); break;
+        case Fill::dict: done = fill_dict(depth); break;
+        case Fill::set: done = fill_set(depth); break;
+      }
+      if (done) steps_.pop_back();
+    }
+  }
+
+  // Each returns whether the step is done; otherwise a new one is on top.
+  bool fill_slots(std::size_t depth) {
+    while (steps_.back().at < steps_.back().count) {
+      Step& step = steps_.back();
+      PyObject* child = step.from[step.at];
+      PyObject** slot = &step.to[step.at++];
+      if (!child) continue;
+      PyObject* made = convert(child);
+      PyObject* before = *slot;  // a new slice has Nones
+      *slot = made;
+      Py_XDECREF(before);
+      if (steps_.size() != depth) return false;
+    }
+    return true;
+  }
+
+  bool fill_deque(std::size_t depth) {
+    while (steps_.back().at < PyTuple_GET_SIZE(steps_.back().source)) {
+      Step& step = steps_.back();
+      PyObject* deque = step.made;
+      PyObject* made = convert(PyTuple_GET_ITEM(step.source, step.at++));
+      PyObject* none = PyObject_CallMethod(deque, "append", "O", made);
+      Py_DECREF(made);  // the deque holds it
+      Py_DECREF(check(none));
+      if (steps_.size() != depth) return false;
+    }
+    return true;
+  }
+
+  bool fill_dict(std::size_t depth) {
+    while (true) {
+      if (!steps_.back().pending) {
+        Step& step = steps_.back();
+        PyObject *key = nullptr, *value = nullptr;
+        if (!PyDict_Next(step.source, &step.at, &key, &value)) return true;
+        step.value = value;
+        PyObject* made = convert(key, true);
+        steps_[depth - 1].pending = made;
+        if (steps_.size() != depth) return false;
+      }
+      PyObject* key = steps_.back().pending;
+      PyObject* dict = steps_.back().made;
+      PyObject* value = convert(steps_.back().value);
+      steps_[depth - 1].pending = nullptr;
+      const int status = Py_TYPE(dict) == &PyODict_Type ? PyODict_SetItem(dict, key, value)
+                                                         : set_item_in_new_dict(dict, key, value);
+      Py_DECREF(key);
+      Py_DECREF(value);
+      if (status < 0) throw Failed{};
+      if (steps_.size() != depth) return false;
+    }
+  }
+
+  bool fill_set(std::size_t depth) {
+    while (true) {
+      if (!steps_.back().pending) {
+        Step& step = steps_.back();
+        PyObject* member = nullptr;
+        Py_hash_t hash = 0;
+        if (!_PySet_NextEntry(step.source, &step.at, &member, &hash)) return true;
+        PyObject* made = convert(member, true);
+        steps_[depth - 1].pending = made;
+        if (steps_.size() != depth) return false;
+      }
+      Step& step = steps_.back();
+      PyObject* member = std::exchange(step.pending, nullptr);
+      const int status = PySet_Add(step.made, member);
+      Py_DECREF(member);
+      if (status < 0) throw Failed{};
+    }
+  }
+
+  const InterpreterTypes& types_;
+  const bool transfer_;
+  PointerTable memo_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace
+
+PyObject* thaw(PyObject* object) {
+  const InterpreterTypes* types = interpreter_types();
+  return types ? Thawer(*types, false).thaw(object) : nullptr;
+}
+
+PyObject* thaw_transfer(const Transfer& transfer) {
+  const InterpreterTypes* types = interpreter_types();
+  return types ? Thawer(*types, true).thaw(transfer.segment().root) : nullptr;
+}
+
+}  // namespace firn::heap
