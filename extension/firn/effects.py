@@ -249,7 +249,7 @@ def _mutators(value: object) -> frozenset[str]:
     return next((words for kind, words in _MUTATORS.items() if isinstance(value, kind)), frozenset())
 
 
-def _method(value: object, chain: tuple[str, ...]) -> tuple[object, types.FunctionType | None]:
+def _method(value: Any, chain: tuple[str, ...]) -> tuple[object, types.FunctionType | None]:
     """The method of a notebook class that a chain of attributes ends in, and the object that it is bound to."""
     if isinstance(value, types.MethodType) and chain == ("__call__",):
         value, chain = value.__self__, (value.__func__.__name__,)

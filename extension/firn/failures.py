@@ -6,6 +6,7 @@ import os
 import pickle
 import traceback
 import types
+from typing import Any
 
 from firn import rebuild
 
@@ -87,7 +88,7 @@ class _Raised:
     def __init__(self, error: BaseException, depth: int) -> None:
         self._error, self._depth = error, depth
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[Any, ...]:
         cause = self._error.__cause__
         if cause is None or self._depth == 0:
             return rebuild.raised, (self._error, None)
@@ -100,5 +101,5 @@ class _Bare:
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[Any, ...]:
         return rebuild.bare, (type(self._error), self._error.args, dict(self._error.__dict__))

@@ -142,7 +142,8 @@ def _exhaust(iterator: Iterator[Any]) -> None:
     """Leaves an iterator as the serial loop would: at its end. In one step where the iterator can."""
     kind = type(iterator)
     if kind is enumerate:
-        _exhaust(iterator.__reduce__()[1][0])  # type: ignore[operator]
+        inner: Any = iterator.__reduce__()[1][0]
+        _exhaust(inner)
     elif hasattr(iterator, "__setstate__") and "reverse" not in kind.__name__:
         iterator.__setstate__(sys.maxsize)
     deque(iterator, maxlen=0)
@@ -269,7 +270,7 @@ def _cut(plan: Plan, start: int, stop: int) -> tuple[Iterator[Any], Iterator[Any
 def _length(plan: Plan) -> int:
     match plan:
         case ("part", _, start, stop):
-            return stop - start
+            return int(stop) - int(start)
         case ("range" | "slice", source):
             return len(source)
         case ("walk", source, _):

@@ -39,7 +39,7 @@ except BaseException as error:
 _tried: dict[tuple[str, object], str] = {}
 
 
-class Unloadable(ShippingRefusal, ImportError):
+class Unloadable(ShippingRefusal, ImportError):  # type: ignore[misc]
     """A module that the loop needs and that no worker can load."""
 
 

@@ -37,7 +37,7 @@ class ShippingRefusal(Exception):
         self.reason, self.remedy, self.name, self.line, self.filename = reason, remedy, name, line, filename
 
 
-class MissingName(ShippingRefusal, NameError):
+class MissingName(ShippingRefusal, NameError):  # type: ignore[misc]
     """A name that the cell, or a function that it uses, reads and that exists nowhere."""
 
 

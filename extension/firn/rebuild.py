@@ -118,7 +118,7 @@ def notebook_class(token: int, qualname: str) -> type:
     """The notebook's class that a worker's replica stands for; the one of that name now, if it is gone."""
     original = originals.get(token) or replicas.get(token)  # the latter: a worker looks at its own pickle
     if original is None:
-        original = functools.reduce(getattr, qualname.split("."), sys.modules["__main__"])  # type: ignore[assignment,arg-type]
+        original = functools.reduce(getattr, qualname.split("."), sys.modules["__main__"])  # type: ignore[assignment]
     assert original is not None
     return original
 

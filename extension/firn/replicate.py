@@ -18,11 +18,10 @@ import marshal
 import sys
 import types
 import weakref
-from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Protocol
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 from cloudpickle import cloudpickle as internals
 
 from firn import _core, names, rebuild
@@ -37,7 +36,7 @@ _token_of: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
 class Host(Protocol):
     """What a pickler asks while it meets objects."""
 
-    namespace: Mapping[str, object]
+    namespace: dict[str, Any]
 
     def outside(self, value: object) -> Any:
         """The persistent id of an object that crosses on its own, or None."""
@@ -147,8 +146,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(cls, abc.ABCMeta):
             registered, *_ = abc._get_dump(cls)  # type: ignore[attr-defined]
             state["registered"] = [cls for reference in registered if (cls := reference()) is not None]
-        made = (type(cls), cls.__name__, cls.__bases__, body, token)
-        return rebuild.make_class, made, state, None, None, rebuild.set_class
+        newborn = (type(cls), cls.__name__, cls.__bases__, body, token)
+        return rebuild.make_class, newborn, state, None, None, rebuild.set_class
 
 
 class _Globals:

@@ -42,6 +42,7 @@ def settings() -> dict[str, Any]:
         "filters": tuple(
             (action, _pattern(message), category.__module__, category.__qualname__, _pattern(module), line)
             for action, message, category, module, line in warnings.filters
+            if isinstance(category, type)
         ),
         "decimal": context,
     }

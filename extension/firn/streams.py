@@ -14,8 +14,8 @@ _WHOLE = 1 << 16
 class Stream(io.TextIOBase):
     """A text stream into the notebook: whole lines go out at once, the rest with `flush`."""
 
-    encoding = "utf-8"  # type: ignore[assignment]
-    errors = "backslashreplace"  # type: ignore[assignment]
+    encoding = "utf-8"
+    errors = "backslashreplace"
 
     def __init__(self, number: int, name: str) -> None:
         self._number, self.name = number, name
@@ -79,7 +79,7 @@ class _NoInput(io.TextIOBase):
     def read(self, size: int | None = -1) -> NoReturn:
         refuse_input()
 
-    def readline(self, size: int | None = -1) -> NoReturn:  # type: ignore[override]
+    def readline(self, size: int | None = -1) -> NoReturn:
         refuse_input()
 
 

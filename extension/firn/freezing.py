@@ -1,0 +1,81 @@
+"""Freezes the data of a shipment: all of it in one segment, so that what the notebook's variables share stays shared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from firn import _core
+from firn.units import CONTAINERS, FREEZABLE, Figures, Unit
+
+if TYPE_CHECKING:
+    from firn.planner import Planner
+
+_OURS: Final = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open", "parallel"})
+"""IPython's names and firn's, never rebound."""
+
+_captured: WeakKeyDictionary[Any, dict[bytes, object]] = WeakKeyDictionary()
+"""Function or class -> content of a container that it holds -> the frozen form."""
+
+
+def captured(owner: object, content: bytes) -> object:
+    """The frozen form of a container that a definition holds, if it was frozen before with this content."""
+    return _captured.get(owner, {}).get(content)
+
+
+def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> None:
+    """Freezes units and notes in `planner.rebound` which of the notebook's names are to be bound to frozen forms: those
+    of the units and those of every other object that was frozen with them. All or nothing, but for `copy` names, which
+    have a segment of their own. Raises NotFreezableError.
+    """
+    own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
+    shared = [unit for unit in data if planner.copy.isdisjoint(unit.names)]
+    others = {
+        name: value
+        for name, value in planner.namespace.items()
+        if type(value) in FREEZABLE and not name.startswith("_") and name not in _OURS and name not in planner.copy
+    }
+    roots = _roots(data)
+    results = []
+    if shared:
+        result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, list(others.values()))
+        results.append((shared, result))
+        figures.kept = _kept(planner, {id(unit.value) for unit in shared if type(unit.value) in CONTAINERS})
+        for name, frozen in zip(others, result.replaced, strict=True):
+            if frozen is not None and frozen is not others[name]:
+                planner.rebound[name] = frozen
+    if own:
+        results.append((own, _core.freeze_roots({roots[unit]: unit.value for unit in own})))
+    for units, result in results:
+        if result.segment and label:
+            _core.set_cell(result.segment, label)
+        figures.objects += result.objects
+        figures.bytes += result.bytes
+        figures.seconds += result.seconds
+        for unit in units:
+            unit.pointer = result.frozen[roots[unit]]
+            if unit.owner is not None:
+                _captured[unit.owner] = {**_captured.get(unit.owner, {}), unit.content: unit.pointer}
+            kind = figures.reused if unit.pointer is unit.value else figures.frozen
+            kind += unit.names
+            if units is shared and unit.pointer is not unit.value:
+                planner.rebound.update(dict.fromkeys(unit.names, unit.pointer))
+
+
+def _roots(data: list[Unit]) -> dict[Unit, str]:
+    """A name of its own for each unit, at the head of the paths in messages."""
+    taken: dict[str, Unit] = {}
+    for unit in data:
+        unit.root, number = unit.key, 2
+        while unit.root in taken:
+            unit.root, number = f"{unit.key} ({number})", number + 1
+        taken[unit.root] = unit
+    return {unit: root for root, unit in taken.items()}
+
+
+def _kept(planner: Planner, originals: set[int]) -> list[str]:
+    """Where IPython still holds originals of what was frozen."""
+    out = planner.namespace.get("Out")
+    places = {f"Out[{number}]": value for number, value in out.items()} if isinstance(out, dict) else {}
+    places |= {name: planner.namespace.get(name) for name in ("_", "__", "___")}
+    return [place for place, value in places.items() if id(value) in originals]

@@ -1,0 +1,332 @@
+"""Finds everything that some names need, through functions, classes, closures and whatever holds them.
+
+The walk is the pickling itself: each definition is pickled once, and its pickler tells what it meets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+import types
+from enum import EnumType
+from typing import Any
+
+from firn import _core, effects, freezing, modules, names, replicate, settings
+from firn.names import BUILTINS, ShippingRefusal
+from firn.units import (
+    CONTAINERS,
+    FROZEN,
+    Figures,
+    Unit,
+    by_value,
+    functions_in,
+    is_definition,
+    refuse_state,
+    unshippable,
+)
+
+
+class Planner:
+    """Finds everything that some names need (a `replicate.Host`); one use, one thread.
+
+    Methods that nothing reached calls by name are *parked*: they cross with their class, what they read crosses if it
+    can, and what they lack or change is no reason to refuse the cell (a `plot` method may use matplotlib).
+    """
+
+    def __init__(
+        self, namespace: dict[str, Any], copy: frozenset[str], remembered: frozenset[str], later: frozenset[str]
+    ) -> None:
+        self.namespace = namespace
+        self.later = later  # names that the code itself makes
+        self.copy = copy
+        self.remembered = remembered
+        self.bindings: dict[str, Any] = {}
+        self.imports: set[str] = set()
+        self.rebound: dict[str, object] = {}
+        self.settings = settings.settings()
+        self.units: dict[int, Unit] = {}
+        self._queue: list[Unit] = []
+        self._current: Unit | None = None
+        self._met: dict[int, types.FunctionType] = {}
+        self._reached: dict[int, types.FunctionType] = {}
+        self._parked: dict[str, list[types.FunctionType]] = {}
+        self._attributes: set[str] = set()
+        self._waiting: dict[int, types.FunctionType] = {}  # parked, by id
+        self._optional: set[str] = set()  # names that only parked methods read
+        self._users: dict[str, tuple[str, int | None, str]] = {}  # module -> who needs it, line, file
+        self.files: set[str] = set()
+        self._functions = {id(value): name for name, value in namespace.items() if type(value) is types.FunctionType}
+
+    # names
+
+    def need(self, name: str, *, code: types.CodeType, reader: str, optional: bool = False) -> None:
+        """Sees to it that a global exists in the workers."""
+        if name in self.remembered:
+            return
+        if name in self.bindings and (optional or name not in self._optional):
+            return
+        if name not in self.namespace:
+            if name not in BUILTINS and name not in self.later and not optional:
+                line = names.reads(code).lines.get(name)
+                raise names.missing(name, self.namespace, line=line, filename=code.co_filename, reader=reader)
+            return
+        if optional:
+            self._optional.add(name)
+        else:
+            self._optional.discard(name)
+        value = self.namespace[name]
+        if type(value) is types.ModuleType:
+            self.bindings[name] = ("module", value.__name__)
+            line = names.reads(code).lines.get(name)
+            if not optional:
+                self._users[value.__name__] = (reader, line, code.co_filename)
+        elif by_value(value):
+            self.bindings[name] = ("value", value)
+        else:
+            unit = self._unit(value, name, optional)
+            if name not in unit.names:
+                unit.names.append(name)
+            self.bindings[name] = ("unit", unit)
+
+    def read(self, code: types.CodeType, reader: str, optional: bool = False) -> None:
+        """Needs everything that some code reads, but the names of the code itself (`prepare` has those)."""
+        for name in names.reads(code).lines:
+            self.need(name, code=code, reader=reader, optional=optional)
+
+    def follow(self, code: types.CodeType) -> None:
+        """Notes the attributes that some code reads: methods it may call, submodules behind a package's name."""
+        found = names.reads(code)
+        for name, chains in found.chains.items():
+            module = self.namespace.get(name)
+            if type(module) is types.ModuleType:
+                self._import_inner(module, chains)
+        new = found.attributes - self._attributes
+        self._attributes |= new
+        for attribute in new:
+            for function in self._parked.pop(attribute, ()):
+                if self._waiting.pop(id(function), None) is not None:
+                    self._reach(function)
+
+    def _import_inner(self, module: types.ModuleType, chains: set[tuple[str, ...]]) -> None:
+        for chain in chains:
+            inner: Any = module
+            for word in chain:
+                inner = vars(inner).get(word)
+                if type(inner) is not types.ModuleType:
+                    break
+                if inner.__name__.startswith(f"{module.__name__}."):
+                    self.imports.add(inner.__name__)
+
+    def seed(self, seed: int | None) -> int | None:
+        """The seed of the iterations' random streams; None when nothing reads the random module."""
+        random = sys.modules.get("random")
+        used = {"random"} & {name for unit in self.units.values() for name in unit.modules}
+        if random is None or not (used or ("module", "random") in self.bindings.values()):
+            return None
+        return seed if seed is not None else random.getrandbits(64)
+
+    def source(self, value: object) -> Unit:
+        """The unit of something that the loop runs over."""
+        unit = self._unit(value, "the items")
+        if unit.kind == "frozen" and not unit.names:
+            own = (name for name, other in self.namespace.items() if other is value and not name.startswith("_"))
+            unit.names += [name for name in own if name not in unit.names]
+        return unit
+
+    # replicate.Host
+
+    def outside(self, value: object) -> int | None:
+        current = self._current
+        assert current is not None
+        unit = self.units.get(id(value))
+        if unit is None:
+            unit = self._found_outside(value, current)
+            if unit is None:
+                return None
+        elif unit.optional and not current.optional:
+            self._require(unit)
+        if unit is current or id(value) in current.own:
+            return None
+        if unit not in current.needs:
+            current.needs.append(unit)
+        return current.needs.index(unit)
+
+    def _found_outside(self, value: object, current: Unit) -> Unit | None:
+        if isinstance(value, type):
+            if value.__module__ == "builtins" or not replicate.is_by_value(value):
+                return None
+            return self._unit(value, value.__qualname__, current.optional)
+        if id(value) in self._functions:
+            return self._unit(value, self._functions[id(value)], current.optional)
+        if type(value) in FROZEN:
+            return self._unit(value, "a frozen value")
+        return None
+
+    def meet_function(self, function: types.FunctionType) -> None:
+        if id(function) in self._met:
+            return
+        self._met[id(function)] = function
+        code = function.__code__
+        self.files.update(part.co_filename for part in names.nested(code))
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                self._capture(cell.cell_contents, f"{name} of {function.__qualname__}", function)
+            except ValueError:  # an empty cell
+                continue
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self._capture(value, f"a default of {function.__qualname__}", function)
+        if id(function) in self._waiting:
+            return
+        if self._current is not None and self._current.optional:
+            self._waiting[id(function)] = function
+        else:
+            self._reach(function)
+
+    def _reach(self, function: types.FunctionType) -> None:
+        if id(function) in self._reached:
+            return
+        self._reached[id(function)] = function
+        if function.__globals__ is self.namespace:
+            self.follow(function.__code__)
+            self.read(function.__code__, function.__qualname__)
+
+    def meet_class(self, cls: type) -> None:
+        enum = isinstance(cls, EnumType)
+        optional = self._current is not None and self._current.optional
+        for name, value in vars(cls).items():
+            if type(value) in CONTAINERS:
+                if not enum and not (name.startswith("__") and name.endswith("__")):
+                    self._capture(value, f"{cls.__qualname__}.{name}", cls)
+            elif optional or not (effects.called_by_python(name, cls) or name in self._attributes):
+                for function in functions_in(value):
+                    if id(function) not in self._reached:
+                        self._waiting[id(function)] = function
+                        self._parked.setdefault(name, []).append(function)
+
+    def meet_module(self, name: str, value: object) -> None:
+        if self._current is not None:
+            self._current.modules.add(name)
+
+    # units
+
+    def _capture(self, value: object, label: str, owner: object) -> None:
+        """A container that a function or class holds: frozen, but not rebound, so it may change before the next cell;
+        while its content stays the same, so does the frozen one, and with it the owner's version."""
+        if type(value) not in CONTAINERS or id(value) in self.units:
+            return
+        unit = self._unit(value, label, self._current is not None and self._current.optional)
+        try:
+            unit.content = hashlib.blake2b(pickle.dumps(value, 5), digest_size=16).digest()
+        except Exception:  # then it does not freeze either, or only the freezer knows how
+            return
+        unit.pointer = freezing.captured(owner, unit.content)
+        unit.owner = owner
+
+    def _unit(self, value: object, label: str, optional: bool = False) -> Unit:
+        unit = self.units.get(id(value))
+        if unit is not None:
+            if unit.optional and not optional:
+                self._require(unit)
+            return unit
+        kind = "definition" if is_definition(value) else "frozen"
+        unit = self.units[id(value)] = Unit(value, label, kind, optional=optional)
+        if kind == "definition":
+            self._queue.append(unit)
+        return unit
+
+    def _require(self, unit: Unit) -> None:
+        """Something that only parked methods read turns out to be needed: it is looked at again, more strictly."""
+        unit.optional = False
+        if unit.raw is not None or unit.error is not None:
+            unit.raw = unit.error = None
+            self._queue.append(unit)
+        for function in functions_in(unit.value):
+            if self._waiting.pop(id(function), None) is not None:
+                self._reach(function)
+
+    def settle(self, label: str) -> Figures:
+        """Pickles the definitions and freezes the data, until nothing more turns out to be needed; then refuses what
+        would be lost."""
+        figures = Figures()
+        while True:
+            self._find_all()
+            self._check()
+            data = [unit for unit in self.units.values() if unit.kind == "frozen" and unit.pointer is None]
+            for unit in data:
+                if type(unit.value) in FROZEN:
+                    unit.pointer = unit.value
+                    figures.reused += unit.names
+            try:
+                freezing.freeze([unit for unit in data if unit.pointer is None], self, label, figures)
+            except _core.NotFreezableError as error:
+                unit = next(unit for unit in data if unit.root == error.root)
+                unit.kind, unit.why = "copy", error
+                self._queue.append(unit)
+                continue
+            break
+        for unit in self.units.values():
+            if unit.raw is not None and unit.names:
+                sizes = figures.copied if unit.kind == "copy" else figures.shipped
+                sizes[unit.names[0]] = len(unit.raw)
+        figures.modules = sorted({binding[1] for binding in self.bindings.values() if binding[0] == "module"})
+        return figures
+
+    def _find_all(self) -> None:
+        """Goes on until neither a definition nor a parked method brings anything new."""
+        done: set[int] = set()
+        while True:
+            while self._queue:
+                self.pickle(self._queue.pop())
+            new = [function for number, function in self._waiting.items() if number not in done]
+            if not new:
+                return
+            for function in new:
+                done.add(id(function))
+                if id(function) in self._met and function.__globals__ is self.namespace:
+                    self.read(function.__code__, function.__qualname__, optional=True)
+
+    def _check(self) -> None:
+        """Refuses what a worker cannot load, or what would be lost; nothing has been frozen yet."""
+        for unit in self.units.values():
+            if unit.error is not None and not unit.optional:
+                raise unit.error
+        needed = {name for unit in self.units.values() for name in unit.modules}
+        needed |= self.imports | {binding[1] for binding in self.bindings.values() if binding[0] == "module"}
+        reasons = modules.why_not(needed)
+        for unit in self.units.values():
+            for name in sorted(unit.modules & reasons.keys()):
+                error = modules.unloadable(name, reasons[name], user=unit.key, line=None, filename="")
+                if not unit.optional:
+                    raise error
+                unit.error = error
+        for name, (kind, module) in list(self.bindings.items()):
+            if kind == "module" and module in reasons:
+                reader, line, filename = self._users.get(module, ("", None, ""))
+                error = modules.unloadable(module, reasons[module], user=reader or name, line=line, filename=filename)
+                if name not in self._optional:
+                    raise error
+                self.bindings[name] = ("refused", str(error))
+        self.imports -= reasons.keys()
+        for function in self._reached.values():
+            if function.__globals__ is self.namespace:
+                effects.check(function, self.namespace)
+                effects.check_calls(function.__code__, self.namespace, function.__qualname__)
+
+    def pickle(self, unit: Unit) -> None:
+        """Makes a unit's pickle, and with it finds what the unit needs."""
+        unit.needs.clear()
+        unit.modules.clear()
+        before, self._current = self._current, unit
+        try:
+            if unit.kind == "copy":
+                refuse_state(unit)
+            unit.raw = replicate.dump(unit.value, self)
+        except ShippingRefusal as error:
+            unit.error = error
+        except Exception as error:
+            unit.error = unshippable(unit, error)
+        finally:
+            self._current = before
+        if unit.error is not None and not unit.optional:
+            raise unit.error

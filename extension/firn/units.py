@@ -1,0 +1,169 @@
+"""What crosses to the workers, one thing at a time.
+
+A *unit* is a frozen value (as a pointer), a definition (function or class of the notebook, by value) or a copy (a value
+that cannot be frozen but pickles). Units refer to each other by number, so that no pickle holds what another unit brings.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from firn import _core, effects
+from firn.names import ShippingRefusal
+
+SMALL: Final = 256
+"""Strings, bytes and integers up to this many characters (bytes) cross by value."""
+
+_STATIC: Final = frozenset({type(None), bool, type(Ellipsis), type(NotImplemented)})
+CONTAINERS: Final = frozenset(
+    {list, dict, set, frozenset, tuple, deque, OrderedDict, defaultdict, Counter, types.MappingProxyType, bytearray}
+)
+FREEZABLE: Final = CONTAINERS | {
+    str, bytes, int, float, complex, range, slice,
+    datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone,
+}  # fmt: skip
+FROZEN: Final = (_core.FrozenList, _core.FrozenDict, _core.FrozenFace)
+
+
+class Unshippable(ShippingRefusal, TypeError):
+    """A value that can neither be frozen nor copied to the workers."""
+
+
+@dataclass
+class Figures:
+    """What crossed, and what it took. Bytes of copies and definitions are those of their pickles."""
+
+    frozen: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    copied: dict[str, int] = field(default_factory=dict)
+    shipped: dict[str, int] = field(default_factory=dict)
+    modules: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)  # what keeps an original alive: "Out[3]", "_"
+    objects: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(eq=False)
+class Unit:
+    """One thing that crosses on its own. `value` is the notebook's object and is kept alive while the unit is."""
+
+    value: object
+    label: str
+    kind: str  # "frozen" | "definition" | "copy" | "part"
+    names: list[str] = field(default_factory=list)
+    raw: bytes | None = None
+    needs: list[Unit] = field(default_factory=list)
+    modules: set[str] = field(default_factory=set)
+    pointer: object = None
+    version: bytes = b""
+    number: int = -1
+    sticky: bool = False
+    optional: bool = False
+    owner: Any = None
+    content: bytes = b""
+    root: str = ""
+    why: Exception | None = None  # a copy: why it cannot be frozen
+    error: ShippingRefusal | None = None
+    own: frozenset[int] = frozenset()
+
+    @property
+    def key(self) -> str:
+        """What messages call it."""
+        return self.names[0] if self.names else self.label
+
+
+def components(units: list[Unit]) -> list[list[Unit]]:
+    """The strongly connected components of what refers to what, each after those that it refers to (Tarjan)."""
+    index: dict[Unit, int] = {}
+    low: dict[Unit, int] = {}
+    stack: list[Unit] = []
+    found: list[list[Unit]] = []
+
+    def visit(unit: Unit) -> None:
+        index[unit] = low[unit] = len(index)
+        stack.append(unit)
+        for need in unit.needs:
+            if need not in index:
+                visit(need)
+                low[unit] = min(low[unit], low[need])
+            elif need in stack:
+                low[unit] = min(low[unit], index[need])
+        if low[unit] == index[unit]:
+            at = stack.index(unit)
+            found.append(stack[at:])
+            del stack[at:]
+
+    for unit in units:
+        if unit not in index:
+            visit(unit)
+    return found
+
+
+def by_value(value: Any) -> bool:
+    kind = type(value)
+    if kind in _STATIC or kind is complex:
+        return True
+    if kind is float:
+        return bool(value == value)  # a NaN's identity matters to `in`
+    if kind is int:
+        return bool(value.bit_length() <= SMALL * 8)
+    return kind in (str, bytes) and bool(len(value) <= SMALL)
+
+
+def is_definition(value: object) -> bool:
+    """Whether something is code rather than data: it is never frozen."""
+    return isinstance(value, type) or (callable(value) and type(value) not in FROZEN)
+
+
+def functions_in(value: object) -> Iterator[types.FunctionType]:
+    """The notebook's functions behind a method, property or decorated function."""
+    todo, seen = [value], set()
+    while todo:
+        value = todo.pop()
+        if value is None or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if type(value) is types.FunctionType:
+            yield value
+            for cell in value.__closure__ or ():
+                with suppress(ValueError):
+                    if callable(cell.cell_contents) and not isinstance(cell.cell_contents, type):
+                        todo.append(cell.cell_contents)
+        elif not isinstance(value, type):
+            todo += [getattr(value, name, None) for name in ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")]
+
+
+def refuse_state(unit: Unit) -> None:
+    """Refuses values whose copies would each go through the same states."""
+    random = sys.modules.get("random")
+    if random is not None and isinstance(unit.value, random.Random):
+        what, remedy = "is a random generator", "use the random module's own functions, which firn seeds per iteration"
+    elif isinstance(unit.value, Iterator):
+        what, remedy = "is an iterator", f"read it to the end before the loop: {unit.key} = list({unit.key})"
+    else:
+        return
+    raise effects.LostEffect(
+        f"{unit.key} {what}: each worker would start with a copy of it and get the same values",
+        remedy,
+        name=unit.key,
+    )
+
+
+def unshippable(unit: Unit, error: Exception) -> Unshippable:
+    if unit.why is not None:
+        what = f"{unit.why}, and it cannot be copied either"
+    else:
+        what = f"{unit.key} cannot be sent to the workers"
+    return Unshippable(
+        f"{what} ({type(error).__name__}: {error})",
+        f"make {unit.key} inside the loop, or give the loop only the part of it that it needs",
+        name=unit.key,
+    )
