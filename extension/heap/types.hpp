@@ -10,6 +10,7 @@
 
 #include <Python.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace firn::heap {
@@ -50,13 +51,32 @@ struct FrozenFace {
   PyObject* extra;  // deque: maxlen (int or None); default_dict: default_factory; else nullptr
 };
 
-PyTypeObject* frozen_list_type();
-PyTypeObject* frozen_dict_type();
-PyTypeObject* frozen_face_type();
+// The types' own mapping, below the heap's range. Its second half is kept for callable records.
+inline constexpr std::uintptr_t types_address = 0x1ffffff00000;
+inline constexpr std::size_t type_stride = 1024;
 
-// The type that an instance of `kind` has: deque -> FrozenList, the mappings -> FrozenDict, set ->
-// FrozenFace.
-PyTypeObject* face_type(FaceKind kind);
+inline PyTypeObject* frozen_list_type() {
+  return reinterpret_cast<PyTypeObject*>(types_address);
+}
+inline PyTypeObject* frozen_dict_type() {
+  return reinterpret_cast<PyTypeObject*>(types_address + type_stride);
+}
+inline PyTypeObject* frozen_face_type() {
+  return reinterpret_cast<PyTypeObject*>(types_address + 2 * type_stride);
+}
+
+// The type that an instance of `kind` has.
+inline PyTypeObject* face_type(FaceKind kind) {
+  switch (kind) {
+    case FaceKind::list:
+    case FaceKind::deque:
+      return frozen_list_type();
+    case FaceKind::set:
+      return frozen_face_type();
+    default:
+      return frozen_dict_type();
+  }
+}
 
 // Registers the types in the calling interpreter, in the main one first. -1 with an exception set
 // when CPython has too few free slots for static types of extensions (hazard 7), or when another

@@ -1,0 +1,208 @@
+// FrozenDict: what a dict, an OrderedDict, a defaultdict or a Counter becomes.
+#include "heap/cpython_layout.hpp"
+
+#include "heap/faces/dict_lookup.hpp"
+#include "heap/faces/faces.hpp"
+
+namespace firn::heap::faces {
+
+namespace {
+
+Py_ssize_t length(PyObject* self) { return PyDict_GET_SIZE(mapping_of(self)); }
+
+// ---- lookup ----
+
+// What a missing key gives: a Counter 0, a defaultdict what its factory makes (nothing is added).
+PyObject* missing(PyObject* self, PyObject* key) {
+  if (PyErr_Occurred()) return nullptr;
+  const FaceKind kind = kind_of(self);
+  if (kind == FaceKind::counter) return PyLong_FromLong(0);
+  if (kind == FaceKind::default_dict && extra_of(self) && extra_of(self) != Py_None) {
+    return PyObject_CallNoArgs(extra_of(self));
+  }
+  // A tuple as the value of the exception would be taken for its arguments.
+  Ref arguments(PyTuple_Pack(1, key));
+  if (arguments) PyErr_SetObject(PyExc_KeyError, arguments.get());
+  return nullptr;
+}
+
+PyObject* subscript(PyObject* self, PyObject* key) {
+  PyObject* value = find_value(mapping_of(self), key);
+  return value ? value : missing(self, key);
+}
+
+int contains_key(PyObject* self, PyObject* key) {
+  if (find_value(mapping_of(self), key)) return 1;
+  return PyErr_Occurred() ? -1 : 0;
+}
+
+PyObject* get(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
+  if (given < 1 || given > 2) [[unlikely]] {
+    PyErr_Format(PyExc_TypeError, given < 1 ? "get expected at least 1 argument, got %zd"
+                                            : "get expected at most 2 arguments, got %zd",
+                 given);
+    return nullptr;
+  }
+  PyObject* value = find_value(mapping_of(self), arguments[0]);
+  if (value) return value;
+  if (PyErr_Occurred()) return nullptr;
+  return Py_NewRef(given > 1 ? arguments[1] : Py_None);
+}
+
+// ---- views and iteration ----
+
+PyObject* iterate(PyObject* self) { return new_dict_iterator(self, View::keys, false); }
+PyObject* reversed(PyObject* self, PyObject*) { return new_dict_iterator(self, View::keys, true); }
+PyObject* keys(PyObject* self, PyObject*) { return new_view(self, View::keys); }
+PyObject* values(PyObject* self, PyObject*) { return new_view(self, View::values); }
+PyObject* items(PyObject* self, PyObject*) { return new_view(self, View::items); }
+
+// ---- operators ----
+
+// dict, OrderedDict and defaultdict know |, Counter knows more; the originals do it on copies.
+PyObject* compare(PyObject* self, PyObject* other, int operation) {
+  const bool other_is_face = is_dict_face(other);
+  const bool plain_dicts = kind_of(self) == FaceKind::dict &&
+                           (PyDict_CheckExact(other) ||
+                            (other_is_face && kind_of(other) == FaceKind::dict));
+  if (plain_dicts || (!other_is_face && !PyDict_Check(other))) {
+    // The mapping is compared by the dict's own code, never by code of `other`, which would see it.
+    return PyDict_Type.tp_richcompare(mapping_of(self), other_is_face ? mapping_of(other) : other,
+                                      operation);
+  }
+  Ref left = to_plain(self), right = to_plain(other);
+  return left && right ? PyObject_RichCompare(left.get(), right.get(), operation) : nullptr;
+}
+
+// ---- text ----
+
+bool write_mapping(PyUnicodeWriter* writer, PyObject* mapping) {
+  Py_ssize_t position = 0;
+  PyObject *key, *value;
+  bool good = PyUnicodeWriter_WriteChar(writer, '{') == 0;
+  for (bool first = true; good && PyDict_Next(mapping, &position, &key, &value); first = false) {
+    if (!first) good = PyUnicodeWriter_WriteASCII(writer, ", ", 2) == 0;
+    good = good && PyUnicodeWriter_WriteRepr(writer, key) == 0 &&
+           PyUnicodeWriter_WriteASCII(writer, ": ", 2) == 0 &&
+           PyUnicodeWriter_WriteRepr(writer, value) == 0;
+  }
+  return good && PyUnicodeWriter_WriteChar(writer, '}') == 0;
+}
+
+PyObject* mapping_text(PyObject* self) {
+  const int entered = Py_ReprEnter(self);
+  if (entered != 0) return entered > 0 ? PyUnicode_FromString("{...}") : nullptr;
+  PyUnicodeWriter* writer = PyUnicodeWriter_Create(0);
+  const bool good = writer && write_mapping(writer, mapping_of(self));
+  PyObject* result = good ? PyUnicodeWriter_Finish(writer) : nullptr;
+  if (!good && writer) PyUnicodeWriter_Discard(writer);
+  Py_ReprLeave(self);
+  return result;
+}
+
+PyObject* default_dict_text(PyObject* self) {
+  Ref mapping(mapping_text(self));
+  Ref factory(mapping ? PyObject_Repr(extra_of(self) ? extra_of(self) : Py_None) : nullptr);
+  return factory ? PyUnicode_FromFormat("defaultdict(%U, %U)", factory.get(), mapping.get())
+                 : nullptr;
+}
+
+PyObject* text(PyObject* self) {
+  const FaceKind kind = kind_of(self);
+  if (kind == FaceKind::dict) return mapping_text(self);
+  if (kind == FaceKind::default_dict) return default_dict_text(self);
+  const int entered = Py_ReprEnter(self);
+  if (entered != 0) return entered > 0 ? PyUnicode_FromString("...") : nullptr;
+  PyObject* result = on_plain<PyObject_Repr>(self);
+  Py_ReprLeave(self);
+  return result;
+}
+
+// ---- methods ----
+
+PyObject* copy(PyObject* self, PyObject*) { return to_plain(self).release(); }
+
+PyObject* size_of(PyObject* self, PyObject*) {
+  Ref inner(PyObject_CallMethod(mapping_of(self), "__sizeof__", nullptr));
+  if (!inner) return nullptr;
+  return PyLong_FromSize_t(sizeof(FrozenDict) + PyLong_AsSize_t(inner.get()));
+}
+
+PyMethodDef methods[] = {
+    {"get", method(get), METH_FASTCALL, nullptr},
+    {"keys", keys, METH_NOARGS, nullptr},
+    {"values", values, METH_NOARGS, nullptr},
+    {"items", items, METH_NOARGS, nullptr},
+    {"copy", copy, METH_NOARGS, nullptr},
+    {"__reversed__", reversed, METH_NOARGS, nullptr},
+    {"__sizeof__", size_of, METH_NOARGS, nullptr},
+    {"__dir__", dir_of, METH_NOARGS, nullptr},
+    {"__reduce_ex__", reduce_ex, METH_O, nullptr},
+    {"__reduce__", reduce, METH_NOARGS, nullptr},
+    refused("clear"),
+    refused("pop"),
+    refused("popitem"),
+    refused("setdefault"),
+    refused("update"),
+    {},
+};
+
+PyMethodDef refused_by_others[] = {refused("move_to_end"), refused("subtract")};
+
+PyGetSetDef members[] = {
+    {"__class__", get_class, nullptr, nullptr, nullptr},
+    of_class("__class_getitem__"),
+    of_class("fromkeys"),
+    only_some("default_factory"),
+    only_some("__missing__"),
+    only_some("most_common"),
+    only_some("elements"),
+    only_some("total"),
+    refused_by_some(&refused_by_others[0]),
+    refused_by_some(&refused_by_others[1]),
+    {},
+};
+
+PyNumberMethods number;
+PySequenceMethods sequence;
+PyMappingMethods mapping;
+
+}  // namespace
+
+void fill_dict_type(PyTypeObject* type) {
+  number.nb_or = on_plain<PyNumber_Or>;
+  number.nb_and = on_plain<PyNumber_And>;
+  number.nb_add = on_plain<PyNumber_Add>;
+  number.nb_subtract = on_plain<PyNumber_Subtract>;
+  number.nb_positive = on_plain<PyNumber_Positive>;
+  number.nb_negative = on_plain<PyNumber_Negative>;
+  number.nb_inplace_or = refuse_binary;
+  number.nb_inplace_and = refuse_binary;
+  number.nb_inplace_add = refuse_binary;
+  number.nb_inplace_subtract = refuse_binary;
+  sequence.sq_contains = contains_key;
+  mapping.mp_length = length;
+  mapping.mp_subscript = subscript;
+  mapping.mp_ass_subscript = refuse_key;
+  type->tp_name = "firn.FrozenDict";
+  type->tp_doc =
+      "A dict, OrderedDict, defaultdict or Counter that was frozen and is shared by reference\n"
+      "with the workers.\n\n"
+      "Reads as the original does; whatever would change it raises TypeError.\n"
+      "firn.thaw() gives a mutable deep copy.";
+  type->tp_basicsize = sizeof(FrozenDict);
+  type->tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_MAPPING;
+  type->tp_repr = text;
+  type->tp_hash = refuse_hash;
+  type->tp_iter = iterate;
+  type->tp_richcompare = compare;
+  type->tp_setattro = refuse_attribute;
+  type->tp_init = refuse_init;
+  type->tp_methods = methods;
+  type->tp_getset = members;
+  type->tp_as_number = &number;
+  type->tp_as_sequence = &sequence;
+  type->tp_as_mapping = &mapping;
+}
+
+}  // namespace firn::heap::faces

@@ -1,0 +1,119 @@
+// What every frozen container answers in the same way: its class, its members, its plain copies.
+#include "heap/cpython_layout.hpp"
+
+#include <cstring>
+
+#include "heap/faces/faces.hpp"
+
+namespace firn::heap::faces {
+
+namespace {
+
+// The kinds that one static type serves, the one that it is named after first.
+struct Served {
+  FaceKind kinds[4];
+  int count;
+};
+
+Served served_by(PyTypeObject* type) {
+  if (type == frozen_list_type()) return {{FaceKind::list, FaceKind::deque}, 2};
+  if (type == frozen_dict_type()) {
+    return {{FaceKind::dict, FaceKind::ordered_dict, FaceKind::default_dict, FaceKind::counter}, 4};
+  }
+  return {{FaceKind::set}, 1};
+}
+
+// Names that a type's dict keeps although not every original has them: object's own, and those that
+// the interpreter looks up on the type.
+bool is_kept(const char* name) {
+  static constexpr const char* kept[] = {"__hash__", "__doc__", "__setattr__", "__delattr__",
+                                         "__init__"};
+  for (const char* one : kept) {
+    if (std::strcmp(name, one) == 0) return true;
+  }
+  return false;
+}
+
+// Whether the class that a frozen container reads as has the attribute; AttributeError if not.
+bool is_present(PyObject* self, const char* name) {
+  PyObject* type = class_of(kind_of(self));
+  if (!type) return false;
+  const int present = PyObject_HasAttrStringWithError(type, name);
+  if (present == 0) {
+    PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '%s'",
+                 reinterpret_cast<PyTypeObject*>(type)->tp_name, name);
+  }
+  return present > 0;
+}
+
+}  // namespace
+
+PyObject* get_class(PyObject* self, void*) { return Py_XNewRef(class_of(kind_of(self))); }
+
+PyObject* get_from_class(PyObject* self, void* name) {
+  PyObject* type = class_of(kind_of(self));
+  return type ? PyObject_GetAttrString(type, static_cast<const char*>(name)) : nullptr;
+}
+
+PyObject* get_if_present(PyObject* self, void* name) {
+  const char* text = static_cast<const char*>(name);
+  if (!is_present(self, text)) return nullptr;
+  Ref plain = to_plain(self);
+  return plain ? PyObject_GetAttrString(plain.get(), text) : nullptr;
+}
+
+PyObject* get_refusal_if_present(PyObject* self, void* method_definition) {
+  auto* definition = static_cast<PyMethodDef*>(method_definition);
+  return is_present(self, definition->ml_name) ? PyCFunction_New(definition, self) : nullptr;
+}
+
+PyObject* dir_of(PyObject* self, PyObject*) {
+  PyObject* type = class_of(kind_of(self));
+  return type ? PyObject_Dir(type) : nullptr;
+}
+
+PyObject* reduce_ex(PyObject* self, PyObject* protocol) {
+  const FaceKind kind = kind_of(self);
+  if (kind == FaceKind::list) {
+    return Py_BuildValue("O()ON", &PyList_Type, Py_None, PyObject_GetIter(items_of(self)));
+  }
+  if (kind == FaceKind::dict) {
+    return Py_BuildValue("O()OON", &PyDict_Type, Py_None, Py_None,
+                         new_dict_iterator(self, View::items, false));
+  }
+  if (kind == FaceKind::set) {
+    return Py_BuildValue("O(N)", &PySet_Type, PySequence_List(inner_of(self)));
+  }
+  Ref plain = to_plain(self);
+  return plain ? PyObject_CallMethod(plain.get(), "__reduce_ex__", "O", protocol) : nullptr;
+}
+
+PyObject* reduce(PyObject* self, PyObject*) {
+  Ref protocol(PyLong_FromLong(2));
+  return protocol ? reduce_ex(self, protocol.get()) : nullptr;
+}
+
+int tidy_members(PyTypeObject* type) {
+  const Served served = served_by(type);
+  Ref dict(PyType_GetDict(type));
+  Ref names(PyDict_Keys(dict.get()));
+  PyObject* main = class_of(served.kinds[0]);
+  if (!names || !main) return -1;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names.get()); i++) {
+    PyObject* name = PyList_GET_ITEM(names.get(), i);
+    const char* text = PyUnicode_AsUTF8(name);
+    if (!text) return -1;
+    if (is_kept(text)) continue;
+    PyObject* member = PyDict_GetItemWithError(dict.get(), name);
+    if (!member) return -1;
+    if (Py_IS_TYPE(member, &PyGetSetDescr_Type)) continue;
+    const int present = PyObject_HasAttrWithError(main, name);
+    if (present < 0 || (!present && PyDict_DelItem(dict.get(), name) < 0)) return -1;
+  }
+  // Frozen values are as unhashable as their originals, also for collections.abc.Hashable; tp_hash
+  // stays for its message.
+  if (PyDict_SetItemString(dict.get(), "__hash__", Py_None) < 0) return -1;
+  return 0;
+}
+
+}  // namespace firn::heap::faces

@@ -1,0 +1,116 @@
+// What a write to a frozen value says, and every slot and method that says it.
+//
+// The messages of the frozen types stand here and nowhere else.
+#include "heap/cpython_layout.hpp"
+
+#include <string>
+
+#include "heap/faces/faces.hpp"
+#include "heap/heap.hpp"
+
+namespace firn::heap {
+
+namespace {
+
+// 'rows', or 'rows' and 'index'; a segment of very many names shows the first three.
+std::string quoted(const std::vector<std::string>& names) {
+  constexpr std::size_t shown = 3;
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < shown; i++) {
+    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
+    text += "'" + names[i] + "'";
+  }
+  if (names.size() > shown) text += " ...";
+  return text;
+}
+
+std::string class_name(PyObject* target) {
+  if (!faces::is_face(target)) return Py_TYPE(target)->tp_name;
+  switch (faces::kind_of(target)) {
+    case FaceKind::list:
+      return "list";
+    case FaceKind::dict:
+      return "dict";
+    case FaceKind::set:
+      return "set";
+    case FaceKind::deque:
+      return "deque";
+    case FaceKind::ordered_dict:
+      return "OrderedDict";
+    case FaceKind::default_dict:
+      return "defaultdict";
+    case FaceKind::counter:
+      return "Counter";
+  }
+  return "value";
+}
+
+std::string refusal(PyObject* target) {
+  const std::optional<Description> description = describe(target);
+  const std::string kind = class_name(target);
+  if (!description || description->names.empty()) {
+    return "this " + kind + " is frozen: firn.thaw() gives a copy that can be changed.";
+  }
+  const std::vector<std::string>& names = description->names;
+  const std::string remedy = names[0] + " = firn.thaw(" + names[0] + ") gives a copy that can be changed";
+  if (names.size() > 1) {
+    const std::string cell =
+        description->cell.empty() ? "" : " in the %%parallel cell " + description->cell;
+    return "this " + kind + " is frozen: it belongs to " + quoted(names) + ", frozen together" + cell +
+           ". " + remedy + "; %%parallel --copy " + names[0] + " leaves the notebook's own untouched.";
+  }
+  const std::string because =
+      description->cell.empty()
+          ? "is shared with the workers"
+          : "the %%parallel cell " + description->cell + " shares it with the workers";
+  return quoted(names) + " is frozen: " + (description->cell.empty() ? "it " : "") + because + ". " +
+         remedy + "; %%parallel --copy " + names[0] + " leaves the notebook's own untouched.";
+}
+
+}  // namespace
+
+PyObject* refuse_write(PyObject* target) {
+  PyErr_SetString(PyExc_TypeError, refusal(target).c_str());
+  return nullptr;
+}
+
+namespace faces {
+
+PyObject* refuse_method(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  return refuse_write(self);
+}
+
+PyObject* refuse_binary(PyObject* self, PyObject*) { return refuse_write(self); }
+PyObject* refuse_repeat(PyObject* self, Py_ssize_t) { return refuse_write(self); }
+
+int refuse_item(PyObject* self, Py_ssize_t, PyObject*) {
+  refuse_write(self);
+  return -1;
+}
+
+int refuse_key(PyObject* self, PyObject*, PyObject*) {
+  refuse_write(self);
+  return -1;
+}
+
+int refuse_attribute(PyObject* self, PyObject*, PyObject*) {
+  refuse_write(self);
+  return -1;
+}
+
+int refuse_init(PyObject* self, PyObject*, PyObject*) {
+  refuse_write(self);
+  return -1;
+}
+
+Py_hash_t refuse_hash(PyObject* self) {
+  const std::string name = class_name(self);
+  const FaceKind kind = kind_of(self);
+  const bool from_collections = kind > FaceKind::set && kind != FaceKind::counter;
+  PyErr_Format(PyExc_TypeError, "unhashable type: '%s%s'", from_collections ? "collections." : "",
+               name.c_str());
+  return -1;
+}
+
+}  // namespace faces
+}  // namespace firn::heap

@@ -1,0 +1,74 @@
+// Puts the frozen types at their constant address and registers them in each interpreter.
+#include "heap/cpython_layout.hpp"
+
+#include <sys/mman.h>
+
+#include <new>
+
+#include "heap/faces/faces.hpp"
+
+namespace firn::heap {
+
+namespace {
+
+// FrozenList, FrozenDict, FrozenFace, and one that callable records will need (hazard 7).
+constexpr std::size_t slots_needed = 4;
+constexpr std::size_t types_size = 4 * type_stride;
+static_assert(sizeof(PyTypeObject) <= type_stride);
+
+using Fill = void (*)(PyTypeObject*);
+
+bool filled = false;  // written by the main interpreter's thread before any other can come
+
+// Only the main interpreter may come first: CPython hands out the slots there.
+int fill_types() {
+  if (free_static_type_slots() < slots_needed) {
+    PyErr_Format(PyExc_ImportError,
+                 "firn needs %zu free slots for static types of extension modules, and this Python has "
+                 "%zu left: another extension module took the rest; import firn in a process without it.",
+                 slots_needed, free_static_type_slots());
+    return -1;
+  }
+  void* at = reinterpret_cast<void*>(types_address);
+  if (mmap(at, types_size, PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != at) {
+    PyErr_Format(PyExc_ImportError,
+                 "firn keeps its types at address %p, which something else in this process has taken.",
+                 at);
+    return -1;
+  }
+  const struct {
+    PyTypeObject* type;
+    Fill fill;
+  } all[] = {{frozen_list_type(), faces::fill_list_type},
+             {frozen_dict_type(), faces::fill_dict_type},
+             {frozen_face_type(), faces::fill_set_type}};
+  for (const auto& one : all) {
+    new (one.type) PyTypeObject{};
+    set_static_type_header(one.type);
+    one.fill(one.type);
+  }
+  filled = true;
+  return 0;
+}
+
+}  // namespace
+
+int init_types() {
+  if (!filled) {
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+      PyErr_SetString(PyExc_ImportError,
+                      "the main interpreter must import firn before a subinterpreter can.");
+      return -1;
+    }
+    if (fill_types() < 0) return -1;
+  }
+  const int made = faces::make_interpreter_objects();
+  if (made <= 0) return made;
+  for (PyTypeObject* type : {frozen_list_type(), frozen_dict_type(), frozen_face_type()}) {
+    if (init_static_type(type) < 0 || faces::tidy_members(type) < 0) return -1;
+  }
+  return 0;
+}
+
+}  // namespace firn::heap

@@ -1,0 +1,177 @@
+// FrozenFace as a set: what a set becomes. The inner frozenset may be seen by anyone.
+#include "heap/cpython_layout.hpp"
+
+#include <opcode.h>
+#include <opcode_ids.h>
+
+#include "heap/faces/faces.hpp"
+
+namespace firn::heap::faces {
+
+namespace {
+
+PyObject* operand(PyObject* object) { return is_set_face(object) ? inner_of(object) : object; }
+
+// A frozenset that came out of an operation on the inner one, as the set that it would have been.
+PyObject* as_set(PyObject* result) {
+  if (!result || !PyFrozenSet_CheckExact(result)) return result;
+  Ref owned(result);
+  return PySet_New(result);
+}
+
+Py_ssize_t length(PyObject* self) { return PySet_GET_SIZE(inner_of(self)); }
+PyObject* iterate(PyObject* self) { return PyFrozenSet_Type.tp_iter(inner_of(self)); }
+
+int contains(PyObject* self, PyObject* key) {
+  return PySet_Contains(inner_of(self), operand(key));
+}
+
+// ---- operators ----
+
+bool is_set_like(PyObject* object) {
+  return is_set_face(object) || PyAnySet_Check(object) || PyDictViewSet_Check(object);
+}
+
+// Whether the running instruction is an augmented assignment. `seen |= frozen` asks here because set
+// knows no frozen sets; a new set would then be bound to `seen`, and whoever else holds the old one
+// would silently miss the update.
+bool in_augmented_assignment() {
+  PyFrameObject* frame = PyEval_GetFrame();
+  if (!frame) return false;
+  Ref code(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
+  Ref bytes(PyCode_GetCode(reinterpret_cast<PyCodeObject*>(code.get())));
+  const int at = PyFrame_GetLasti(frame);
+  if (!bytes || at < 0 || at + 1 >= PyBytes_GET_SIZE(bytes.get())) {
+    PyErr_Clear();
+    return false;
+  }
+  const auto* instruction = reinterpret_cast<const unsigned char*>(PyBytes_AS_STRING(bytes.get())) + at;
+  return instruction[0] == BINARY_OP && instruction[1] >= NB_INPLACE_ADD &&
+         instruction[1] <= NB_INPLACE_XOR;
+}
+
+template <PyObject* (*operation)(PyObject*, PyObject*), PyObject* (*in_place)(PyObject*, PyObject*)>
+PyObject* combine(PyObject* left, PyObject* right) {
+  if (!is_set_like(left) || !is_set_like(right)) return on_plain<operation>(left, right);
+  if (is_set_face(left)) return as_set(operation(inner_of(left), operand(right)));
+  if (PySet_Check(left) && in_augmented_assignment()) return in_place(left, inner_of(right));
+  return operation(left, inner_of(right));
+}
+
+PyObject* compare(PyObject* self, PyObject* other, int operation) {
+  if (!is_set_like(other)) Py_RETURN_NOTIMPLEMENTED;
+  return PyObject_RichCompare(inner_of(self), operand(other), operation);
+}
+
+// ---- text ----
+
+PyObject* text(PyObject* self) {
+  if (length(self) == 0) return PyUnicode_FromString("set()");
+  Ref list(PySequence_List(inner_of(self)));
+  Ref inside(list ? PyObject_Repr(list.get()) : nullptr);
+  if (!inside) return nullptr;
+  Ref elements(PyUnicode_Substring(inside.get(), 1, PyUnicode_GET_LENGTH(inside.get()) - 1));
+  return elements ? PyUnicode_FromFormat("{%U}", elements.get()) : nullptr;
+}
+
+// ---- methods ----
+
+template <const char* name>
+PyObject* forward(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
+  Ref bound(PyObject_GetAttrString(inner_of(self), name));
+  Ref plain(bound ? PyTuple_New(given) : nullptr);
+  if (!plain) return nullptr;
+  for (Py_ssize_t i = 0; i < given; i++) {
+    PyTuple_SET_ITEM(plain.get(), i, Py_NewRef(operand(arguments[i])));
+  }
+  return as_set(PyObject_CallObject(bound.get(), plain.get()));
+}
+
+constexpr char union_name[] = "union";
+constexpr char intersection_name[] = "intersection";
+constexpr char difference_name[] = "difference";
+constexpr char symmetric_difference_name[] = "symmetric_difference";
+constexpr char issubset_name[] = "issubset";
+constexpr char issuperset_name[] = "issuperset";
+constexpr char isdisjoint_name[] = "isdisjoint";
+
+template <const char* name>
+PyMethodDef forwarded() {
+  return {name, method(forward<name>), METH_FASTCALL, nullptr};
+}
+
+PyObject* copy(PyObject* self, PyObject*) { return PySet_New(inner_of(self)); }
+
+PyObject* size_of(PyObject* self, PyObject*) {
+  Ref inner(PyObject_CallMethod(inner_of(self), "__sizeof__", nullptr));
+  if (!inner) return nullptr;
+  return PyLong_FromSize_t(sizeof(FrozenFace) + PyLong_AsSize_t(inner.get()));
+}
+
+PyMethodDef methods[] = {
+    forwarded<union_name>(),
+    forwarded<intersection_name>(),
+    forwarded<difference_name>(),
+    forwarded<symmetric_difference_name>(),
+    forwarded<issubset_name>(),
+    forwarded<issuperset_name>(),
+    forwarded<isdisjoint_name>(),
+    {"copy", copy, METH_NOARGS, nullptr},
+    {"__sizeof__", size_of, METH_NOARGS, nullptr},
+    {"__dir__", dir_of, METH_NOARGS, nullptr},
+    {"__reduce_ex__", reduce_ex, METH_O, nullptr},
+    {"__reduce__", reduce, METH_NOARGS, nullptr},
+    refused("add"),
+    refused("clear"),
+    refused("difference_update"),
+    refused("discard"),
+    refused("intersection_update"),
+    refused("pop"),
+    refused("remove"),
+    refused("symmetric_difference_update"),
+    refused("update"),
+    {},
+};
+
+PyGetSetDef members[] = {
+    {"__class__", get_class, nullptr, nullptr, nullptr},
+    of_class("__class_getitem__"),
+    {},
+};
+
+PyNumberMethods number;
+PySequenceMethods sequence;
+
+}  // namespace
+
+void fill_set_type(PyTypeObject* type) {
+  number.nb_or = combine<PyNumber_Or, PyNumber_InPlaceOr>;
+  number.nb_and = combine<PyNumber_And, PyNumber_InPlaceAnd>;
+  number.nb_subtract = combine<PyNumber_Subtract, PyNumber_InPlaceSubtract>;
+  number.nb_xor = combine<PyNumber_Xor, PyNumber_InPlaceXor>;
+  number.nb_inplace_or = refuse_binary;
+  number.nb_inplace_and = refuse_binary;
+  number.nb_inplace_subtract = refuse_binary;
+  number.nb_inplace_xor = refuse_binary;
+  sequence.sq_length = length;
+  sequence.sq_contains = contains;
+  type->tp_name = "firn.FrozenFace";
+  type->tp_doc =
+      "A set that was frozen and is shared by reference with the workers.\n\n"
+      "Reads as the original does; whatever would change it raises TypeError.\n"
+      "firn.thaw() gives a mutable deep copy.";
+  type->tp_basicsize = sizeof(FrozenFace);
+  type->tp_flags = Py_TPFLAGS_DEFAULT;
+  type->tp_repr = text;
+  type->tp_hash = refuse_hash;
+  type->tp_iter = iterate;
+  type->tp_richcompare = compare;
+  type->tp_setattro = refuse_attribute;
+  type->tp_init = refuse_init;
+  type->tp_methods = methods;
+  type->tp_getset = members;
+  type->tp_as_number = &number;
+  type->tp_as_sequence = &sequence;
+}
+
+}  // namespace firn::heap::faces
