@@ -59,7 +59,12 @@ PyObject* items(PyObject* self, PyObject*) { return new_view(self, View::items);
 
 // ---- operators ----
 
-// dict, OrderedDict and defaultdict know |, Counter knows more; the originals do it on copies.
+bool is_counter(PyObject* object) {
+  if (is_dict_face(object)) return kind_of(object) == FaceKind::counter;
+  PyObject* counter = class_of(FaceKind::counter);
+  return counter && PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(counter));
+}
+
 PyObject* compare(PyObject* self, PyObject* other, int operation) {
   const bool other_is_face = is_dict_face(other);
   const bool plain_dicts = kind_of(self) == FaceKind::dict &&
@@ -69,6 +74,11 @@ PyObject* compare(PyObject* self, PyObject* other, int operation) {
     // The mapping is compared by the dict's own code, never by code of `other`, which would see it.
     return PyDict_Type.tp_richcompare(mapping_of(self), other_is_face ? mapping_of(other) : other,
                                       operation);
+  }
+  // Only Counters are ordered.
+  if (operation != Py_EQ && operation != Py_NE && !(is_counter(self) && is_counter(other))) {
+    if (PyErr_Occurred()) return nullptr;
+    Py_RETURN_NOTIMPLEMENTED;
   }
   Ref left = to_plain(self), right = to_plain(other);
   return left && right ? PyObject_RichCompare(left.get(), right.get(), operation) : nullptr;
@@ -155,6 +165,12 @@ PyGetSetDef members[] = {
     of_class("fromkeys"),
     only_some("default_factory"),
     only_some("__missing__"),
+    only_some("__dict__"),
+    only_some("__add__"),
+    only_some("__sub__"),
+    only_some("__and__"),
+    only_some("__pos__"),
+    only_some("__neg__"),
     only_some("most_common"),
     only_some("elements"),
     only_some("total"),
@@ -170,6 +186,7 @@ PyMappingMethods mapping;
 }  // namespace
 
 void fill_dict_type(PyTypeObject* type) {
+  // dict, OrderedDict and defaultdict know |, Counter knows more; the originals do it on copies.
   number.nb_or = on_plain<PyNumber_Or>;
   number.nb_and = on_plain<PyNumber_And>;
   number.nb_add = on_plain<PyNumber_Add>;
@@ -184,6 +201,7 @@ void fill_dict_type(PyTypeObject* type) {
   mapping.mp_length = length;
   mapping.mp_subscript = subscript;
   mapping.mp_ass_subscript = refuse_key;
+  borrow_documentation(methods, &PyDict_Type);
   type->tp_name = "firn.FrozenDict";
   type->tp_doc =
       "A dict, OrderedDict, defaultdict or Counter that was frozen and is shared by reference\n"

@@ -193,10 +193,15 @@ PyObject* is_disjoint(PyObject* self, PyObject* other) {
 
 PyObject* get_mapping(PyObject* self, void*) { return PyDictProxy_New(face_of(self)); }
 
+bool is_ordered(PyObject* view) { return kind_of(face_of(view)) == FaceKind::ordered_dict; }
+
 template <View view>
-PyObject* get_view_class(PyObject*, void*) {
-  PyTypeObject* const types[] = {&PyDictKeys_Type, &PyDictValues_Type, &PyDictItems_Type};
-  return Py_NewRef(reinterpret_cast<PyObject*>(types[static_cast<int>(view)]));
+PyObject* get_view_class(PyObject* self, void*) {
+  PyTypeObject* const types[2][3] = {
+      {&PyDictKeys_Type, &PyDictValues_Type, &PyDictItems_Type},
+      {&PyODictKeys_Type, &PyODictValues_Type, &PyODictItems_Type},
+  };
+  return Py_NewRef(reinterpret_cast<PyObject*>(types[is_ordered(self)][static_cast<int>(view)]));
 }
 
 template <View view>
@@ -205,8 +210,9 @@ PyObject* text(PyObject* self) {
   if (entered != 0) return entered > 0 ? PyUnicode_FromString("...") : nullptr;
   static constexpr const char* names[] = {"dict_keys", "dict_values", "dict_items"};
   Ref list(PySequence_List(self));
-  PyObject* result =
-      list ? PyUnicode_FromFormat("%s(%R)", names[static_cast<int>(view)], list.get()) : nullptr;
+  PyObject* result = list ? PyUnicode_FromFormat("%s%s(%R)", is_ordered(self) ? "o" : "",
+                                                 names[static_cast<int>(view)], list.get())
+                          : nullptr;
   Py_ReprLeave(self);
   return result;
 }

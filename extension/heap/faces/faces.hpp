@@ -131,6 +131,9 @@ PyCFunction method(Function function) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
+// Gives methods the documentation (and with it the signature) that the original's have.
+void borrow_documentation(PyMethodDef* methods, PyTypeObject* original);
+
 inline PyMethodDef refused(const char* name) {
   return {name, method(refuse_method), METH_FASTCALL | METH_KEYWORDS, nullptr};
 }

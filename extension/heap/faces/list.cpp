@@ -294,6 +294,7 @@ void fill_list_type(PyTypeObject* type) {
   mapping.mp_length = length;
   mapping.mp_subscript = subscript;
   mapping.mp_ass_subscript = refuse_key;
+  borrow_documentation(methods, &PyList_Type);
   type->tp_name = "firn.FrozenList";
   type->tp_doc =
       "A list or deque that was frozen and is shared by reference with the workers.\n\n"

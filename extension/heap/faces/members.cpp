@@ -93,6 +93,14 @@ PyObject* reduce(PyObject* self, PyObject*) {
   return protocol ? reduce_ex(self, protocol.get()) : nullptr;
 }
 
+void borrow_documentation(PyMethodDef* methods, PyTypeObject* original) {
+  for (PyMethodDef* ours = methods; ours->ml_name; ours++) {
+    for (const PyMethodDef* theirs = original->tp_methods; theirs->ml_name; theirs++) {
+      if (std::strcmp(ours->ml_name, theirs->ml_name) == 0) ours->ml_doc = theirs->ml_doc;
+    }
+  }
+}
+
 int tidy_members(PyTypeObject* type) {
   const Served served = served_by(type);
   Ref dict(PyType_GetDict(type));
@@ -109,6 +117,14 @@ int tidy_members(PyTypeObject* type) {
     if (Py_IS_TYPE(member, &PyGetSetDescr_Type)) continue;
     const int present = PyObject_HasAttrWithError(main, name);
     if (present < 0 || (!present && PyDict_DelItem(dict.get(), name) < 0)) return -1;
+  }
+  // A slot's wrapper may have kept the place of a member that only some kinds have.
+  for (PyGetSetDef* member = type->tp_getset; member->name; member++) {
+    const int present = PyDict_ContainsString(dict.get(), member->name);
+    if (present < 0) return -1;
+    if (present) continue;
+    Ref descriptor(PyDescr_NewGetSet(type, member));
+    if (!descriptor || PyDict_SetItemString(dict.get(), member->name, descriptor.get()) < 0) return -1;
   }
   // Frozen values are as unhashable as their originals, also for collections.abc.Hashable; tp_hash
   // stays for its message.

@@ -22,8 +22,10 @@ PyObject* as_set(PyObject* result) {
 Py_ssize_t length(PyObject* self) { return PySet_GET_SIZE(inner_of(self)); }
 PyObject* iterate(PyObject* self) { return PyFrozenSet_Type.tp_iter(inner_of(self)); }
 
+// As set does: an unhashable set is looked up as the frozenset that it equals.
 int contains(PyObject* self, PyObject* key) {
-  return PySet_Contains(inner_of(self), operand(key));
+  Ref frozen(PySet_Check(key) ? PyFrozenSet_New(key) : Py_NewRef(operand(key)));
+  return frozen ? PySet_Contains(inner_of(self), frozen.get()) : -1;
 }
 
 // ---- operators ----
@@ -52,7 +54,7 @@ bool in_augmented_assignment() {
 
 template <PyObject* (*operation)(PyObject*, PyObject*), PyObject* (*in_place)(PyObject*, PyObject*)>
 PyObject* combine(PyObject* left, PyObject* right) {
-  if (!is_set_like(left) || !is_set_like(right)) return on_plain<operation>(left, right);
+  if (!is_set_like(left) || !is_set_like(right)) Py_RETURN_NOTIMPLEMENTED;
   if (is_set_face(left)) return as_set(operation(inner_of(left), operand(right)));
   if (PySet_Check(left) && in_augmented_assignment()) return in_place(left, inner_of(right));
   return operation(left, inner_of(right));
@@ -155,6 +157,7 @@ void fill_set_type(PyTypeObject* type) {
   number.nb_inplace_xor = refuse_binary;
   sequence.sq_length = length;
   sequence.sq_contains = contains;
+  borrow_documentation(methods, &PySet_Type);
   type->tp_name = "firn.FrozenFace";
   type->tp_doc =
       "A set that was frozen and is shared by reference with the workers.\n\n"

@@ -1,0 +1,171 @@
+"""Teaches libraries that ask for exact types how to read frozen values.
+
+Frozen lists, dicts, sets ... answer `isinstance` as their originals do, and nearly all code asks no more than that.
+A few modules look at `type(x)` or call `PyList_Check`; each has a lesson here, with the reason. Lessons are given once
+in each interpreter: at once where the module is loaded, else when it is imported, so that `import firn` loads nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from firn._core import FrozenDict, FrozenFace, FrozenList
+
+FROZEN_TYPES: tuple[type, ...] = (FrozenList, FrozenDict, FrozenFace)
+
+
+def _teach_json(encoder: Any) -> None:
+    """json's encoder in C takes exact lists and dicts and gives all else to `default`: with `default=str` a row
+    would become a string. `default` is asked only for what the encoder in Python would ask it for."""
+    make_encoder = encoder.c_make_encoder
+    if make_encoder is None:
+        return
+
+    def make_teaching_encoder(markers: Any, default: Callable[[Any], Any], *settings: Any) -> Any:
+        def default_for_others(value: Any) -> Any:
+            kind = type(value)
+            if kind is FrozenDict or (kind is FrozenList and value.__class__ is list):
+                return value.copy()
+            return default(value)
+
+        return make_encoder(markers, default_for_others, *settings)
+
+    encoder.c_make_encoder = make_teaching_encoder
+
+
+def _teach_pprint(pprint: Any) -> None:
+    """pprint chooses by `type(x).__repr__`, and sorts the keys of exact dicts only."""
+    printer = pprint.PrettyPrinter
+    repr_of_others = printer._safe_repr
+
+    def print_frozen(self: Any, value: Any, *where: Any) -> None:
+        plain = value.copy()
+        self._dispatch[type(plain).__repr__](self, plain, *where)
+
+    def safe_repr(self: Any, value: Any, context: dict[int, int], maxlevels: int, level: int) -> Any:
+        if type(value) not in FROZEN_TYPES:
+            return repr_of_others(self, value, context, maxlevels, level)
+        if id(value) in context:
+            return pprint._recursion(value), False, True
+        context[id(value)] = 1
+        try:
+            return repr_of_others(self, value.copy(), context, maxlevels, level)
+        finally:
+            del context[id(value)]
+
+    for kind in FROZEN_TYPES:
+        printer._dispatch[kind.__repr__] = print_frozen
+    printer._safe_repr = safe_repr
+    pprint._recursion = lambda value: f"<Recursion on {value.__class__.__name__} with id={id(value)}>"
+
+
+def _teach_reprlib(reprlib: Any) -> None:
+    """reprlib chooses by the name of `type(x)`."""
+
+    def repr_frozen(self: Any, value: Any, level: int) -> str:
+        method = getattr(self, "repr_" + value.__class__.__name__, self.repr_instance)
+        text: str = method(value, level)
+        return text
+
+    for kind in FROZEN_TYPES:
+        setattr(reprlib.Repr, "repr_" + kind.__name__, repr_frozen)
+
+
+def _teach_completion(guarded_eval: Any) -> None:
+    """IPython completes `rows[0]["` only through types that it trusts to have no side effects."""
+    for trusted in (guarded_eval.BUILTIN_GETITEM, guarded_eval.BUILTIN_GETATTR, guarded_eval.BUILTIN_OPERATIONS):
+        trusted.update(FROZEN_TYPES)
+    for policy in guarded_eval.EVALUATION_POLICIES.values():
+        for allowed in ("allowed_getitem", "allowed_getattr", "allowed_operations"):
+            if set in getattr(policy, allowed, ()) or list in getattr(policy, allowed, ()):
+                getattr(policy, allowed).update(FROZEN_TYPES)
+
+
+def _teach_display(pretty: Any) -> None:
+    """IPython's printer knows frozen values by their `__class__`, but takes an empty set's name from `type(x)`."""
+    print_others = pretty._type_pprinters[set]
+
+    def print_set(value: Any, printer: Any, cycle: bool) -> None:
+        if type(value) in FROZEN_TYPES and not value:
+            printer.text("set()")
+        else:
+            print_others(value, printer, cycle)
+
+    pretty._type_pprinters[set] = print_set
+    shell_class = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
+    if shell_class is not None and shell_class.initialized():  # its formatter has copied the printers
+        shell_class.instance().display_formatter.formatters["text/plain"].type_printers[set] = print_set
+
+
+def _teach_yaml(representer: Any) -> None:
+    """yaml.safe_dump refuses what is not exactly a list, a dict or a set."""
+    for kind in FROZEN_TYPES:
+        representer.SafeRepresenter.add_representer(kind, lambda dumper, value: dumper.represent_data(value.copy()))
+
+
+_lessons: dict[str, Callable[[Any], None]] = {
+    "json.encoder": _teach_json,
+    "pprint": _teach_pprint,
+    "reprlib": _teach_reprlib,
+    "IPython.core.guarded_eval": _teach_completion,
+    "IPython.lib.pretty": _teach_display,
+    "yaml.representer": _teach_yaml,
+}
+
+
+class _TeachingLoader:
+    """Loads a module with its own loader, gives it its lesson, and is gone."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: Any) -> ModuleType | None:
+        module: ModuleType | None = self.loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        _give_lesson(module.__name__, module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
+
+
+class _LessonFinder:
+    """Stands first on `sys.meta_path` while modules with a lesson are not loaded; finds them as the others do."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in _lessons:
+            return None
+        for finder in sys.meta_path:
+            spec = None if isinstance(finder, _LessonFinder) else finder.find_spec(name, path, target)
+            if spec is not None:
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = _TeachingLoader(spec.loader)
+                return spec
+        return None
+
+
+def _give_lesson(name: str, module: Any) -> None:
+    """A library whose inside has changed keeps working as it is: a lesson that fails is left out."""
+    lesson = _lessons.pop(name, None)
+    if lesson is not None:
+        try:
+            lesson(module)
+        except Exception as error:
+            import warnings
+
+            warnings.warn(f"firn could not teach {name} to read frozen values: {error!r}", stacklevel=2)
+
+
+def teach() -> None:
+    """Gives the lessons of the modules that are loaded, and waits for the others to be imported."""
+    for name in list(_lessons):
+        if name in sys.modules:
+            _give_lesson(name, sys.modules[name])
+    if _lessons and not any(isinstance(finder, _LessonFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _LessonFinder())  # type: ignore[arg-type]
