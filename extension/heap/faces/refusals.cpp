@@ -48,23 +48,19 @@ std::string class_name(PyObject* target) {
 std::string refusal(PyObject* target) {
   const std::optional<Description> description = describe(target);
   const std::string kind = class_name(target);
-  if (!description || description->names.empty()) {
+  if (!description || description->names.empty() || description->cell.empty()) {
     return "this " + kind + " is frozen: firn.thaw() gives a copy that can be changed.";
   }
-  const std::vector<std::string>& names = description->names;
-  const std::string remedy = names[0] + " = firn.thaw(" + names[0] + ") gives a copy that can be changed";
-  if (names.size() > 1) {
-    const std::string cell =
-        description->cell.empty() ? "" : " in the %%parallel cell " + description->cell;
-    return "this " + kind + " is frozen: it belongs to " + quoted(names) + ", frozen together" + cell +
-           ". " + remedy + "; %%parallel --copy " + names[0] + " leaves the notebook's own untouched.";
-  }
-  const std::string because =
-      description->cell.empty()
-          ? "is shared with the workers"
-          : "the %%parallel cell " + description->cell + " shares it with the workers";
-  return quoted(names) + " is frozen: " + (description->cell.empty() ? "it " : "") + because + ". " +
-         remedy + "; %%parallel --copy " + names[0] + " leaves the notebook's own untouched.";
+  const std::string& name = description->names[0];
+  const std::string frozen =
+      description->names.size() == 1
+          ? quoted(description->names) + " is frozen: the %%parallel cell " + description->cell +
+                " shares it with the workers. "
+          : "this " + kind + " is frozen: the %%parallel cell " + description->cell + " shares " +
+                quoted(description->names) + ", to which it belongs, with the workers. ";
+  return frozen + name + " = firn.thaw(" + name +
+         ") gives a copy that can be changed; %%parallel --copy " + name +
+         " leaves the notebook's own untouched.";
 }
 
 }  // namespace
