@@ -22,7 +22,7 @@ import sys
 import weakref
 from collections import Counter, OrderedDict, abc, defaultdict, deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 NAMES: dict[str, Any] = {
     "abc": abc,
@@ -102,14 +102,14 @@ class ListWithOwnEquality(list):  # type: ignore[type-arg]
 class DictThatLooks(dict):  # type: ignore[type-arg]
     """Remembers what it is compared or merged with: an inner dict must never be among it."""
 
-    seen: list[type] = []
+    seen: ClassVar[list[Any]] = []
 
     def __eq__(self, other: object) -> Any:
-        self.seen.append(type(other))
+        self.seen.append(other)
         return "looked"
 
     def __ror__(self, other: object) -> Any:
-        self.seen.append(type(other))
+        self.seen.append(other)
         return "merged"
 
     __hash__ = None  # type: ignore[assignment]

@@ -7,9 +7,8 @@ from concurrent import interpreters
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import firn
+import pytest
 from firn import _core
 
 HERE = Path(__file__).parent
