@@ -1,0 +1,314 @@
+"""Each hazard of the design by its name: what once crashed, or would."""
+
+import gc
+import keyword
+import math
+import sys
+import weakref
+
+import pytest
+
+import firn
+from firn import _core
+
+
+def fresh(text: str) -> str:
+    """A new string object with this content, not interned."""
+    return "".join([text[:1], text[1:]]) if len(text) > 1 else text
+
+
+def test_flag_and_count_both_say_immortal(readers):
+    # The evaluation loop tags by the flag, everything else looks at the count: both loops would write.
+    frozen = firn.freeze([fresh("text one"), 10**20, 2.5, (1, fresh("text two"))])
+    code = """
+    for _ in range(3000):
+        for x in frozen:
+            y = x
+            z = [y, y]
+            del z
+        a, b, c, d = frozen
+        e, f = d
+    """
+    readers.run(code, frozen)
+
+
+def test_frozen_strings_as_names_are_never_interned_in_place(readers):
+    names = firn.freeze([fresh(f"zq_name_{i}") for i in range(50)])
+    code = """
+    import sys
+    class A:
+        pass
+    for name in frozen:
+        a = A()
+        setattr(a, name, 1)
+        assert getattr(a, name) == 1 and vars(a) == {name: 1}
+        setattr(A, name, 7)
+        assert getattr(A, name) == 7
+        delattr(A, name)
+        assert not hasattr(A, name)
+        assert (lambda **kw: kw)(**{name: 4}) == {name: 4}
+        assert sys.intern(name) == name
+        scope = {}
+        exec(f"{name} = 10", scope)
+        assert scope[name] == 10
+        exec(f"assert {name} == 11", {name: 11})
+        M = type("M", (), {name: 1, "__slots__": (name + "s",)})
+        assert getattr(M(), name) == 1
+        globals()[name] = 3
+        assert eval(name) == 3
+        del globals()[name]
+    """
+    readers.run(code, names)
+
+
+DUNDERS = sorted({name for base in (object, int, float, str, list, dict, set, type(lambda: 0), type(iter([])),
+                                    type((lambda: (yield))()), type(memoryview(b"")), complex)
+                  for name in dir(base) if name.startswith("__")} | {"__del__", "__matmul__", "__imatmul__",
+                  "__aiter__", "__anext__", "__await__", "__get__", "__set__", "__delete__", "__call__"})
+
+
+def test_dunder_names_freeze_to_the_static_strings_that_slots_compare_by_address(readers):
+    frozen = firn.freeze([fresh(name) for name in DUNDERS])
+    code = """
+    def answer(self, *rest):
+        return 12
+    for name in frozen:
+        class C:
+            pass
+        class D:
+            pass
+        try:
+            setattr(C, "".join([name[:3], name[3:]]), answer)
+        except (TypeError, AttributeError):
+            continue
+        setattr(D, name, answer)
+        for call in (len, hash, int, bool, repr, iter, next, abs, float, lambda x: x(), lambda x: x + 1, lambda x: x == 3,
+                     lambda x: x[0], lambda x: x.nothing):
+            outcomes = []
+            for kind in (C, D):
+                try:
+                    outcomes.append(call(kind()))
+                except (TypeError, AttributeError) as error:
+                    outcomes.append(type(error))
+            if call in (hash, repr) and name not in ("__hash__", "__repr__", "__eq__"):
+                continue
+            assert outcomes[0] == outcomes[1], (name, call, outcomes)
+    """
+    readers.run(code, frozen)
+
+
+@pytest.mark.parametrize("text", ["", *map(chr, range(256)), *keyword.kwlist, "__len__", "utf-8", "name"])
+def test_what_equals_a_static_string_freezes_to_it(text):
+    canonical = sys.intern(text)
+    frozen = firn.freeze([fresh(text)])[0]
+    if len(text) < 2 or text in ("__len__", "utf-8", "name"):
+        assert frozen is canonical
+    assert frozen == text
+
+
+def test_utf8_is_there_before_the_first_reader(readers):
+    texts = ["häuser", "日本語", "mixed ß 日 😀", "\x80" * 3, "a" * 1000 + "é", "\U0010ffff", "߿ࠀ￿𐀀"]
+    frozen = firn.freeze([fresh(text) for text in texts])
+    assert [text.encode() for text in frozen] == [text.encode() for text in texts]
+    readers.run(
+        """
+        import ast
+        for text in frozen:
+            assert text.encode().decode() == text
+            int.from_bytes(text.encode("utf-16"), "big")
+            try:
+                compile(text, text, "eval")      # asks for the cached UTF-8
+            except SyntaxError:
+                pass
+            getattr(frozen, text, None)
+            open.__name__, {text: 1}[text]
+        """,
+        frozen,
+    )
+
+
+def test_lone_surrogates_raise_and_write_nothing(readers):
+    frozen = firn.freeze(["\ud800", "ab\udfffcd", "日\ud83d"])
+    code = """
+    for text in frozen:
+        for attempt in (text.encode, lambda: compile(text, "f", "eval"), lambda: int(text), lambda: open(text),
+                        lambda: getattr(text, text), lambda: float(text), lambda: exec(text)):
+            try:
+                attempt()
+            except (UnicodeEncodeError, ValueError, OSError, AttributeError):
+                pass
+            else:
+                raise AssertionError(attempt)
+        assert text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass") == text
+        assert hash(text) == hash(text[:1] + text[1:])
+    """
+    readers.run(code, frozen)
+
+
+def test_hashes_are_cached_before_the_first_reader(readers):
+    import datetime as dt
+
+    zone = dt.timezone(dt.timedelta(hours=2), "zone")
+    values = [
+        (1, 2, ("x", 3.5)), (), ((), ((),)), frozenset({1, (2, 3)}), frozenset(), frozenset({frozenset({frozenset()})}),
+        b"bytes", b"", fresh("string"), 1.5, 10**40, 2 + 3j, range(3, 9, 2), slice(1, 2), (slice(1, (2,)),),
+        dt.date(2024, 2, 29), dt.time(1, 2, 3, 4), dt.time(1, 2, tzinfo=zone), dt.datetime(2024, 1, 1, fold=1),
+        dt.datetime(2024, 1, 1, tzinfo=zone), dt.timedelta(1, 2, 3), zone, (dt.timedelta(7), zone), ((range(3),),),
+        (None, True, ..., NotImplemented, int, ValueError),
+    ]
+    if sys.version_info >= (3, 15):
+        values += [frozendict({"a": 1, "b": (1, 2)}), frozendict(), (frozendict({1: (2,)}),)]  # noqa: F821
+    frozen = firn.freeze(values)
+    assert [hash(value) for value in frozen] == [hash(value) for value in values]
+    readers.run("assert [hash(value) for value in frozen] == hashes", frozen, hashes=tuple(map(hash, values)))
+
+
+def test_unhashable_tuples_stay_unhashable(readers):
+    frozen = firn.freeze([([],), (({},),), ((1, ([], 2)),), (set(),)])
+    code = "\n".join(
+        ["for value in frozen:", "    try:", "        hash(value)", "    except TypeError:", "        continue",
+         "    raise AssertionError(value)"]
+    )
+    readers.run(code, frozen)
+
+
+def test_collectors_of_all_interpreters_pass_over_frozen_objects(readers):
+    cycle = []
+    cycle.append((cycle, {"self": cycle}, frozenset({1})))
+    frozen = firn.freeze(cycle)
+    code = """
+    import gc
+    for _ in range(5):
+        keep = [frozen, {"a": frozen}, (frozen, [frozen[0]])]
+        keep.append(keep)
+        del keep
+        for generation in range(3):
+            gc.collect(generation)
+    assert not gc.is_tracked(frozen) and not gc.is_tracked(frozen[0])
+    assert all(type(o) is not tuple or id(o) != id(frozen[0]) for o in gc.get_objects())
+    gc.get_referents(frozen, frozen[0], iter(frozen), frozen[0][1])
+    """
+    readers.run(code, frozen)
+
+
+def test_keys_that_hash_by_identity_are_found_after_freezing(readers):
+    nan = float("nan")
+    plain = {nan: "nan", (1, nan): "pair", 2.5: "float", "s": 1, complex(0, nan): "c"}
+    frozen = firn.freeze(plain)
+    keys = list(frozen)
+    assert [frozen[key] for key in keys] == list(plain.values())
+    assert nan not in frozen
+    for make in (set, frozenset):
+        members = firn.freeze(make([nan, (nan, 1), *range(20), "x"]))
+        assert len(members) == 23 and all(member in members for member in list(members))
+        assert sum(isinstance(member, float) and math.isnan(member) for member in members) == 1
+    nested = firn.freeze({frozenset([nan]): 1, (frozenset([nan]),): 2})
+    assert [nested[key] for key in list(nested)] == [1, 2]
+    readers.run("assert all(frozen[key] == value for key, value in frozen.items())", frozen)
+
+
+def test_copies_of_dicts_count_no_references_of_frozen_tables(readers):
+    rows = firn.freeze([{"a": i, "b": str(i), "c": [i]} for i in range(100)] + [{i: i for i in range(100)},
+                       {str(i): i for i in range(100)}, {}, {f"k{i}": i for i in range(30)}])
+    code = """
+    for row in frozen:
+        copy = row.copy()
+        assert type(copy) is dict and copy == row
+        copy["new"] = 1
+        copy.update(row)
+        del copy["new"]
+        for key in list(copy):
+            del copy[key]
+        assert len(row) == 0 or copy == {}
+        assert list({**row}) == list(row) and list(dict(row)) == list(row)
+        if all(isinstance(key, str) for key in row):
+            (lambda **kw: kw.update(z=1))(**row)
+            class Holder:
+                pass
+            holder = Holder()
+            holder.__dict__ = row.copy()
+            holder.fresh = 1
+            exec("a = 3\\nfresh = 4\\ndel a", row.copy())
+        again = row.copy()
+        again.clear()
+        {**row} | row.copy()
+    """
+    readers.run(code, rows)
+
+
+def test_types_work_in_an_interpreter_that_never_imported_datetime_or_collections():
+    import concurrent.interpreters as interpreters
+    import collections
+    import datetime as dt
+
+    frozen = firn.freeze([dt.date(2020, 1, 2), dt.timedelta(1), dt.timezone.utc, collections.deque([1]),
+                          collections.Counter("ab")])
+    interpreter = interpreters.create()
+    try:
+        interpreter.prepare_main(at=_core.address(frozen), path=tuple(sys.path))
+        interpreter.exec(
+            "import sys; sys.path[:] = path\nfrom firn import _core\nx = _core.adopt(at)\n"
+            "assert x[0].year == 2020 and x[1].days == 1 and str(x[2]) == 'UTC' and len(x[3]) == 1 and x[4]['a'] == 1"
+        )
+    finally:
+        interpreter.close()
+
+
+def test_writing_functions_of_c_meet_an_exception(readers):
+    frozen = firn.freeze({"list": [3, 1, 2], "dict": {"a": 1}, "set": {1, 2}})
+    code = """
+    import bisect, heapq, random, operator
+    x, d, s = frozen["list"], frozen["dict"], frozen["set"]
+    attempts = [
+        lambda: heapq.heappush(x, 1), lambda: heapq.heapify(x), lambda: heapq.heappop(x), lambda: list.append(x, 1),
+        lambda: list.sort(x), lambda: dict.update(d, a=2), lambda: dict.pop(d, "a"), lambda: dict.clear(d),
+        lambda: bisect.insort(x, 2), lambda: random.shuffle(x), lambda: exec("a = 1", d), lambda: set.add(s, 3),
+        lambda: x.append(1), lambda: d.update(a=1), lambda: s.add(5), lambda: operator.setitem(x, 0, 1),
+        lambda: operator.delitem(d, "a"), lambda: x.sort(), lambda: object.__setattr__(x, "a", 1),
+    ]
+    for attempt in attempts:
+        try:
+            attempt()
+        except (TypeError, AttributeError):
+            continue
+        raise AssertionError(attempt)
+    """
+    readers.run(code, frozen)
+    assert firn.thaw(frozen) == {"list": [3, 1, 2], "dict": {"a": 1}, "set": {1, 2}}
+
+
+def test_an_interpreter_may_end_while_others_read(readers):
+    import concurrent.interpreters as interpreters
+
+    frozen = firn.freeze([{"a": (i, str(i)), "t": frozenset({i})} for i in range(1000)])
+    for _ in range(3):
+        interpreter = interpreters.create()
+        interpreter.prepare_main(at=_core.address(frozen), path=tuple(sys.path))
+        interpreter.exec(
+            "import sys; sys.path[:] = path\nfrom firn import _core\nx = _core.adopt(at)\n"
+            "keep = [dict(r) for r in x] + [list(x)] + [r['t'] | {1} for r in x]"
+        )
+        interpreter.close()
+        readers.run("assert sum(r['a'][0] for r in frozen) == 499500", frozen)
+    assert gc.collect() >= 0
+
+
+def test_exec_and_comprehensions_over_frozen_values_specialise_without_writing(readers):
+    frozen = firn.freeze({"rows": [{"x": i, "y": (i, i + 1)} for i in range(50)], "names": {"x": "y"}})
+    code = """
+    def work(data):
+        total = 0
+        for row in data["rows"]:
+            a, b = row["y"]
+            total += row["x"] + a + b + len(row) + row.get("z", 0)
+            match row:
+                case {"x": int(value), "y": (first, *_)}:
+                    total += value - first
+        return total
+    results = {work(frozen) for _ in range(200)}
+    assert len(results) == 1
+    scope = frozen["names"].copy()
+    for _ in range(200):
+        exec("x; x; len", scope)
+    """
+    readers.run(code, frozen)
