@@ -35,7 +35,11 @@ class Readers:
         def work(interpreter: interpreters.Interpreter) -> None:
             try:
                 interpreter.prepare_main(at=_core.address(frozen), names=pickle.dumps(names))
-                interpreter.exec("frozen = _core.adopt(at); globals().update(pickle.loads(names))\n" + code + "\ndel frozen; gc.collect()")
+                interpreter.exec(
+                    "frozen = _core.adopt(at); globals().update(pickle.loads(names))\n"
+                    + code
+                    + "\ndel frozen; gc.collect()"
+                )
             except BaseException as error:
                 errors.append(error)
 

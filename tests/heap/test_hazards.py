@@ -4,7 +4,6 @@ import gc
 import keyword
 import math
 import sys
-import weakref
 
 import pytest
 
@@ -61,10 +60,39 @@ def test_frozen_strings_as_names_are_never_interned_in_place(readers):
     readers.run(code, names)
 
 
-DUNDERS = sorted({name for base in (object, int, float, str, list, dict, set, type(lambda: 0), type(iter([])),
-                                    type((lambda: (yield))()), type(memoryview(b"")), complex)
-                  for name in dir(base) if name.startswith("__")} | {"__del__", "__matmul__", "__imatmul__",
-                  "__aiter__", "__anext__", "__await__", "__get__", "__set__", "__delete__", "__call__"})
+DUNDERS = sorted(
+    {
+        name
+        for base in (
+            object,
+            int,
+            float,
+            str,
+            list,
+            dict,
+            set,
+            type(lambda: 0),
+            type(iter([])),
+            type((lambda: (yield))()),
+            type(memoryview(b"")),
+            complex,
+        )
+        for name in dir(base)
+        if name.startswith("__")
+    }
+    | {
+        "__del__",
+        "__matmul__",
+        "__imatmul__",
+        "__aiter__",
+        "__anext__",
+        "__await__",
+        "__get__",
+        "__set__",
+        "__delete__",
+        "__call__",
+    }
+)
 
 
 def test_dunder_names_freeze_to_the_static_strings_that_slots_compare_by_address(readers):
@@ -90,9 +118,8 @@ def test_dunder_names_freeze_to_the_static_strings_that_slots_compare_by_address
                     outcomes.append(call(kind()))
                 except (TypeError, AttributeError) as error:
                     outcomes.append(type(error))
-            if call in (hash, repr) and name not in ("__hash__", "__repr__", "__eq__"):
-                continue
-            assert outcomes[0] == outcomes[1], (name, call, outcomes)
+            said = [outcome if outcome == 12 or isinstance(outcome, type) else "its own" for outcome in outcomes]
+            assert said[0] == said[1], (name, call, outcomes)
     """
     readers.run(code, frozen)
 
@@ -150,24 +177,50 @@ def test_hashes_are_cached_before_the_first_reader(readers):
 
     zone = dt.timezone(dt.timedelta(hours=2), "zone")
     values = [
-        (1, 2, ("x", 3.5)), (), ((), ((),)), frozenset({1, (2, 3)}), frozenset(), frozenset({frozenset({frozenset()})}),
-        b"bytes", b"", fresh("string"), 1.5, 10**40, 2 + 3j, range(3, 9, 2), slice(1, 2), (slice(1, (2,)),),
-        dt.date(2024, 2, 29), dt.time(1, 2, 3, 4), dt.time(1, 2, tzinfo=zone), dt.datetime(2024, 1, 1, fold=1),
-        dt.datetime(2024, 1, 1, tzinfo=zone), dt.timedelta(1, 2, 3), zone, (dt.timedelta(7), zone), ((range(3),),),
+        (1, 2, ("x", 3.5)),
+        (),
+        ((), ((),)),
+        frozenset({1, (2, 3)}),
+        frozenset(),
+        frozenset({frozenset({frozenset()})}),
+        b"bytes",
+        b"",
+        fresh("string"),
+        1.5,
+        10**40,
+        2 + 3j,
+        range(3, 9, 2),
+        slice(1, 2),
+        (slice(1, (2,)),),
+        dt.date(2024, 2, 29),
+        dt.time(1, 2, 3, 4),
+        dt.time(1, 2, tzinfo=zone),
+        dt.datetime(2024, 1, 1, fold=1),
+        dt.datetime(2024, 1, 1, tzinfo=zone),
+        dt.timedelta(1, 2, 3),
+        zone,
+        (dt.timedelta(7), zone),
+        ((range(3),),),
         (None, True, ..., NotImplemented, int, ValueError),
     ]
     if sys.version_info >= (3, 15):
         values += [frozendict({"a": 1, "b": (1, 2)}), frozendict(), (frozendict({1: (2,)}),)]  # noqa: F821
     frozen = firn.freeze(values)
     assert [hash(value) for value in frozen] == [hash(value) for value in values]
-    readers.run("assert [hash(value) for value in frozen] == hashes", frozen, hashes=tuple(map(hash, values)))
+    readers.run("assert [hash(value) for value in frozen] == hashes", frozen, hashes=[hash(value) for value in values])
 
 
 def test_unhashable_tuples_stay_unhashable(readers):
     frozen = firn.freeze([([],), (({},),), ((1, ([], 2)),), (set(),)])
     code = "\n".join(
-        ["for value in frozen:", "    try:", "        hash(value)", "    except TypeError:", "        continue",
-         "    raise AssertionError(value)"]
+        [
+            "for value in frozen:",
+            "    try:",
+            "        hash(value)",
+            "    except TypeError:",
+            "        continue",
+            "    raise AssertionError(value)",
+        ]
     )
     readers.run(code, frozen)
 
@@ -208,8 +261,10 @@ def test_keys_that_hash_by_identity_are_found_after_freezing(readers):
 
 
 def test_copies_of_dicts_count_no_references_of_frozen_tables(readers):
-    rows = firn.freeze([{"a": i, "b": str(i), "c": [i]} for i in range(100)] + [{i: i for i in range(100)},
-                       {str(i): i for i in range(100)}, {}, {f"k{i}": i for i in range(30)}])
+    rows = firn.freeze(
+        [{"a": i, "b": str(i), "c": [i]} for i in range(100)]
+        + [{i: i for i in range(100)}, {str(i): i for i in range(100)}, {}, {f"k{i}": i for i in range(30)}]
+    )
     code = """
     for row in frozen:
         copy = row.copy()
@@ -241,8 +296,9 @@ def test_types_work_in_an_interpreter_that_never_imported_datetime_or_collection
     import collections
     import datetime as dt
 
-    frozen = firn.freeze([dt.date(2020, 1, 2), dt.timedelta(1), dt.timezone.utc, collections.deque([1]),
-                          collections.Counter("ab")])
+    frozen = firn.freeze(
+        [dt.date(2020, 1, 2), dt.timedelta(1), dt.timezone.utc, collections.deque([1]), collections.Counter("ab")]
+    )
     interpreter = interpreters.create()
     try:
         interpreter.prepare_main(at=_core.address(frozen), path=tuple(sys.path))
