@@ -1,7 +1,7 @@
 """Makes the shell as the user configured IPython: profile, configuration files, extensions, startup scripts."""
 
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from IPython.core.application import BaseIPythonApplication
 from IPython.core.profiledir import ProfileDir
@@ -19,7 +19,7 @@ class KernelApplication(BaseIPythonApplication, InteractiveShellApp):
 
     name = "ipython-kernel"
     user_ns = Dict()
-    classes = [KernelShell, ProfileDir]
+    classes: ClassVar = [KernelShell, ProfileDir]
 
     def create_shell(self, kernel: Any) -> KernelShell:
         self.init_profile_dir()

@@ -106,7 +106,6 @@ class Kernel:
     # The rest
 
     def _start_shell(self) -> None:
-        _set_up_interpreter()
         from . import comms
         from .answers import Answers
         from .application import KernelApplication
@@ -118,6 +117,7 @@ class Kernel:
         self._input.install()
         comms.install()
         self._answers = Answers(self.shell)
+        _open_the_notebooks_folder()
         self.shell.extension_manager.load_extension("firn")
         application.run_users_startup()
 
@@ -138,7 +138,7 @@ class Kernel:
             self.shell.showtraceback()
 
 
-def _set_up_interpreter() -> None:
+def _open_the_notebooks_folder() -> None:
     """Makes sys.path and sys.argv what an interactive interpreter has.
 
     The kernelspec starts Python with -P, so that a module beside the notebook cannot break the start; for the user's

@@ -63,4 +63,8 @@ std::string Descriptors::read(int which) {
   return valid_utf8(bytes);
 }
 
+std::string Descriptors::give_up_tail(int which) {
+  return valid_utf8(std::exchange(tails_[which], {}));
+}
+
 }  // namespace firn::kernel

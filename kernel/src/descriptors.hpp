@@ -22,6 +22,8 @@ class Descriptors {
 
   // What is in the pipe now, whole characters only, ill-formed ones replaced. Never waits.
   std::string read(int which);
+  // The replacement for a character that was begun and is not awaited any longer, or nothing.
+  std::string give_up_tail(int which);
 
  private:
   std::array<int, 2> pipes_{-1, -1}, originals_{-1, -1};

@@ -10,9 +10,7 @@ namespace firn::kernel {
 namespace {
 
 constexpr std::chrono::seconds kOrphansGrace{5};
-constexpr std::chrono::seconds kFarewell{2};  // for subscribers that are slow when the kernel ends
-constexpr int kParentPolling = 1000;          // ms, where there is no pidfd
-constexpr int kRetry = 20;                    // ms, while a subscriber is full
+constexpr int kParentPolling = 1000;  // ms, where there is no pidfd
 
 }  // namespace
 
@@ -75,12 +73,13 @@ bool IoThread::send_errands() {
       case Channel::shell: shell_.send(parcel.frames); break;
       case Channel::control: control_.send(parcel.frames); break;
       case Channel::stdin_: stdin_.send(parcel.frames); break;
-      case Channel::iopub: iopub_.push(std::move(parcel.frames)); break;
+      case Channel::iopub:
+        iopub_.send(parcel.frames);
+        boxes_.outbox.published(byte_count(parcel.frames));
+        break;
     }
   }
-  const std::size_t bytes = iopub_.send_some();
-  if (bytes > 0) boxes_.outbox.published(bytes);
-  return !errands.empty() || bytes > 0;
+  return !errands.empty();
 }
 
 bool IoThread::receive_requests(Router& router, bool control) {
@@ -132,13 +131,12 @@ int IoThread::poll_timeout() const {
     const auto left = ceil<milliseconds>(*streams_due_ - Clock::now()).count();
     at_most(static_cast<int>(std::max<decltype(left)>(left, 0)));
   }
-  if (!iopub_.idle()) at_most(kRetry);
   if (parent_.wanted() && (parent_.fd() < 0 || exit_at_)) at_most(kParentPolling);
   return timeout;
 }
 
 void IoThread::wait() {
-  // While the front ends lag behind, the pipes may fill: that slows their writers down.
+  // While the outbox is full, the pipes may fill: that slows their writers down.
   const bool room = boxes_.outbox.has_room();
   std::array<pollfd, 8> watched{{
       {shell_.fd(), POLLIN, 0},
@@ -165,13 +163,8 @@ void IoThread::look_after_parent() {
 }
 
 void IoThread::send_the_rest() {
-  const auto end = Clock::now() + kFarewell;
   publisher_.flush();
   move_until_quiet();
-  while (!iopub_.idle() && Clock::now() < end) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(kRetry));
-    move_until_quiet();
-  }
 }
 
 }  // namespace firn::kernel

@@ -43,12 +43,14 @@ std::vector<std::string> copies(const std::vector<py::buffer>& buffers) {
 
 void publish(const std::string& type, const RequestPtr& parent, const std::string& metadata,
              const std::string& content, const std::vector<py::buffer>& buffers) {
+  if (the_server == nullptr) return;  // a comm that ends with the interpreter
   wait_for_room();
   the_server->publisher().publish(type, parent ? *parent->header : "{}", metadata, content,
                                   copies(buffers));
 }
 
 void write(int stream, std::string_view text, const RequestPtr& parent) {
+  if (the_server == nullptr) return;
   static const Parent no_parent = std::make_shared<const std::string>("{}");
   wait_for_room();
   the_server->publisher().write(stream, text, parent ? parent->header : no_parent);
@@ -81,10 +83,8 @@ py::object take_input() {
   return py::str(value->get<std::string>());
 }
 
-void run(const std::string& connection_file, py::object handler) {
-  const Connection connection = read_connection_file(connection_file);
-  PythonSide python(std::move(handler));
-  const py::gil_scoped_release release;
+// Lives as long as the kernel; called without the GIL.
+void run_kernel(const Connection& connection, PythonSide& python) {
   auto context = std::make_unique<xeus::xcontext_impl<zmq::context_t>>();
   auto interpreter = std::make_unique<Interpreter>(python, [] { the_server->interrupt(); });
   const auto build = [&](xeus::xcontext& holder, const xeus::xconfiguration&,
@@ -101,6 +101,17 @@ void run(const std::string& connection_file, py::object handler) {
                        nl::json::error_handler_t::replace);
   std::clog.setstate(std::ios::failbit);  // xeus announces its version there
   kernel.start();
+  the_server = nullptr;  // what is written from now on goes to the descriptors
+}
+
+void run(const std::string& connection_file, py::object handler) {
+  const Connection connection = read_connection_file(connection_file);
+  PythonSide python(std::move(handler));
+  {
+    const py::gil_scoped_release release;
+    run_kernel(connection, python);
+  }
+  python.rethrow();
 }
 
 }  // namespace
@@ -125,7 +136,9 @@ PYBIND11_MODULE(_kernel, module) {
              [](const std::string& id) { the_server->inboxes().find(id)->clear_event(); });
   module.def("publish", &publish);
   module.def("write", &write);
-  module.def("flush", [] { the_server->publisher().flush(); });
+  module.def("flush", [] {
+    if (the_server != nullptr) the_server->publisher().flush();
+  });
   module.def("set_descriptor_parent", [](const RequestPtr& request) {
     the_server->publisher().set_descriptor_parent(request->header);
   });

@@ -38,6 +38,9 @@ void Publisher::restore_descriptors() {
 void Publisher::set_descriptor_parent(Parent parent) {
   const std::lock_guard lock(mutex_);
   drain_locked();
+  for (int which = 0; which < 2; ++which) {
+    collect_locked(which, descriptors_.give_up_tail(which), descriptor_parent_);
+  }
   descriptor_parent_ = std::move(parent);
 }
 

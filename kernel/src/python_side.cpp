@@ -22,7 +22,15 @@ nlohmann::json report(py::error_already_set& error) {
 
 void PythonSide::run() {
   const py::gil_scoped_acquire gil;
-  handler_.attr("run")();
+  try {
+    handler_.attr("run")();
+  } catch (py::error_already_set&) {
+    raised_ = std::current_exception();
+  }
+}
+
+void PythonSide::rethrow() {
+  if (raised_) std::rethrow_exception(std::exchange(raised_, nullptr));
 }
 
 void PythonSide::stop() {

@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <exception>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -17,8 +18,10 @@ class PythonSide {
  public:
   explicit PythonSide(pybind11::object handler) : handler_(std::move(handler)) {}
 
-  // Runs the main thread's event loop until the kernel stops.
+  // Runs the main thread's event loop until the kernel stops. What it raises waits for rethrow(): the
+  // threads and sockets have to be closed first.
   void run();
+  void rethrow();  // with the GIL held
   void stop();
 
   using Done = std::function<void(nlohmann::json)>;
@@ -34,6 +37,7 @@ class PythonSide {
 
  private:
   pybind11::object handler_;
+  std::exception_ptr raised_;
 };
 
 }  // namespace firn::kernel

@@ -6,9 +6,7 @@
 namespace firn::kernel {
 namespace {
 
-constexpr int kLinger = 1000;              // ms, for what is still unsent when the kernel ends
-constexpr int kUnreadMessages = 1000;      // per subscriber, in ZeroMQ; the Outbox holds the rest
-constexpr std::chrono::seconds kPatience{10};  // with a subscriber that reads nothing
+constexpr int kLinger = 2000;  // ms, for what is still unsent when the kernel ends
 
 void bind(zmq::socket_t& socket, const std::string& address) {
   socket.set(zmq::sockopt::linger, kLinger);
@@ -19,13 +17,12 @@ void bind(zmq::socket_t& socket, const std::string& address) {
   }
 }
 
-bool send_frames(zmq::socket_t& socket, const Frames& frames) {
+void send_frames(zmq::socket_t& socket, const Frames& frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     auto flags = zmq::send_flags::dontwait;
     if (i + 1 < frames.size()) flags = flags | zmq::send_flags::sndmore;
-    if (!socket.send(zmq::buffer(frames[i]), flags)) return false;
+    socket.send(zmq::buffer(frames[i]), flags);
   }
-  return true;
 }
 
 }  // namespace
@@ -62,31 +59,13 @@ void Router::send(const Frames& frames) {
 Broadcast::Broadcast(zmq::context_t& context, const std::string& address)
     : socket_(context, zmq::socket_type::xpub) {
   socket_.set(zmq::sockopt::xpub_verbose, true);  // every subscriber is welcomed, not only the first
-  socket_.set(zmq::sockopt::sndhwm, kUnreadMessages);
-  socket_.set(zmq::sockopt::xpub_nodrop, true);
+  socket_.set(zmq::sockopt::sndhwm, 0);
   bind(socket_, address);
 }
 
 int Broadcast::fd() const { return socket_.get(zmq::sockopt::fd); }
 
-std::size_t Broadcast::send_some() {
-  using Clock = std::chrono::steady_clock;
-  std::size_t bytes = 0;
-  while (!waiting_.empty()) {
-    if (send_frames(socket_, waiting_.front())) {
-      stalled_since_.reset();
-    } else {
-      if (!stalled_since_) stalled_since_ = Clock::now();
-      if (Clock::now() - *stalled_since_ < kPatience) break;
-      socket_.set(zmq::sockopt::xpub_nodrop, false);
-      send_frames(socket_, waiting_.front());
-      socket_.set(zmq::sockopt::xpub_nodrop, true);
-    }
-    bytes += byte_count(waiting_.front());
-    waiting_.pop_front();
-  }
-  return bytes;
-}
+void Broadcast::send(const Frames& frames) { send_frames(socket_, frames); }
 
 std::optional<std::string> Broadcast::new_subscription() {
   zmq::message_t event;

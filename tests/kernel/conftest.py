@@ -1,0 +1,209 @@
+"""A real firn kernel behind a real jupyter_client, and a raw ZeroMQ client for what jupyter_client would never send."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import zmq
+from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client.session import Session
+
+TIMEOUT = 30
+
+
+@dataclass
+class Outcome:
+    """What one request brought: its reply, and its messages on iopub from busy to idle."""
+
+    reply: dict[str, Any]
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [m["content"] for m in self.messages if m["msg_type"] == kind]
+
+    def text(self, name: str = "stdout") -> str:
+        return "".join(content["text"] for content in self.of("stream") if content["name"] == name)
+
+    @property
+    def status(self) -> str:
+        return self.reply["content"]["status"]
+
+    @property
+    def result(self) -> str:
+        (content,) = self.of("execute_result")
+        return content["data"]["text/plain"]
+
+
+class RunningKernel:
+    """A kernel process and a client of it."""
+
+    def __init__(self, **options: Any) -> None:
+        self.manager = KernelManager(kernel_name="firn")
+        self.manager.start_kernel(**options)
+        self.client: BlockingKernelClient = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=TIMEOUT)
+
+    @property
+    def pid(self) -> int:
+        return self.manager.provisioner.pid
+
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self.pid)
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        return json.loads(Path(self.manager.connection_file).read_text())
+
+    def run(self, code: str, **options: Any) -> Outcome:
+        return self.finish(self.client.execute(code, **options))
+
+    def finish(self, message_id: str, reply: str = "shell") -> Outcome:
+        """Waits for the reply to a request, and for its idle."""
+        outcome = Outcome(self.reply(message_id))
+        outcome.messages = self.published(message_id)
+        return outcome
+
+    def reply(self, message_id: str) -> dict[str, Any]:
+        end = time.monotonic() + TIMEOUT
+        while True:
+            message = self.client.get_shell_msg(timeout=max(0, end - time.monotonic()))
+            if message["parent_header"].get("msg_id") == message_id:
+                return message
+
+    def published(self, message_id: str) -> list[dict[str, Any]]:
+        """Everything on iopub with this parent, up to its idle."""
+        messages = []
+        end = time.monotonic() + TIMEOUT
+        while True:
+            message = self.client.get_iopub_msg(timeout=max(0, end - time.monotonic()))
+            if message["parent_header"].get("msg_id") != message_id:
+                continue
+            messages.append(message)
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return messages
+
+    def wait_for_text(self, text: str) -> None:
+        """Waits until a stream message contains the text."""
+        end = time.monotonic() + TIMEOUT
+        while True:
+            message = self.client.get_iopub_msg(timeout=max(0, end - time.monotonic()))
+            if message["msg_type"] == "stream" and text in message["content"]["text"]:
+                return
+
+    def control(self, kind: str, content: dict[str, Any]) -> dict[str, Any]:
+        message = self.client.session.msg(kind, content)
+        self.client.control_channel.send(message)
+        end = time.monotonic() + TIMEOUT
+        while True:
+            reply = self.client.get_control_msg(timeout=max(0, end - time.monotonic()))
+            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                return reply
+
+    def shell(self, kind: str, content: dict[str, Any], **parts: Any) -> str:
+        """Sends any message on the shell channel."""
+        message = self.client.session.msg(kind, content)
+        message.update(parts)
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
+
+    def stop(self) -> None:
+        self.client.stop_channels()
+        with contextlib.suppress(Exception):
+            self.manager.shutdown_kernel(now=not self.manager.is_alive())
+        self.manager.cleanup_resources()
+
+
+class RawClient:
+    """A DEALER socket on one of the kernel's ports, for frames of any shape."""
+
+    def __init__(self, connection: dict[str, Any], port: str = "shell_port") -> None:
+        self.session = Session(key=connection["key"].encode(), signature_scheme=connection["signature_scheme"])
+        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.connect(f"{connection['transport']}://{connection['ip']}:{connection[port]}")
+
+    def frames(self, kind: str, content: dict[str, Any]) -> list[bytes]:
+        """A well-formed, signed message."""
+        return self.session.serialize(self.session.msg(kind, content))
+
+    def signed(self, parts: list[bytes]) -> list[bytes]:
+        return [b"<IDS|MSG>", self.session.sign(parts), *parts]
+
+    def send(self, frames: list[bytes]) -> None:
+        self.socket.send_multipart(frames)
+
+    def receive(self, seconds: float) -> dict[str, Any] | None:
+        """The next message, or None when there is none in that time."""
+        if not self.socket.poll(int(seconds * 1000)):
+            return None
+        _, parts = self.session.feed_identities(self.socket.recv_multipart())
+        return self.session.deserialize(parts)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_ipython(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The person's own IPython profile and history stay out of the tests."""
+    before = os.environ.get("IPYTHONDIR")
+    os.environ["IPYTHONDIR"] = str(tmp_path_factory.mktemp("ipython"))
+    yield
+    if before is None:
+        del os.environ["IPYTHONDIR"]
+    else:
+        os.environ["IPYTHONDIR"] = before
+
+
+@pytest.fixture(scope="module")
+def shared_kernel(private_ipython: None) -> Iterator[RunningKernel]:
+    kernel = RunningKernel()
+    yield kernel
+    kernel.stop()
+
+
+@pytest.fixture
+def kernel(shared_kernel: RunningKernel) -> RunningKernel:
+    """The module's kernel, with nothing left over from the test before."""
+    for channel in (shared_kernel.client.iopub_channel, shared_kernel.client.shell_channel):
+        while channel.msg_ready():
+            channel.get_msg(timeout=0)
+    return shared_kernel
+
+
+@pytest.fixture
+def new_kernel() -> Iterator[Callable[..., RunningKernel]]:
+    """Starts kernels that are the test's own."""
+    kernels: list[RunningKernel] = []
+
+    def start(**options: Any) -> RunningKernel:
+        kernels.append(RunningKernel(**options))
+        return kernels[-1]
+
+    yield start
+    for kernel in kernels:
+        kernel.stop()
+
+
+@pytest.fixture
+def raw(kernel: RunningKernel) -> Iterator[Callable[..., RawClient]]:
+    clients: list[RawClient] = []
+
+    def connect(port: str = "shell_port") -> RawClient:
+        clients.append(RawClient(kernel.connection, port))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()

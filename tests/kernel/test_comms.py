@@ -1,0 +1,78 @@
+"""Comms, both ways, and what widget libraries need of them."""
+
+from typing import Any
+
+SETUP = """
+import comm
+opened = []
+def target(c, message):
+    opened.append(c)
+    print('opened', message['content']['data'])
+    @c.on_msg
+    def handle(message):
+        print('got', message['content']['data'], [bytes(b) for b in message['buffers']])
+        c.send({'echo': message['content']['data']}, buffers=[b'\\x00\\xff'])
+    @c.on_close
+    def closed(message):
+        print('closed')
+comm.get_comm_manager().register_target('test', target)
+"""
+
+
+def send(kernel, kind: str, content: dict[str, Any], **parts: Any) -> list[dict[str, Any]]:
+    return kernel.published(kernel.shell(kind, content, **parts))
+
+
+def texts(messages):
+    return "".join(m["content"]["text"] for m in messages if m["msg_type"] == "stream")
+
+
+def test_a_front_end_opens_talks_and_closes(kernel):
+    kernel.run(SETUP)
+    identity = {"comm_id": "c1"}
+    opening = send(kernel, "comm_open", {**identity, "target_name": "test", "data": {"n": 1}})
+    assert texts(opening) == "opened {'n': 1}\n"
+    talking = send(kernel, "comm_msg", {**identity, "data": {"n": 2}}, buffers=[b"\x01\x02"])
+    assert texts(talking) == "got {'n': 2} [b'\\x01\\x02']\n"
+    (echo,) = [m for m in talking if m["msg_type"] == "comm_msg"]
+    assert echo["content"] == {"comm_id": "c1", "data": {"echo": {"n": 2}}}
+    assert [bytes(b) for b in echo["buffers"]] == [b"\x00\xff"]
+    listed = kernel.reply(kernel.shell("comm_info_request", {"target_name": "test"}))["content"]
+    assert listed == {"status": "ok", "comms": {"c1": {"target_name": "test"}}}
+    assert texts(send(kernel, "comm_close", {**identity, "data": {}})) == "closed\n"
+    assert kernel.reply(kernel.shell("comm_info_request", {}))["content"]["comms"] == {}
+
+
+def test_the_kernel_opens_a_comm(kernel):
+    outcome = kernel.run(
+        "import comm\nmine = comm.create_comm(target_name='front', data={'x': 1}, metadata={'version': 2})"
+    )
+    (opened,) = outcome.of("comm_open")
+    assert opened["target_name"] == "front" and opened["data"] == {"x": 1}
+    kernel.run("mine.on_msg(lambda m: print('hello', m['content']['data']))")
+    assert texts(send(kernel, "comm_msg", {"comm_id": opened["comm_id"], "data": 5})) == "hello 5\n"
+    assert kernel.run("mine.close()").of("comm_close")[0]["comm_id"] == opened["comm_id"]
+
+
+def test_a_target_that_does_not_exist_closes_the_comm(kernel):
+    messages = send(kernel, "comm_open", {"comm_id": "nobody", "target_name": "no such", "data": {}})
+    assert [m["content"]["comm_id"] for m in messages if m["msg_type"] == "comm_close"] == ["nobody"]
+
+
+def test_a_handler_that_fails_and_an_unknown_comm_leave_the_kernel_answering(kernel):
+    kernel.run("import comm\nbad = comm.create_comm(target_name='x', comm_id='bad')\nbad.on_msg(lambda m: 1/0)")
+    messages = send(kernel, "comm_msg", {"comm_id": "bad", "data": {}})
+    assert "ZeroDivisionError" in texts(messages)
+    send(kernel, "comm_msg", {"comm_id": "never opened", "data": {}})
+    assert kernel.run("'goes on'").status == "ok"
+
+
+def test_a_handlers_output_of_every_kind_belongs_to_its_message(kernel):
+    kernel.run(
+        "import comm, os, subprocess\nc = comm.create_comm(target_name='x', comm_id='out')\n"
+        "def handle(m):\n    print('printed'); os.write(1, b'written\\n'); subprocess.run(['echo', 'child']); display('shown')\nc.on_msg(handle)"
+    )
+    kernel.run("pass")
+    messages = send(kernel, "comm_msg", {"comm_id": "out", "data": {}})
+    assert texts(messages) == "printed\nwritten\nchild\n"
+    assert [m["msg_type"] for m in messages if m["msg_type"] not in ("stream", "status")] == ["display_data"]

@@ -1,0 +1,133 @@
+"""Interrupts: the first press, by message and by signal, wherever the cell is; never the kernel."""
+
+import os
+import signal
+import time
+
+import pytest
+
+
+@pytest.fixture(params=["signal", "message"])
+def interrupt(kernel, request):
+    def press():
+        if request.param == "signal":
+            os.kill(kernel.pid, signal.SIGINT)
+        else:
+            assert kernel.control("interrupt_request", {})["content"]["status"] == "ok"
+
+    return press
+
+
+BUSY = {
+    "python": "print('on', flush=True)\nwhile True:\n    pass",
+    "sleep": "import time\nprint('on', flush=True)\ntime.sleep(100)",
+    "await": "import asyncio\nprint('on', flush=True)\nawait asyncio.sleep(100)",
+    "await in a function": "import asyncio\nasync def f():\n    await asyncio.sleep(100)\nprint('on', flush=True)\nawait f()",
+    "lock": "import threading\nlock = threading.Lock(); lock.acquire()\nprint('on', flush=True)\nlock.acquire()",
+    "subprocess": "import subprocess\nprint('on', flush=True)\nsubprocess.run(['sleep', '100'])",
+    "in a try": "print('on', flush=True)\ntry:\n    while True:\n        pass\nexcept ValueError:\n    pass",
+}
+
+
+@pytest.mark.parametrize("where", BUSY)
+def test_a_cell_stops_at_the_first_press(kernel, interrupt, where):
+    cell = kernel.client.execute(BUSY[where])
+    kernel.wait_for_text("on")
+    time.sleep(0.1)
+    interrupt()
+    outcome = kernel.finish(cell)
+    assert outcome.reply["content"]["ename"] == "KeyboardInterrupt"
+    assert outcome.of("error")[0]["ename"] == "KeyboardInterrupt"
+    assert kernel.run("6 * 7").result == "42"
+
+
+def test_a_cell_can_catch_it(kernel, interrupt):
+    cell = kernel.client.execute(
+        "try:\n    print('on', flush=True)\n    while True: pass\nexcept KeyboardInterrupt:\n    print('caught')"
+    )
+    kernel.wait_for_text("on")
+    interrupt()
+    outcome = kernel.finish(cell)
+    assert outcome.status == "ok" and outcome.text() == "caught\n"
+
+
+def test_an_idle_kernel_ignores_it(kernel, interrupt):
+    for _ in range(3):
+        interrupt()
+        time.sleep(0.05)
+    assert kernel.run("'unharmed'").result == "'unharmed'"
+
+
+def test_cells_that_wait_are_aborted_by_it(kernel, interrupt):
+    cell = kernel.client.execute(BUSY["python"])
+    waiting = kernel.client.execute("'must not run'")
+    kernel.wait_for_text("on")
+    interrupt()
+    assert kernel.reply(cell)["content"]["ename"] == "KeyboardInterrupt"
+    assert kernel.reply(waiting)["content"]["ename"] == "ExecutionAborted"
+    kernel.published(waiting)
+
+
+def test_input_stops_at_the_first_press(kernel, interrupt):
+    cell = kernel.client.execute("input('name? ')", allow_stdin=True)
+    assert kernel.client.get_stdin_msg(timeout=20)["content"]["prompt"] == "name? "
+    interrupt()
+    assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"
+    # An answer to the old question is no answer to the next one.
+    kernel.client.input("too late")
+    time.sleep(0.3)
+    cell = kernel.client.execute("input('again? ')", allow_stdin=True)
+    assert kernel.client.get_stdin_msg(timeout=20)["content"]["prompt"] == "again? "
+    kernel.client.input("in time")
+    assert kernel.finish(cell).result == "'in time'"
+
+
+def test_a_completion_that_hangs_stops(kernel, interrupt):
+    kernel.run(
+        "import time\nclass Slow:\n    def __dir__(self):\n        print('on', flush=True); time.sleep(100)\nslow = Slow()\n%config Completer.use_jedi = False"
+    )
+    request = kernel.client.complete("slow.")
+    kernel.wait_for_text("on")
+    interrupt()
+    kernel.reply(request)
+    assert kernel.run("'goes on'").status == "ok"
+
+
+def test_a_hundred_interrupts_at_any_moment(kernel):
+    """Pressed at random distances from the start of a cell that awaits: none is lost, none hits the kernel."""
+    for i in range(100):
+        cell = kernel.client.execute(
+            "import asyncio\nprint('on', flush=True)\nwhile True:\n    await asyncio.sleep(0)\n    sum(range(100))"
+        )
+        kernel.wait_for_text("on")
+        time.sleep(i % 10 * 0.001)
+        os.kill(kernel.pid, signal.SIGINT)
+        assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_a_background_task_that_blocks_an_idle_kernel_stops(kernel, interrupt):
+    kernel.run(
+        "import asyncio\nasync def block():\n    print('on', flush=True)\n    while True:\n        pass\ntask = asyncio.get_running_loop().create_task(block())"
+    )
+    time.sleep(0.5)
+    interrupt()
+    assert kernel.run("'answers'").result == "'answers'"
+
+
+def test_while_it_starts_an_interrupt_does_not_kill_it(new_kernel, monkeypatch):
+    from jupyter_client import KernelManager
+
+    manager = KernelManager(kernel_name="firn")
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        time.sleep(0.15)
+        for _ in range(20):
+            os.kill(manager.provisioner.pid, signal.SIGINT)
+            time.sleep(0.02)
+        client.wait_for_ready(timeout=30)
+        assert manager.is_alive()
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()

@@ -1,0 +1,183 @@
+"""Start, shutdown, restart, a client that was killed, installation."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+
+def gone(pid: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_shutdown_ends_the_process_without_a_word(new_kernel, tmp_path):
+    log = tmp_path / "log"
+    with open(log, "wb") as out:
+        kernel = new_kernel(stdout=out, stderr=out)
+        kernel.run(
+            "import threading, asyncio, atexit; print('in the notebook'); input_ = 1\nasyncio.create_task(asyncio.sleep(100))\natexit.register(print, 'at exit')"
+        )
+        reply = kernel.control("shutdown_request", {"restart": False})
+        assert reply["content"] == {"status": "ok", "restart": False}
+        assert kernel.manager.provisioner.process.wait(20) == 0
+    assert log.read_text() == "at exit\n"
+
+
+def test_shutdown_in_the_middle_of_a_cell(new_kernel):
+    kernel = new_kernel()
+    kernel.client.execute("print('on', flush=True)\nwhile True: pass")
+    kernel.wait_for_text("on")
+    kernel.control("shutdown_request", {"restart": False})
+    assert gone(kernel.pid, 20)
+
+
+def test_the_shutdown_is_announced_on_iopub(new_kernel):
+    kernel = new_kernel()
+    message_id = kernel.control("shutdown_request", {"restart": True})["parent_header"]["msg_id"]
+    kinds = [m["msg_type"] for m in kernel.published(message_id)]
+    assert kinds == ["status", "shutdown_reply", "status"]
+
+
+def test_restart_gives_a_fresh_namespace(new_kernel):
+    kernel = new_kernel()
+    kernel.run("old = 1")
+    before = kernel.pid
+    kernel.manager.restart_kernel()
+    kernel.client.wait_for_ready(timeout=30)
+    assert kernel.pid != before
+    assert kernel.run("'old' in globals()").result == "False"
+
+
+def test_exit_in_a_cell_ends_the_kernel(new_kernel):
+    kernel = new_kernel()
+    outcome = kernel.run("exit")
+    assert outcome.reply["content"]["payload"] == [{"source": "ask_exit", "keepkernel": False}]
+    assert gone(kernel.pid, 20)
+
+
+@pytest.mark.parametrize("cell", ["'idle'", "while True: pass", "import time; time.sleep(1000)"])
+def test_a_client_that_was_killed_leaves_no_kernel(cell, tmp_path):
+    script = (
+        "import sys, time\n"
+        "from jupyter_client.manager import start_new_kernel\n"
+        "manager, client = start_new_kernel(kernel_name='firn')\n"
+        f"client.execute({cell!r})\n"
+        "print(manager.provisioner.pid, flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        pid = int(client.stdout.readline())
+        time.sleep(0.3)
+        client.send_signal(signal.SIGKILL)
+    assert gone(pid, 20)
+
+
+def test_a_module_beside_the_notebook_cannot_break_the_start_and_can_be_imported(new_kernel, tmp_path):
+    for name in ("selectors", "random", "mine"):
+        (tmp_path / f"{name}.py").write_text("beside = 'the notebook'\n")
+    kernel = new_kernel(cwd=str(tmp_path))
+    assert kernel.run("import mine; mine.beside").result == "'the notebook'"
+
+
+def test_the_users_startup_files_run_and_an_error_in_one_does_not_stop_the_kernel(new_kernel, tmp_path, monkeypatch):
+    startup = tmp_path / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("from_startup = 11\n")
+    (startup / "10.py").write_text("1 / 0\n")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    assert new_kernel().run("from_startup").result == "11"
+
+
+def test_a_port_that_is_taken_and_a_file_that_is_wrong_are_named(tmp_path):
+    for content, word in [("{}", "shell_port"), ("nonsense", "not usable"), (None, "cannot read")]:
+        file = tmp_path / "connection.json"
+        file.unlink(missing_ok=True)
+        if content is not None:
+            file.write_text(content)
+        done = subprocess.run(
+            [sys.executable, "-m", "firn_kernel", "-f", str(file)], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 1 and str(file) in done.stderr and word in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_named(new_kernel, tmp_path):
+    file = tmp_path / "connection.json"
+    file.write_text(json.dumps(new_kernel().connection))
+    done = subprocess.run(
+        [sys.executable, "-m", "firn_kernel", "-f", str(file)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1 and "cannot listen on tcp://127.0.0.1:" in done.stderr
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_transports(transport, tmp_path):
+    from jupyter_client import KernelManager
+
+    manager = KernelManager(kernel_name="firn", transport=transport, connection_file=str(tmp_path / "kernel.json"))
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=30)
+        assert client.execute_interactive("1", timeout=20)["content"]["status"] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+
+
+@pytest.mark.parametrize("where", ["--prefix", "--user"])
+def test_install_puts_the_kernelspec_where_jupyter_looks(where, tmp_path):
+    environment = {**os.environ, "HOME": str(tmp_path), "JUPYTER_DATA_DIR": str(tmp_path / "share" / "jupyter")}
+    place = ["--prefix", str(tmp_path)] if where == "--prefix" else ["--user"]
+    command = [
+        sys.executable,
+        "-m",
+        "firn_kernel",
+        "install",
+        *place,
+        "--name",
+        "my-firn",
+        "--display-name",
+        "My firn",
+        "--env",
+        "FIRN_TEST",
+        "a value",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    folder = tmp_path / "share" / "jupyter" / "kernels" / "my-firn"
+    assert done.returncode == 0, done.stderr
+    assert str(folder) in done.stdout
+    spec = json.loads((folder / "kernel.json").read_text())
+    assert spec["argv"][0] == sys.executable and spec["argv"][-1] == "{connection_file}"
+    assert spec["display_name"] == "My firn" and spec["interrupt_mode"] == "message"
+    assert spec["env"] == {"FIRN_TEST": "a value"}
+    assert {p.name for p in folder.iterdir()} == {"kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"}
+
+
+def test_install_says_what_is_wrong():
+    done = subprocess.run(
+        [sys.executable, "-m", "firn_kernel", "install", "--user", "--sys-prefix"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2 and "not allowed with" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "firn_kernel", "install", "--user", "--name", "no spaces"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1 and "no spaces" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,174 @@
+"""What is refused, what is repaired, and what goes on whatever happens; with a raw ZeroMQ client."""
+
+import json
+import time
+
+import pytest
+import zmq
+from jupyter_client import BlockingKernelClient
+
+RUN = {"code": "acted_upon = True", "silent": False}
+
+
+def answered(kernel):
+    assert kernel.run("6 * 7").result == "42"
+    assert kernel.run("'acted_upon' in globals()").result == "False"
+
+
+@pytest.mark.parametrize("port", ["shell_port", "control_port", "stdin_port"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda f: [*f[:1], b"", *f[2:]],
+        lambda f: [*f[:1], b"0" * 64, *f[2:]],
+        lambda f: [*f[:1], f[1][:-1], *f[2:]],
+        lambda f: [*f[:-1], f[-1].replace(b"True", b"None")],
+        lambda f: f[1:],
+        lambda f: f[:4],
+        lambda f: [b""],
+        lambda f: [b"<IDS|MSG>"],
+        lambda f: [*f[:2], b"{}", *f[3:]],
+    ],
+    ids=[
+        "no signature",
+        "wrong",
+        "short",
+        "changed content",
+        "no delimiter",
+        "few frames",
+        "empty",
+        "delimiter",
+        "other header",
+    ],
+)
+def test_unsigned_and_malformed_messages_are_refused(kernel, raw, port, damage):
+    client = raw(port)
+    client.send(damage(client.frames("execute_request", RUN)))
+    assert client.receive(0.1) is None
+    answered(kernel)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"", b"", b"", b""],
+        [b"[]", b"{}", b"{}", b"{}"],
+        [b"{}", b"{}", b"{}", b"{}"],
+        [b'{"msg_type": 5, "msg_id": "a"}', b"{}", b"{}", b"{}"],
+        [b'{"msg_type": "execute_request", "msg_id": "a"}', b"{}", b"{}", b"not json"],
+        [b'{"msg_type": "execute_request", "msg_id": "a"}', b"{}", b"{}", b"[1]"],
+        [b"\xff\xfe", b"\xff", b"\xff", b"\xff"],
+        [b"[" * 100_000, b"{}", b"{}", b"{}"],
+    ],
+)
+def test_signed_nonsense_is_refused(kernel, raw, parts):
+    client = raw()
+    client.send(client.signed(parts))
+    assert client.receive(0.1) is None
+    answered(kernel)
+
+
+def header(client, kind="execute_request"):
+    return json.dumps(client.session.msg_header(kind), default=str).encode()
+
+
+def wait_reply(client, kind):
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        message = client.receive(20)
+        assert message is not None
+        if message["header"]["msg_type"] == kind:
+            return message["content"]
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("code", [b'"\\ud800"', b"\"'\xff'\"", b"\"'\\ud83d\\ude00'\""])
+def test_ill_formed_text_is_repaired(kernel, raw, code):
+    client = raw()
+    client.send(client.signed([header(client), b"{}", b"{}", b'{"code": ' + code + b', "user_expressions": {}}']))
+    assert wait_reply(client, "execute_reply")["status"] in ("ok", "error")
+    answered(kernel)
+
+
+def test_a_message_of_fifty_megabytes(kernel):
+    outcome = kernel.run(f"len({'x' * 50_000_000!r})", store_history=False)
+    assert outcome.result == "50000000"
+
+
+def test_three_thousand_pipelined_requests_are_answered_in_order(kernel):
+    ids = [kernel.client.kernel_info() for _ in range(3000)]
+    assert [kernel.client.get_shell_msg(timeout=30)["parent_header"]["msg_id"] for _ in ids] == ids
+
+
+def test_twenty_clients(kernel):
+    clients = [BlockingKernelClient(connection_file=kernel.manager.connection_file) for _ in range(20)]
+    try:
+        for client in clients:
+            client.load_connection_file()
+            client.start_channels()
+        ids = [client.execute(f"{i} * 10") for i, client in enumerate(clients)]
+        for client, message_id in zip(clients, ids, strict=True):
+            while (reply := client.get_shell_msg(timeout=20))["parent_header"].get("msg_id") != message_id:
+                pass
+            assert reply["content"]["status"] == "ok"
+    finally:
+        for client in clients:
+            client.stop_channels()
+
+
+def test_every_subscriber_is_welcomed(kernel):
+    for topic in (b"", b"kernel_core"):
+        socket = zmq.Context.instance().socket(zmq.SUB)
+        socket.linger = 0
+        try:
+            socket.subscribe(topic)
+            socket.connect(f"tcp://127.0.0.1:{kernel.connection['iopub_port']}")
+            assert socket.poll(20_000)
+            frames = socket.recv_multipart()
+            assert json.loads(frames[3])["msg_type"] == "iopub_welcome"
+            assert json.loads(frames[6]) == {"subscription": topic.decode()}
+        finally:
+            socket.close()
+
+
+def test_heartbeat_goes_on_while_a_cell_holds_the_interpreter(kernel):
+    socket = zmq.Context.instance().socket(zmq.REQ)
+    socket.linger = 0
+    socket.connect(f"tcp://127.0.0.1:{kernel.connection['hb_port']}")
+    try:
+        cell = kernel.client.execute("import re\nprint('on', flush=True)\nre.match('(a*)*b', 'a' * 27)")
+        kernel.wait_for_text("on")
+        for i in range(20):
+            socket.send(str(i).encode())
+            assert socket.poll(5000)
+            assert socket.recv() == str(i).encode()
+        kernel.client.control_channel.send(kernel.client.session.msg("interrupt_request", {}))
+        kernel.reply(cell)
+    finally:
+        socket.close()
+
+
+def test_a_subscriber_that_reads_late_gets_everything(kernel):
+    """More than ZeroMQ keeps for a subscriber by default (1000 messages): nothing is dropped."""
+    socket = zmq.Context.instance().socket(zmq.SUB)
+    socket.linger = 0
+    socket.rcvhwm = 10
+    socket.rcvbuf = 4096
+    socket.subscribe(b"")
+    socket.connect(f"tcp://127.0.0.1:{kernel.connection['iopub_port']}")
+    try:
+        assert socket.poll(20_000)
+        cell = kernel.client.execute(
+            "for i in range(5000):\n    display({'text/plain': 'x' * 1000 + str(i)}, raw=True)"
+        )
+        time.sleep(1.5)
+        numbers = []
+        while len(numbers) < 5000:
+            assert socket.poll(20_000), f"{len(numbers)} messages came"
+            frames = socket.recv_multipart()
+            if json.loads(frames[3])["msg_type"] == "display_data":
+                numbers.append(int(json.loads(frames[6])["data"]["text/plain"].lstrip("x")))
+        assert numbers == list(range(5000))
+        kernel.finish(cell)
+    finally:
+        socket.close()
