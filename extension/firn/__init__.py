@@ -1,8 +1,49 @@
-"""Freeze large read-only data once and let all cores read it by reference."""
+"""Freeze large read-only data once and let all cores read it by reference.
+
+`%load_ext firn` in a notebook makes `%%parallel` cells run on all cores.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 from firn._core import NotFreezableError, freeze, is_frozen, thaw
+from firn.errors import WorkerError
 from firn.teach import teach
 
-__all__ = ["NotFreezableError", "freeze", "is_frozen", "thaw"]
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from firn.report import Report
+
+__all__ = ["NotFreezableError", "WorkerError", "freeze", "is_frozen", "last_report", "reports", "thaw"]
+
+_reports: deque[Any] = deque(maxlen=1000)
+
+
+def last_report() -> Report | None:
+    """The figures of the last `%%parallel` cell: print it for a line of text, `.to_dict()` for JSON; None if none ran."""
+    return _reports[-1] if _reports else None
+
+
+def reports() -> list[Report]:
+    """The figures of this session's `%%parallel` cells, the last 1000 at most, oldest first."""
+    return list(_reports)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """`%load_ext firn`: adds `%%parallel` and its companions to a shell, and starts the workers."""
+    from firn import notebook
+
+    notebook.load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """`%unload_ext firn`: the shell is what it was before; frozen variables stay readable."""
+    from firn import notebook
+
+    notebook.unload(shell)
+
 
 teach()

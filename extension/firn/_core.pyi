@@ -93,6 +93,11 @@ def address(frozen: object, /) -> int:
 def adopt(address: int, /) -> Any:
     """The frozen value at an address. Raises ValueError where there is none."""
 
+# --- driver ---
+
+def outcome(pair: tuple[BaseException | None, Any], /) -> Any:
+    """The value of an (error, value) pair; raises the error, with no frame of its own in the traceback."""
+
 # --- pool ---
 
 class Event:

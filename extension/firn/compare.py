@@ -1,0 +1,126 @@
+"""What pickled transfer of the workers' variables would cost, measured in full or on a sample within a time budget."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from time import perf_counter
+from typing import cast
+
+import firn
+from firn.report import Pickled
+
+SMALLEST = 1  # items of the first sample: one may be huge
+WHOLE = 256  # containers up to this size are pickled as they are
+
+
+@dataclass
+class Cost:
+    """Seconds of one dumps and one loads, the pickle's bytes, and which part of how much was measured."""
+
+    dumps: float
+    loads: float
+    bytes: float
+    part: int = 0
+    whole: int = 0
+
+    @property
+    def in_full(self) -> bool:
+        return self.part == self.whole
+
+
+class Comparison:
+    """Measures variables once and remembers the figures: frozen values do not change."""
+
+    def __init__(self) -> None:
+        self._costs: dict[int, Cost] = {}
+
+    def measure(self, shared: Mapping[str, object], workers: int, *, budget: float | None) -> Pickled | None:
+        """The cost of sending `shared` to so many workers. `budget` is in seconds; None measures everything in full."""
+        if not shared:
+            return None
+        costs = []
+        for number, (name, value) in enumerate(shared.items()):
+            key = id(value)
+            cost = self._costs.get(key) if firn.is_frozen(value) else None
+            if cost is None or (budget is None and not cost.in_full):
+                began = perf_counter()
+                left = None if budget is None else max(0.0, budget) / (len(shared) - number)
+                cost = _cost(value, left)
+                if cost is None:
+                    continue
+                if budget is not None:
+                    budget -= perf_counter() - began
+                if firn.is_frozen(value):
+                    self._costs[key] = cost
+            costs.append((name, cost))
+        if not costs:
+            return None
+        sampled = [(name, cost) for name, cost in costs if not cost.in_full]
+        return Pickled(
+            dumps_seconds=sum(cost.dumps for _, cost in costs),
+            loads_seconds=sum(cost.loads for _, cost in costs),
+            bytes=round(sum(cost.bytes for _, cost in costs)),
+            workers=workers,
+            measured="sample" if sampled else "full",
+            sampled=", ".join(f"{cost.part:,} of {cost.whole:,} items of {name}" for name, cost in sampled),
+        )
+
+
+def _cost(value: object, budget: float | None) -> Cost | None:
+    """Measures a value; None when it does not pickle. The pickled values are ordinary ones, thawed for it."""
+    try:
+        return _measured(value, budget)
+    except Exception:
+        return None
+
+
+def _measured(value: object, budget: float | None, depth: int = 0) -> Cost:
+    length = len(value) if isinstance(value, (list, tuple, dict, set, frozenset)) else 0
+    if budget is not None and 0 < length <= WHOLE and depth < 4:
+        children = list(value.values()) if isinstance(value, dict) else list(cast(Collection[object], value))
+        if any(isinstance(child, (list, tuple, dict, set)) and len(child) > WHOLE for child in children):
+            return _together([_measured(child, budget / length, depth + 1) for child in children])
+    if budget is None or length <= WHOLE:
+        return _pickle(firn.thaw(value), length, length)
+    began, cost, part = perf_counter(), None, SMALLEST
+    while part < length and (cost is None or 5 * (perf_counter() - began) < budget):
+        cost = _pickle(_sample(value, part, length), part, length)
+        part *= 4
+    if cost is None or (part >= length and 5 * (perf_counter() - began) < budget):
+        cost = _pickle(firn.thaw(value), length, length)
+    return cost
+
+
+def _together(costs: list[Cost]) -> Cost:
+    return Cost(
+        sum(cost.dumps for cost in costs),
+        sum(cost.loads for cost in costs),
+        sum(cost.bytes for cost in costs),
+        sum(cost.part for cost in costs),
+        sum(cost.whole for cost in costs),
+    )
+
+
+def _sample(value: object, part: int, length: int) -> object:
+    """`part` items of a container, evenly spread, as an ordinary container of the same kind."""
+    step = length // part
+    if isinstance(value, (list, tuple)):
+        items = [firn.thaw(value[index * step]) for index in range(part)]
+        return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, dict):
+        return {key: firn.thaw(item) for key, item in islice(value.items(), 0, part * step, step)}
+    assert isinstance(value, (set, frozenset))
+    return set(islice(value, 0, part * step, step))
+
+
+def _pickle(value: object, part: int, whole: int) -> Cost:
+    began = perf_counter()
+    data = pickle.dumps(value, protocol=5)
+    dumped = perf_counter()
+    pickle.loads(data)
+    loaded = perf_counter()
+    factor = whole / part if part else 1.0
+    return Cost((dumped - began) * factor, (loaded - dumped) * factor, len(data) * factor, part, whole)

@@ -1,0 +1,192 @@
+"""Runs the split loops of one cell: freezes what they read, hands out the work, merges the effects, keeps the figures.
+
+One `Run` belongs to one execution of a cell and is used by the thread that runs the cell.
+"""
+
+from __future__ import annotations
+
+import ast
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import firn
+from firn import errors, jobs, shipping
+from firn.analysis import CellPlan, SplitLoop
+from firn.compare import Comparison
+from firn.items import Items, as_items
+from firn.jobs import Outcome
+from firn.names import ShippingRefusal
+from firn.options import Options
+from firn.raised import without_firn
+from firn.rebind import rebind
+from firn.report import Loop, Report, Shared, Span
+from firn.session import Session
+
+BUDGET = 0.05  # the part of a cell's time that measuring its pickled transfer may take
+
+type Result = tuple[BaseException | None, Any]
+"""(error, value): what the cell's line raises or gets."""
+
+
+@dataclass
+class Run:
+    """One execution of a parallel cell. `source` and `filename` are the cell's as the notebook shows it."""
+
+    number: int
+    cell: int | None
+    options: Options
+    source: str
+    filename: str
+    namespace: dict[str, Any]
+    session: Session
+    comparison: Comparison
+    tree: ast.Module
+    plan: CellPlan | None = None
+    report: Report = field(default_factory=Report)
+    began: float = field(default_factory=time.perf_counter)
+    shared: dict[str, object] = field(default_factory=dict)
+    sharers: int = 0
+    error: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self.report.cell = self.cell
+        self.deadline = None if self.options.timeout is None else time.monotonic() + self.options.timeout
+
+    @property
+    def label(self) -> str:
+        """How messages name this cell."""
+        return "" if self.cell is None else f"[{self.cell}]"
+
+    def refuse(self) -> Result:
+        """The error that was found before anything ran."""
+        return self.error, None
+
+    def split(self, index: int, iterable: Any) -> Result:
+        """Runs a split loop and merges it into the notebook; nothing of a failed loop is merged."""
+        assert self.plan is not None
+        loop = self.plan.loops[index]
+        entry = Loop(loop.lineno, loop.what, loop.source, began=time.perf_counter() - self.began)
+        self.report.way = "split"
+        self.report.loops.append(entry)
+        try:
+            return None, self._split(loop, entry, iterable)
+        except BaseException as error:
+            return self.failed(error, loop.lineno, entry), None
+        finally:
+            entry.wall_seconds = time.perf_counter() - self.began - entry.began
+
+    def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
+        items = as_items(iterable)
+        del iterable
+        entry.items = len(items)
+        if items.note:
+            self.note(items.note)
+        if not entry.items:
+            return self._merge(loop, entry, [])
+        assert self.plan is not None
+        with self.session.turn() as pool:
+            began = time.perf_counter()
+            shipment = self._prepare(loop, items, entry)
+            originals = rebind(self.namespace, shipment.frozen)
+            shipped = time.perf_counter()
+            job = pool.submit(shipment.setup, len(items), chunk=self.options.chunk, workers=self.options.workers)
+            submitted = time.perf_counter()
+            # The originals go while the workers run: giving back millions of objects takes its time.
+            self.keep_account(shipment, entry)
+            del originals, items
+            outcome = jobs.run(
+                job,
+                decided=loop.decided,
+                deadline=self.deadline,
+                write=jobs.to_notebook,
+                failed=jobs.own_failure(loop.what, loop.lineno),
+            )
+            self.count(entry, outcome, shipped - began, submitted)
+        if outcome.error is not None:
+            raise outcome.error
+        return self._merge(loop, entry, [chunk.effects for chunk in outcome.chunks])
+
+    def _prepare(self, loop: SplitLoop, items: Items, entry: Loop) -> shipping.Shipment:
+        assert self.plan is not None
+        shipment = shipping.prepare(
+            loop.names,
+            self.namespace,
+            code=loop.code,
+            items=items,
+            copy=self.options.copy | self.plan.mutated_later,
+            label=self.label,
+        )
+        return shipment
+
+    def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any]) -> Any:
+        began = time.perf_counter()
+        try:
+            return loop.finish(effects, self.namespace)
+        finally:
+            entry.merge_seconds += time.perf_counter() - began
+
+    def keep_account(self, shipment: shipping.Shipment, entry: Loop) -> None:
+        """Writes down what was frozen, reused, copied and shipped."""
+        figures = shipment.figures
+        entry.objects, entry.bytes, entry.freeze_seconds = figures.objects, figures.bytes, figures.seconds
+        known = {item.name for item in self.report.shared}
+        for how, found in (("frozen", dict.fromkeys(figures.frozen, 0)), ("reused", dict.fromkeys(figures.reused, 0)),
+                           ("copied", figures.copied), ("shipped", figures.shipped)):  # fmt: skip
+            for name, size in found.items():
+                value = self.namespace.get(name)
+                if how in ("frozen", "reused"):
+                    self.shared[name] = value
+                if name not in known:
+                    self.report.shared.append(Shared(name, value.__class__.__name__, how, size))
+        self.report.kept += [place for place in figures.kept if place not in self.report.kept]
+
+    def count(self, entry: Loop, outcome: Outcome, prepare_seconds: float, submitted: float) -> None:
+        """Writes down who did what, and when."""
+        for done in outcome.spans:
+            span = Span(done.rank, done.start, done.stop, done.began - self.began, done.ended - self.began)
+            entry.spans.append(span)
+            entry.busy_seconds += done.ended - done.began
+        entry.chunks = len(outcome.spans)
+        entry.workers = len({done.rank for done in outcome.spans})
+        self.sharers = max(self.sharers, entry.workers)
+        if outcome.spans:
+            first = min(done.began for done in outcome.spans)
+            entry.share_seconds = max(0.0, first - submitted) + max(0.0, prepare_seconds - entry.freeze_seconds)
+        for rank in outcome.abandoned:
+            self.note(f"worker {rank} did not stop and was replaced: its work may go on for a while")
+
+    def failed(self, error: BaseException, line: int, entry: Loop) -> BaseException:
+        """Writes a failure down; what the cell's line raises for it."""
+        raised = self._as_raised(error, line)
+        entry.failed = type(raised).__name__
+        self.report.failed = self.report.failed or entry.failed
+        return raised
+
+    def _as_raised(self, error: BaseException, line: int) -> BaseException:
+        """What the cell's line raises for an error: without firn's frames, and in plain words where firn raised it."""
+        if isinstance(error, jobs.Deadline):
+            assert self.options.timeout is not None
+            return errors.timed_out(self.options.timeout, line, self.source)
+        if isinstance(error, (errors.CellError, ShippingRefusal, firn.NotFreezableError)):
+            error = errors.shown_plainly(error, line, self.source)
+        without_firn(error)
+        top = error.__traceback__
+        if top is not None and top.tb_lineno == line and top.tb_frame.f_code.co_filename == self.filename:
+            error.__traceback__ = top.tb_next  # the cell's own frame, which raises it, is on this very line
+        return error
+
+    def note(self, text: str) -> None:
+        if text not in self.report.notes:
+            self.report.notes.append(text)
+
+    def finish(self) -> Report:
+        """Closes the report at the cell's end: the wall time, then the comparison within its budget."""
+        report = self.report
+        report.wall_seconds = time.perf_counter() - self.began
+        if self.plan is not None:
+            report.why += [note for note in self.plan.notes if note not in report.why]
+        if report.way != "serial" and self.options.compare != "off" and not report.failed:
+            budget = None if self.options.compare == "full" else BUDGET * report.wall_seconds
+            report.pickled = self.comparison.measure(self.shared, max(1, self.sharers), budget=budget)
+        return report

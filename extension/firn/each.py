@@ -1,0 +1,169 @@
+"""`%%parallel --each`: the whole cell runs once in every worker, with `parallel.rank`, `.size` and `.split(sequence)`."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import time
+from types import CodeType
+from typing import TYPE_CHECKING
+
+from firn import errors, jobs, names, shipping
+from firn.rebind import rebind
+from firn.report import Loop
+
+if TYPE_CHECKING:
+    from firn.driver import Result, Run
+
+_SHOW = "lambda value: None if value is None else print(repr(value))"
+
+
+class Workers:
+    """What the notebook knows of the workers' own variables: the names that `--each` cells assigned there."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.names: set[str] = set()
+
+    def reset(self) -> None:
+        """Lets every worker start from an empty namespace at the next `--each` cell."""
+        self.generation += 1
+        self.names.clear()
+
+
+WORKERS = Workers()
+
+
+def check(tree: ast.Module, source: str) -> None:
+    """Refuses what no worker can do: `await`, line magics, shell commands, `input()`."""
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", None)
+        match node:
+            case ast.Await() | ast.AsyncFor() | ast.AsyncWith() if _at_top(tree, node):
+                raise errors.each_await(line, source)
+            case ast.Call(func=ast.Name(id="get_ipython")):
+                raise errors.each_magic(line, source)
+            case ast.Call(func=ast.Name(id="input" | "breakpoint" as name)):
+                raise errors.each_input(line, name, source)
+
+
+def _at_top(tree: ast.Module, wanted: ast.AST) -> bool:
+    """Whether a node stands outside every function of the cell."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        if node is wanted:
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            todo += ast.iter_child_nodes(node)
+    return False
+
+
+def run(run: Run) -> Result:
+    """Runs the cell in the workers, binds the gathered lists, and returns what the cell's line gets."""
+    first = run.tree.body[0].lineno
+    entry = Loop(first, "cell", run.source.splitlines()[first - 1], began=time.perf_counter() - run.began)
+    run.report.way = "each"
+    run.report.loops.append(entry)
+    try:
+        _run(run, entry)
+    except BaseException as error:
+        return run.failed(error, first, entry), None
+    finally:
+        entry.wall_seconds = time.perf_counter() - run.began - entry.began
+    return None, None
+
+
+def _run(run: Run, entry: Loop) -> None:
+    code = _compiled(run.tree, run.filename)
+    known = assigned(run.tree) | WORKERS.names | run.namespace.keys()
+    if lost := [name for name in run.options.gather if name not in known]:
+        raise errors.missing_names("--gather", lost, known)
+    with run.session.turn() as pool:
+        size = entry.items = min(run.options.workers or pool.size, pool.size)
+        began = time.perf_counter()
+        shipment = shipping.prepare(
+            _needed(run.tree, code),
+            run.namespace,
+            code=code,
+            copy=run.options.copy,
+            label=run.label,
+            each=True,
+            remembered=frozenset(WORKERS.names),
+            gather=run.options.gather,
+            size=size,
+            generation=WORKERS.generation,
+        )
+        originals = rebind(run.namespace, shipment.frozen)
+        prepared = time.perf_counter() - began
+        job = pool.submit(shipment.setup, size, pinned=True)
+        submitted = time.perf_counter()
+        run.keep_account(shipment, entry)
+        del originals
+        labelled = jobs.Labelled()
+        outcome = jobs.run(
+            job,
+            decided=lambda _: False,
+            deadline=run.deadline,
+            write=labelled,
+            failed=jobs.own_failure("cell", entry.line),
+            place=errors.in_worker,
+        )
+        labelled.flush()
+        run.count(entry, outcome, prepared, submitted)
+    WORKERS.names |= assigned(run.tree)
+    if outcome.error is not None:
+        raise outcome.error
+    began = time.perf_counter()
+    found = [done.effects for done in outcome.chunks]
+    run.namespace.update({name: [values[name] for values in found] for name in run.options.gather})
+    entry.merge_seconds = time.perf_counter() - began
+
+
+def _compiled(tree: ast.Module, filename: str) -> CodeType:
+    """The cell as the workers run it: its last expression is shown, as in the notebook."""
+    module = copy.copy(tree)
+    match tree.body[-1]:
+        case ast.Expr(value=value) as last:
+            show = ast.parse(_SHOW, mode="eval").body
+            call = ast.copy_location(ast.Call(show, [value], []), value)
+            module.body = [*tree.body[:-1], ast.copy_location(ast.Expr(call), last)]
+    return compile(ast.fix_missing_locations(module), filename, "exec", dont_inherit=True)
+
+
+def _needed(tree: ast.Module, code: CodeType) -> set[str]:
+    """The globals that the cell reads before one of its own statements has certainly bound them."""
+    read, bound, needed = set(names.reads(code).lines), set[str](), set[str]()
+    for statement in tree.body:
+        here = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and not _stores(node)}
+        needed |= (here & read) - bound
+        match statement:
+            case ast.Assign() | ast.AnnAssign() | ast.Import() | ast.ImportFrom() | ast.With():
+                bound |= assigned(statement)
+            case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
+                bound |= assigned(statement)
+    return needed - {"parallel"}
+
+
+def _stores(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def assigned(tree: ast.AST) -> set[str]:
+    """The names that a cell or a statement binds at its top level, and so in the worker."""
+    found: set[str] = set()
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+                continue
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                found |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+            case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                continue
+        todo += ast.iter_child_nodes(node)
+    return found

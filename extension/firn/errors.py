@@ -1,0 +1,164 @@
+"""What the Python layer says when it cannot do what a cell asks: what happened, to which line or variable, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+RED = "\x1b[1;31m"
+BOLD = "\x1b[1m"
+PLAIN = "\x1b[0m"
+
+
+class CellError(Exception):
+    """Base of what firn raises about a cell. IPython shows it as a few plain lines, without a traceback through firn."""
+
+    line: int | None = None
+    source: str = ""
+
+    def at(self, line: int | None, source: str) -> CellError:
+        """Says which line of the cell's source is meant; returns itself."""
+        self.line, self.source = line, source
+        return self
+
+    def _render_traceback_(self) -> list[str]:
+        return [*excerpt(self.source, self.line), f"{RED}{type(self).__name__}{PLAIN}: {self}"]
+
+
+class OptionError(CellError):
+    """An option of `%%parallel`, `%parallel` or `%thaw` that does not exist or does not fit."""
+
+
+class Refused(CellError):
+    """A cell that cannot run in parallel and give the serial cell's result; nothing of it has run."""
+
+
+class ParallelTimeout(CellError, TimeoutError):
+    """A split loop took longer than `--timeout` allows; it was stopped and has changed nothing."""
+
+
+class WorkerError(RuntimeError):
+    """What went wrong in a worker: the cause of the exception that the cell raises, with the worker's own traceback."""
+
+
+def excerpt(source: str, line: int | None) -> list[str]:
+    """The line of a cell with an arrow, as IPython shows it; nothing if there is no such line."""
+    lines = source.splitlines()
+    if line is None or not 1 <= line <= len(lines):
+        return []
+    return [f"{BOLD}----> {line}{PLAIN} {lines[line - 1]}"]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean --chunk?`, or nothing when no known word is near."""
+    import difflib  # late: firn is also imported by workers
+
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _each(line: int | None, what: str, remedy: str, source: str) -> Refused:
+    return refused(line, f"{what} cannot run in a worker, and --each runs the whole cell there.", remedy, source)
+
+
+def each_await(line: int | None, source: str) -> Refused:
+    return _each(line, "await at the top of a cell", "Use asyncio.run(...) in a function that the cell calls.", source)
+
+
+def each_magic(line: int | None, source: str) -> Refused:
+    return _each(line, "A magic or a shell command", "Put it in a cell of its own, or use subprocess.run(...).", source)
+
+
+def each_input(line: int | None, name: str, source: str) -> Refused:
+    return _each(line, f"{name}()", "Ask in a cell above and read the answer's variable here.", source)
+
+
+def refused(line: int | None, reason: str, remedy: str, source: str = "") -> Refused:
+    """A refusal in one sentence for the reason and one for the way out."""
+    where = f"line {line}: " if line else ""
+    error = Refused(f"{where}{reason}" + (f"\n{remedy}" if remedy else ""))
+    error.at(line, source)
+    return error
+
+
+def unknown_option(magic: str, option: str, known: Iterable[str]) -> OptionError:
+    return OptionError(f"{magic} has no option {option}{did_you_mean(option, known)} ({magic}? shows them all)")
+
+
+def bad_option(magic: str, message: str) -> OptionError:
+    return OptionError(f"{magic}: {message} ({magic}? shows the options)")
+
+
+def option_conflict(magic: str, one: str, other: str, why: str) -> OptionError:
+    return OptionError(f"{magic}: {one} and {other} cannot go together: {why}")
+
+
+def second_magic(line: str) -> OptionError:
+    name = line.split()[0]
+    return OptionError(f"%%parallel must be the last of a cell's magics: put {name} on the line above it")
+
+
+def not_transformed() -> OptionError:
+    return OptionError(
+        "%%parallel splits a cell that the notebook runs; here another magic compiles the cell itself. "
+        "Take that magic away: firn.last_report() has the cell's times"
+    )
+
+
+def timed_out(seconds: float, line: int | None, source: str) -> ParallelTimeout:
+    error = ParallelTimeout(
+        f"the loop was stopped after --timeout {seconds:g} s; its variables are what they were before it"
+    )
+    error.at(line, source)
+    return error
+
+
+def worker_failed(what: str, line: int, rank: int, text: str) -> WorkerError:
+    return WorkerError(f"worker {rank} could not run its part of the {what} on line {line}:\n{text.rstrip()}")
+
+
+def in_iteration(index: int, others: int) -> str:
+    more = "" if not others else f"; {others} later iteration{'s' if others > 1 else ''} failed as well"
+    return f"(in iteration {index}, counted from 0{more})"
+
+
+def in_worker(rank: int, others: int) -> str:
+    more = "" if not others else f"; {others} other worker{'s' if others > 1 else ''} failed as well"
+    return f"(in worker {rank}{more})"
+
+
+def unpicklable(type_name: str, message: str, traceback: str, where: str) -> str:
+    what = f"{type_name}: {message}" if message else type_name
+    return f"{what} {where}\nThe exception itself cannot leave its worker; this is its traceback there:\n{traceback.rstrip()}"
+
+
+def missing_names(option: str, names: Sequence[str], known: Iterable[str]) -> OptionError:
+    name = names[0]
+    return OptionError(f"%%parallel {option} {name}: the notebook has no variable '{name}'{did_you_mean(name, known)}")
+
+
+def not_frozen(name: str) -> OptionError:
+    return OptionError(f"%thaw {name}: '{name}' is not frozen, so it can be changed as it is")
+
+
+def no_variable(magic: str, name: str, known: Iterable[str]) -> OptionError:
+    return OptionError(f"{magic} {name}: the notebook has no variable '{name}'{did_you_mean(name, known)}")
+
+
+def internal(error: BaseException) -> Refused:
+    return Refused(
+        f"firn failed to analyse this cell ({type(error).__name__}: {error}), and has run nothing of it. "
+        "%%parallel --serial runs it; the error is firn's, please report it"
+    )
+
+
+def shown_plainly(error: BaseException, line: int | None, source: str) -> BaseException:
+    """Makes IPython show an exception as a few lines, as it does CellError, whatever its class; returns it."""
+    if isinstance(error, CellError):
+        return error.at(error.line or line, error.source or source)
+    where = getattr(error, "line", None) or line
+
+    def render() -> list[str]:
+        return [*excerpt(source, where), f"{RED}{type(error).__name__}{PLAIN}: {error}"]
+
+    error._render_traceback_ = render  # type: ignore[attr-defined]
+    return error

@@ -1,0 +1,186 @@
+"""One job of the pool, from the first event to the last: output in its order, results, failures, interrupts, time limits."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from firn import _core, errors
+from firn.raised import Failure
+from firn.shipping import unpack
+
+GRACE = 2.0  # seconds that a stopped worker gets before it is abandoned
+
+
+@dataclass
+class Done:
+    """A chunk that came back: its effects, and when it ran (time.perf_counter's clock)."""
+
+    start: int
+    stop: int
+    rank: int
+    began: float
+    ended: float
+    setup_seconds: float
+    effects: Any
+
+
+@dataclass
+class Outcome:
+    """All that a job brought: its chunks in iteration order, and the exception that the cell has to raise, if any."""
+
+    chunks: list[Done] = field(default_factory=list)
+    error: BaseException | None = None
+    abandoned: list[int] = field(default_factory=list)
+    spans: list[Done] = field(default_factory=list)
+
+
+class Deadline(Exception):
+    """The cell's time is over."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """The first Ctrl-C raises KeyboardInterrupt here, also where a kernel would only cancel the cell's task."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler or before is None or before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def run(
+    job: _core.Job,
+    *,
+    decided: Callable[[Any], bool],
+    deadline: float | None,
+    write: Callable[[str, int, str], None],
+    failed: Callable[[_core.Event], BaseException],
+    place: Callable[[int, int], str] = errors.in_iteration,
+) -> Outcome:
+    """Drives a job to its end. `write(stream, rank, text)` gets the output; `failed(event)` names a failure of firn's own,
+    `place(index, others)` says for the user where an exception came from.
+
+    Raises nothing of the user's: what the cell must raise is in the outcome. KeyboardInterrupt and a time limit stop
+    the job (workers that do not stop in time are abandoned) and come back as the outcome's error.
+    """
+    outcome = Outcome()
+    failures: list[tuple[int, Failure | BaseException]] = []  # with the start of their chunk
+    needed = sys.maxsize  # chunks from here on are not needed: an earlier one failed
+    settled = sys.maxsize  # chunks from here on do not matter: an earlier one decided the result
+    try:
+        with interruptible():
+            for event in _events(job, deadline):
+                if event.kind == "output":
+                    write(event.stream, event.rank, event.text)
+                    continue
+                if event.kind == "failed":
+                    result: Any = ("failed", failed(event))
+                else:
+                    result = unpack(event.result) if event.pickled else event.result
+                    outcome.spans.append(_done(event))
+                if event.start >= min(needed, settled):
+                    continue
+                if result[0] == "ok":
+                    chunk = _done(event, result[1])
+                    outcome.chunks.append(chunk)
+                    if decided(chunk.effects):
+                        settled = event.stop
+                        job.truncate(settled)
+                else:
+                    failures.append((event.start, result[1] if result[0] == "failed" else Failure(*result[1:])))
+                    needed = event.start
+                    job.truncate(needed)
+    except BaseException as error:
+        outcome.error = error
+        outcome.abandoned = _stop(job)
+        outcome.chunks.clear()
+        return outcome
+    finally:
+        job.close()
+    outcome.chunks = sorted((chunk for chunk in outcome.chunks if chunk.start < settled), key=lambda chunk: chunk.start)
+    outcome.error = _lowest(
+        [failure for start, failure in sorted(failures, key=lambda pair: pair[0]) if start < settled], place
+    )
+    return outcome
+
+
+def _done(event: _core.Event, effects: Any = None) -> Done:
+    return Done(event.start, event.stop, event.rank, event.began, event.ended, event.setup_seconds, effects)
+
+
+def _events(job: _core.Job, deadline: float | None) -> Iterator[_core.Event]:
+    while True:
+        left = None
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Deadline
+        event = job.next(left)
+        if event is not None:
+            yield event
+        elif job.done:
+            return
+
+
+def _lowest(failures: list[Failure | BaseException], place: Callable[[int, int], str]) -> BaseException | None:
+    """The exception of the lowest iteration; the failures come in the order of their chunks."""
+    match failures:
+        case []:
+            return None
+        case [Failure() as first, *others]:
+            return first.rebuild(place(first.index, len(others)))
+        case [BaseException() as error, *_]:
+            return error
+    raise AssertionError
+
+
+def _stop(job: _core.Job) -> list[int]:
+    try:
+        return list(job.cancel(GRACE))
+    except KeyboardInterrupt:
+        return list(job.cancel(0.0))
+
+
+def to_notebook(stream: str, _rank: int, text: str) -> None:
+    """Writes what an iteration printed to the notebook's own stream."""
+    target: TextIO = sys.stdout if stream == "stdout" else sys.stderr
+    target.write(text)
+
+
+class Labelled:
+    """Output of several workers at once: whole lines, each headed by its worker."""
+
+    def __init__(self) -> None:
+        self._rest: dict[tuple[str, int], str] = {}
+
+    def __call__(self, stream: str, rank: int, text: str) -> None:
+        lines = (self._rest.pop((stream, rank), "") + text).splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            self._rest[stream, rank] = lines.pop()
+        for line in lines:
+            to_notebook(stream, rank, f"[{rank}] {line}")
+
+    def flush(self) -> None:
+        """Writes the last lines, which no newline ended."""
+        for (stream, rank), text in sorted(self._rest.items()):
+            to_notebook(stream, rank, f"[{rank}] {text}\n")
+        self._rest.clear()
+
+
+def own_failure(what: str, line: int) -> Callable[[_core.Event], BaseException]:
+    """How a failure of the runtime itself is named."""
+    return lambda event: errors.worker_failed(what, line, event.rank, event.error)

@@ -1,0 +1,262 @@
+"""What firn adds to one IPython shell: the cell transformation, the magics, the completion, and the report at a cell's end."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import linecache
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+import firn
+from firn import _core, analysis, each, errors, options, transform
+from firn.compare import Comparison
+from firn.driver import Result, Run
+from firn.options import Options
+from firn.report import Report
+from firn.session import SESSION
+
+NAME = "__firn__"
+ALIVE = 8  # runs that no cell's end tells of (%%time, silent cells) are forgotten after so many others
+
+
+class Calls:
+    """The notebook's `__firn__`: what the rewritten cells call."""
+
+    outcome = staticmethod(_core.outcome)
+
+    def __init__(self) -> None:
+        self._runs: dict[int, Run] = {}
+        self._order: deque[int] = deque()
+
+    def add(self, run: Run) -> None:
+        self._runs[run.number] = run
+        self._order.append(run.number)
+        while len(self._order) > ALIVE:
+            self._runs.pop(self._order.popleft(), None)
+
+    def split(self, number: int, index: int, iterable: Any) -> Result:
+        return self._runs[number].split(index, iterable)
+
+    def each(self, number: int) -> Result:
+        return each.run(self._runs[number])
+
+    def refuse(self, number: int) -> Result:
+        return self._runs[number].refuse()
+
+    def __repr__(self) -> str:
+        return "<firn>"
+
+
+class _Frame:
+    """A cell that is being run: what IPython told at its start, and the parallel run in it, if there is one."""
+
+    def __init__(self, info: Any, count: int) -> None:
+        self.info, self.count = info, count
+        self.run: Run | None = None
+
+
+class Notebook:
+    """firn in one shell. The stack of running cells is per thread: kernels run the cells of subshells in threads."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.calls = Calls()
+        self.comparison = Comparison()
+        self.reports = True
+        self.matcher: Callable[..., Any] | None = None
+        self._numbers = itertools.count()
+        self._local = threading.local()
+        self._rewriter = transform.CellRewriter(self.rewrite)
+
+    # ---- loading and unloading
+
+    def load(self) -> None:
+        from firn import completion, magics
+
+        shell = self.shell
+        shell.input_transformer_manager.line_transforms.insert(0, self.mark)
+        shell.ast_transformers.append(self._rewriter)
+        shell.events.register("pre_run_cell", self._before)
+        shell.events.register("post_run_cell", self._after)
+        magics.register(self)
+        completion.register(self)
+
+    def unload(self) -> None:
+        from firn import completion, magics
+
+        shell = self.shell
+        transforms = shell.input_transformer_manager.line_transforms
+        if self.mark in transforms:
+            transforms.remove(self.mark)
+        if self._rewriter in shell.ast_transformers:
+            shell.ast_transformers.remove(self._rewriter)
+        shell.events.unregister("pre_run_cell", self._before)
+        shell.events.unregister("post_run_cell", self._after)
+        magics.unregister(self)
+        completion.unregister(self)
+        shell.user_ns.pop(NAME, None)
+        shell.user_ns_hidden.pop(NAME, None)
+
+    # ---- one cell
+
+    @property
+    def _frames(self) -> list[_Frame]:
+        if not hasattr(self._local, "frames"):
+            self._local.frames = []
+        frames: list[_Frame] = self._local.frames
+        return frames
+
+    def mark(self, lines: list[str]) -> list[str]:
+        """The input transformation. Remembers the cell's text, for magics such as %%time compile a cell themselves."""
+        marked = transform.mark(lines)
+        if marked is not lines:
+            self._local.source = "".join(marked)
+        return marked
+
+    def _before(self, info: Any) -> None:
+        count = self.shell.execution_count - (1 if info.store_history else 0)
+        self._frames.append(_Frame(info, count))
+
+    def _after(self, result: Any) -> None:
+        frames = self._frames
+        info = getattr(result, "info", None)
+        while frames:
+            frame = frames.pop()
+            if frame.run is not None:
+                self._finish(frame.run)
+            if info is None or frame.info is info or frame.info.raw_cell == info.raw_cell:
+                break
+
+    def _finish(self, run: Run) -> None:
+        report = run.finish()
+        firn._reports.append(report)
+        if run.error is None and not run.options.quiet and self.reports:
+            self.show(report)
+
+    def show(self, report: Report) -> None:
+        """Displays a report: HTML where the front end shows it, one line of text elsewhere."""
+        from firn.report_html import render
+
+        data = {"text/plain": str(report), "text/html": render(report)}
+        self.shell.display_pub.publish(data=data, metadata={})
+
+    def rewrite(self, tree: ast.Module, line: str) -> ast.Module:
+        """The syntax tree that runs in place of a marked cell's; what is wrong with the cell becomes its one statement."""
+        frame = self._frames[-1] if self._frames else None
+        run = self._new_run(tree, frame)
+        try:
+            return self._rewritten(tree, line, run)
+        except errors.CellError as error:
+            run.error = error.at(error.line, error.source or run.source)
+        except analysis.Refusal as refusal:
+            run.error = errors.refused(refusal.line, refusal.reason, refusal.remedy, run.source)
+        except SyntaxError:
+            return tree  # compiling the cell says it better
+        except Exception as error:
+            run.error = errors.internal(error)
+        self._hand_over(run, frame)
+        return transform.calling("refuse", run.number, line=run.error.line or 1)
+
+    def _rewritten(self, tree: ast.Module, line: str, run: Run) -> ast.Module:
+        frame = self._frames[-1] if self._frames else None
+        run.options = wanted = options.parse(line, self.shell.user_ns)
+        run.__post_init__()
+        self._check_names("--copy", wanted.copy)
+        why = self._why_serial(tree, wanted)
+        if why:
+            run.report.why.append(why)
+            self._hand_over(run, frame)
+            return tree
+        compile(tree, run.filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        plan = analysis.analyze(tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns)
+        if wanted.each or plan.uses_parallel:
+            each.check(tree, run.source)
+            self._hand_over(run, frame)
+            return transform.calling("each", run.number, line=tree.body[0].lineno)
+        run.plan = plan
+        self._hand_over(run, frame)
+        return transform.bind(plan.module, run.number) if plan.loops else tree
+
+    def _hand_over(self, run: Run, frame: _Frame | None) -> None:
+        """Makes the run known to the cell that is about to start."""
+        self.calls.add(run)
+        self.shell.user_ns[NAME] = self.calls
+        self.shell.user_ns_hidden[NAME] = self.calls
+        if frame is not None:
+            if frame.run is not None:
+                self._finish(frame.run)
+            frame.run = run
+
+    def _new_run(self, tree: ast.Module, frame: _Frame | None) -> Run:
+        shell = self.shell
+        cell = None if frame is None or not frame.info.store_history else frame.count
+        if frame is not None and transform.is_marked(frame.info.transformed_cell or ""):
+            source = transform.readable(frame.info.transformed_cell)
+            filename = shell.compile.get_code_name(frame.info.raw_cell, frame.info.transformed_cell, frame.count)
+            linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        else:
+            # Another magic compiles this cell, under a name that no traceback could show lines of.
+            source = transform.readable(getattr(self._local, "source", ""))
+            filename = shell.compile.cache(source, shell.execution_count)
+        return Run(
+            number=next(self._numbers),
+            cell=cell,
+            options=Options(),
+            source=source,
+            filename=filename,
+            namespace=shell.user_ns,
+            session=SESSION,
+            comparison=self.comparison,
+            tree=tree,
+        )
+
+    def _check_names(self, option: str, names: frozenset[str]) -> None:
+        lost = sorted(name for name in names if name not in self.shell.user_ns)
+        if lost:
+            raise errors.missing_names(option, lost, self.shell.user_ns)
+
+    @staticmethod
+    def _why_serial(tree: ast.Module, wanted: Options) -> str:
+        if not tree.body:
+            return "the cell has no code"
+        if wanted.serial:
+            return "--serial asks for it"
+        return tracer()
+
+
+def tracer() -> str:
+    """Who watches every line of this thread, if anybody does: such a cell runs serially, where it can be watched."""
+    if sys.gettrace() is not None:
+        return "sys.settrace is on (a debugger or a coverage tool), which sees only the notebook's own interpreter"
+    for tool, name in ((sys.monitoring.DEBUGGER_ID, "a debugger"), (sys.monitoring.COVERAGE_ID, "a coverage tool")):
+        if sys.monitoring.get_tool(tool) is not None:
+            return f"{name} is on, which sees only the notebook's own interpreter"
+    return ""
+
+
+_notebooks: dict[int, Notebook] = {}
+
+
+def load(shell: InteractiveShell) -> Notebook:
+    """Adds firn to a shell, once, and starts the workers while the user types."""
+    known = _notebooks.get(id(shell))
+    if known is not None:
+        return known
+    notebook = _notebooks[id(shell)] = Notebook(shell)
+    notebook.load()
+    if os.environ.get("FIRN_WARM", "1") != "0":
+        SESSION.warm()
+    return notebook
+
+
+def unload(shell: InteractiveShell) -> None:
+    notebook = _notebooks.pop(id(shell), None)
+    if notebook is not None:
+        notebook.unload()

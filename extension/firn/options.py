@@ -1,0 +1,147 @@
+"""The options of a `%%parallel` cell: one table that the parser, the manual and the completion read."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Formatter
+
+from firn import errors
+
+MAGIC = "%%parallel"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the first line of a cell asks for. `workers` and `chunk` are 0 where firn decides; `timeout` is in seconds."""
+
+    workers: int = 0
+    chunk: int = 0
+    timeout: float | None = None
+    each: bool = False
+    gather: tuple[str, ...] = ()
+    copy: frozenset[str] = field(default_factory=frozenset)
+    compare: str = "sample"
+    serial: bool = False
+    quiet: bool = False
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise errors.bad_option(MAGIC, message.replace("argument ", ""))
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 upwards")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a time in seconds")
+    return number
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name for name in text.replace(",", " ").split() if name)
+    for name in names:
+        if not name.isidentifier():
+            raise argparse.ArgumentTypeError(f"'{name}' is not the name of a variable")
+    return names
+
+
+_count.__name__, _seconds.__name__, _names.__name__ = "number", "time", "list of names"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of a cell's first line."""
+    parser = _Parser(prog=MAGIC, add_help=False, allow_abbrev=False, usage=f"{MAGIC} [options]")
+    add = parser.add_argument
+    add("--workers", "-w", metavar="N", type=_count, default=0, help="use N workers (all of them by default)")
+    add("--each", action="store_true", help="run the whole cell once in every worker instead of splitting its loops")
+    add("--gather", "-g", metavar="NAMES", type=_names, action="extend", default=[],
+        help="with --each: bring these variables back, as lists ordered by rank")  # fmt: skip
+    add("--copy", "-c", metavar="NAMES", type=_names, action="extend", default=[],
+        help="give the workers copies of these variables and leave the notebook's own as they are, not frozen")  # fmt: skip
+    add("--chunk", metavar="N", type=_count, default=0, help="hand out N iterations at a time (adaptive by default)")
+    add("--timeout", metavar="S", type=_seconds, help="stop after S seconds")
+    add("--compare", choices=("sample", "full", "off"), default="sample",
+        help="how the report measures the pickling that was saved: on a sample, in full, or not at all")  # fmt: skip
+    add("--serial", action="store_true", help="run the cell serially, in the notebook")
+    add("--quiet", "-q", action="store_true", help="show no report (firn.last_report() has it)")
+    return parser
+
+
+PARSER = make_parser()
+
+
+def option_strings() -> list[str]:
+    """The long options, in the manual's order."""
+    return [string for action in PARSER._actions for string in action.option_strings if string.startswith("--")]
+
+
+def choices_of(option: str) -> list[str]:
+    """The words that may follow an option, for completion; empty where anything may."""
+    action = PARSER._option_string_actions.get(option)
+    return [str(choice) for choice in action.choices] if action is not None and action.choices else []
+
+
+def takes_names(option: str) -> bool:
+    """Whether names of variables follow this option."""
+    return option in ("--gather", "-g", "--copy", "-c")
+
+
+def expand(line: str, namespace: Mapping[str, object]) -> str:
+    """Puts the notebook's values in place of `{name}`, as IPython's own magics do; what is no name stays."""
+    if "{" not in line:
+        return line
+    try:
+        return Formatter().vformat(line, (), namespace)
+    except Exception:
+        return line
+
+
+def parse(line: str, namespace: Mapping[str, object] | None = None) -> Options:
+    """Reads the rest of a cell's first line; raises OptionError."""
+    text = line.partition(" #")[0] if not line.lstrip().startswith("#") else ""
+    text = expand(text, namespace or {})
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise errors.bad_option(MAGIC, f"{str(error).lower()} in {text.strip()!r}") from None
+    found, rest = PARSER.parse_known_args(words)
+    for word in rest:
+        if word.startswith("-") and word != "--":
+            raise errors.unknown_option(MAGIC, word.partition("=")[0], option_strings())
+        raise errors.bad_option(MAGIC, f"{word!r} does not belong here: code goes on the lines below")
+    options = Options(
+        workers=found.workers,
+        chunk=found.chunk,
+        timeout=found.timeout,
+        each=found.each or bool(found.gather),
+        gather=tuple(dict.fromkeys(found.gather)),
+        copy=frozenset(found.copy),
+        compare=found.compare,
+        serial=found.serial,
+        quiet=found.quiet,
+    )
+    if options.serial and options.each:
+        raise errors.option_conflict(MAGIC, "--serial", "--each", "one runs in the notebook, the other in the workers")
+    if options.each and options.chunk:
+        raise errors.option_conflict(MAGIC, "--chunk", "--each", "with --each nothing is split")
+    return options
+
+
+def describe() -> str:
+    """The options as the manual lists them."""
+    lines = []
+    for action in PARSER._actions:
+        names = ", ".join(reversed(action.option_strings))
+        value = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else (action.metavar or "")
+        lines.append(f"  {names} {value}".rstrip().ljust(34) + f"{action.help}")
+    return "\n".join(lines)

@@ -1,0 +1,65 @@
+"""The process's pool of workers: made late, warmed early, used by one cell at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from firn import _core, config
+
+
+class Session:
+    """Owns the pool. Used from every thread that runs cells; a cell that splits something holds the pool until it is done."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._making = threading.Lock()
+        self._pool: _core.Pool | None = None
+        self.workers = config.default_workers()
+
+    @property
+    def pool(self) -> _core.Pool | None:
+        """The pool if there is one already."""
+        return self._pool
+
+    def warm(self) -> None:
+        """Starts the workers without waiting for them."""
+        self._made().warm()
+
+    @contextmanager
+    def turn(self) -> Iterator[_core.Pool]:
+        """The pool, for one job at a time: a cell of another thread waits here."""
+        with self._turn:
+            yield self._made()
+
+    def resize(self, workers: int) -> None:
+        with self._turn:
+            self.workers = workers
+            if self._pool is not None:
+                self._pool.resize(workers)
+
+    def restart(self) -> None:
+        """Closes all workers, with everything in them, and starts new ones."""
+        with self._turn:
+            self._close()
+            self._made().warm()
+
+    def close(self) -> None:
+        with self._turn:
+            self._close()
+
+    def _made(self) -> _core.Pool:
+        with self._making:
+            if self._pool is None:
+                self._pool = _core.Pool(self.workers)
+            return self._pool
+
+    def _close(self) -> None:
+        with self._making:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+
+SESSION = Session()

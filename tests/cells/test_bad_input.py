@@ -1,0 +1,254 @@
+"""Bad input: a clear message or the right result, variables that are what they were, a shell that goes on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import firn
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def goes_on(notebook):
+    """After every test a plain cell and a parallel one work, and the variable that nobody touched is what it was."""
+    notebook.ok("keep = [1, 2, 3]")
+    yield
+    assert notebook["keep"] == [1, 2, 3]
+    notebook.ok("%%parallel\ncheck = [x + 1 for x in range(10)]")
+    assert notebook["check"] == list(range(1, 11))
+
+
+def interrupt_after(seconds: float) -> None:
+    """Presses Ctrl-C once, later."""
+
+    def press() -> None:
+        time.sleep(seconds)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+
+
+def test_syntax_error(notebook):
+    notebook.fails("%%parallel\nx = 1\ny = (2\nz = 3")
+    assert "SyntaxError" in notebook.shown and "line 3" in notebook.shown
+    assert "x" not in notebook
+
+
+def test_return_outside_a_function(notebook):
+    notebook.fails("%%parallel\nx = 1\nreturn 2")
+    assert "SyntaxError" in notebook.shown and "outside function" in notebook.shown
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("--worker 2", ["--worker", "did you mean --workers?"]),
+        ("--workers none", ["--workers", "none"]),
+        ("--workers 0", ["--workers", "0"]),
+        ("--compare never", ["--compare", "sample"]),
+        ("rows", ["'rows'"]),
+        ("--timeout -1", ["--timeout"]),
+        ("--copy rwos", ["rwos", "did you mean rows?"]),
+        ("--serial --each", ["--serial", "--each"]),
+        ("--copy 'a", ["quotation"]),
+    ],
+)
+def test_options_that_do_not_fit(notebook, line, words):
+    notebook.ok("rows = [1]")
+    error = notebook.fails(f"%%parallel {line}\nx = [r for r in rows]")
+    for word in words:
+        assert word in str(error)
+    assert "x" not in notebook
+    assert type(notebook["rows"]) is list
+    assert "Traceback" not in notebook.shown
+
+
+def test_a_name_that_exists_nowhere(notebook):
+    notebook.ok("values = [1, 2]")
+    error = notebook.fails("%%parallel\ndone = 1\nout = [v + valeus[0] for v in values]")
+    assert isinstance(error, NameError)
+    assert "valeus" in str(error) and "values" in str(error)
+    assert "site-packages" not in notebook.shown and "firn/" not in notebook.shown
+    assert "out" not in notebook
+
+
+def test_a_loop_that_cannot_be_split(notebook):
+    notebook.ok("values = [1, 2]")
+    error = notebook.fails("%%parallel\nbefore = 1\nlast = 0\nfor v in values:\n    last = last * 2 + v\n")
+    assert "line 5" in str(error) and "last" in str(error)
+    assert "before" not in notebook
+    assert "last * 2 + v" in notebook.shown
+    assert "Traceback" not in notebook.shown and "firn/" not in notebook.shown
+
+
+def test_a_value_that_cannot_be_frozen(notebook):
+    notebook.ok("import threading\nlock = threading.Lock()\nrows = [1, {'l': lock}]")
+    error = notebook.fails("%%parallel\nout = [len(rows) for i in range(10)]")
+    assert "rows" in str(error) and "lock" in str(error)
+    assert "firn/" not in notebook.shown
+    assert type(notebook["rows"]) is list and notebook["rows"][1]["l"] is notebook["lock"]
+
+
+def test_a_file(notebook, tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("one\ntwo\nthree\n")
+    notebook.ok(f"file = open({str(path)!r})")
+    notebook.ok("%%parallel\nout = [line.strip() for line in file]")
+    assert notebook["out"] == ["one", "two", "three"]
+    assert notebook.ok("file.read()") == ""
+    notebook.ok("file.close()")
+
+
+def test_a_generator_and_one_that_fails(notebook):
+    notebook.ok("def numbers(n):\n    for i in range(n):\n        yield 10 // (3 - i)")
+    notebook.ok("%%parallel\nout = [n for n in numbers(3)]")
+    assert notebook["out"] == [3, 5, 10]
+    error = notebook.fails("%%parallel\nout = [n for n in numbers(5)]")
+    assert isinstance(error, ZeroDivisionError)
+    assert "yield 10 // (3 - i)" in notebook.shown and "firn/" not in notebook.shown
+    assert notebook["out"] == [3, 5, 10]
+
+
+def test_an_endless_iterator_can_be_interrupted(notebook):
+    notebook.ok("import itertools\ncounter = itertools.count()")
+    interrupt_after(0.5)
+    error = notebook.fails("%%parallel\nout = [n for n in counter]")
+    assert isinstance(error, KeyboardInterrupt)
+    assert "out" not in notebook
+
+
+@pytest.mark.parametrize("sequence", ["[]", "()", "''", "{}", "range(0)", "iter([])", "set()"])
+def test_an_empty_sequence(notebook, sequence):
+    notebook.ok("n = 5")
+    notebook.ok(f"%%parallel\nout = [x for x in {sequence}]\nfor x in {sequence}:\n    n += 1")
+    assert notebook["out"] == [] and notebook["n"] == 5 and "x" not in notebook
+
+
+def test_huge_integers(notebook):
+    notebook.ok("big = 10 ** 6000\nbigs = [big, -big, big + 1]")
+    notebook.ok("%%parallel\nout = [b + big for b in bigs]\ntotal = 0\nfor b in bigs:\n    total += b")
+    big = 10**6000
+    assert notebook["out"] == [2 * big, 0, 2 * big + 1]
+    assert notebook["total"] == big + 1
+
+
+def test_a_huge_range(notebook):
+    error = notebook.fails("%%parallel\nout = [i for i in range(10 ** 30)]")
+    assert isinstance(error, (OverflowError, MemoryError))
+
+
+def test_a_lone_surrogate(notebook):
+    notebook.ok(r"text = 'a\ud800b'; texts = [text, '\udfff']")
+    notebook.ok("%%parallel\nout = [t + text for t in texts]\nfor t in texts:\n    print(ascii(t))")
+    assert notebook["out"] == ["a\ud800ba\ud800b", "\udfffa\ud800b"]
+    assert notebook.out == "'a\\ud800b'\n'\\udfff'\n"
+    notebook.ok("%%parallel\nfor t in texts:\n    print(t)")
+    assert "a" in notebook.out
+
+
+def test_an_exception_of_the_notebooks_own_class(notebook):
+    notebook.ok(
+        "class Mine(Exception):\n    pass\ndef f(x):\n    if x == 7:\n        raise Mine('seven', x)\n    return x"
+    )
+    error = notebook.fails("%%parallel\nout = [f(x) for x in range(10)]")
+    assert type(error) is notebook["Mine"] and error.args == ("seven", 7)
+
+
+def test_an_exception_shows_the_notebooks_own_lines(notebook):
+    notebook.ok("def invert(x):\n    return 1 / x")
+    error = notebook.fails("%%parallel\nnumbers = [2, 1, 0]\nout = [invert(x) for x in numbers]")
+    assert isinstance(error, ZeroDivisionError)
+    assert isinstance(error.__cause__, firn.WorkerError)
+    assert "return 1 / x" in notebook.shown
+    assert "out = [invert(x) for x in numbers]" in notebook.shown
+    assert "firn/" not in notebook.shown
+
+
+def test_an_exception_that_does_not_pickle(notebook):
+    notebook.ok("""
+class Strange(Exception):
+    def __init__(self, a, b):
+        super().__init__(a)
+        self.lock = __import__("threading").Lock()
+def f(x):
+    raise Strange(x, lambda: x)
+""")
+    error = notebook.fails("%%parallel\nout = [f(x) for x in [1, 2]]")
+    assert isinstance(error, firn.WorkerError)
+    assert "Strange" in notebook.shown and "raise Strange" in notebook.shown
+
+
+def test_the_lowest_failing_iteration_wins(notebook):
+    error = notebook.fails("%%parallel --chunk 1\nout = [1 // (x % 10 - 5) for x in range(100)]\n")
+    assert isinstance(error, ZeroDivisionError)
+    assert "iteration 5" in notebook.shown
+
+
+def test_sys_exit_in_a_worker(notebook):
+    notebook.ok("import sys")
+    error = notebook.fails("%%parallel\nfor x in range(10):\n    if x == 3:\n        sys.exit(4)")
+    assert isinstance(error, SystemExit) and error.code == 4
+
+
+def test_ten_megabytes_of_output(notebook):
+    notebook.ok("%%parallel\nfor i in range(1000):\n    print(str(i).zfill(10_239))")
+    assert len(notebook.out) == 10_240_000
+    assert notebook.out == "".join(f"{str(i).zfill(10_239)}\n" for i in range(1000))
+
+
+@pytest.mark.long
+def test_a_result_of_one_gigabyte(notebook):
+    notebook.ok("%%parallel\nout = [bytes([i]) * 10_000_000 for i in range(100)]")
+    assert len(notebook["out"]) == 100
+    assert all(notebook["out"][i] == bytes([i]) * 10_000_000 for i in range(0, 100, 9))
+    notebook.ok("del out")
+
+
+def test_an_endless_loop_is_interrupted_at_the_first_press(notebook):
+    notebook.ok("total = 5")
+    interrupt_after(0.7)
+    began = time.monotonic()
+    error = notebook.fails("%%parallel\nfor x in range(4):\n    while True:\n        pass\n    total += x")
+    assert isinstance(error, KeyboardInterrupt)
+    assert time.monotonic() - began < 5
+    assert notebook["total"] == 5 and "x" not in notebook
+    assert "firn/" not in notebook.shown
+
+
+def test_timeout(notebook):
+    notebook.ok("import time")
+    error = notebook.fails("%%parallel --timeout 0.4\nout = [time.sleep(0.2) for x in range(1000)]")
+    assert isinstance(error, TimeoutError) and "--timeout 0.4" in str(error)
+    assert "out" not in notebook
+
+
+def test_recursion_without_end_in_a_worker(notebook):
+    notebook.ok("def down(x):\n    return down(x + 1)")
+    error = notebook.fails("%%parallel\nout = [down(x) for x in range(4)]")
+    assert isinstance(error, RecursionError)
+
+
+def test_writing_to_a_frozen_variable_says_what_to_do(notebook):
+    notebook.ok("rows = [1, 2, 3]")
+    notebook.ok("%%parallel\nout = [x for x in rows]")
+    error = notebook.fails("rows.append(4)")
+    assert isinstance(error, TypeError)
+    assert "firn.thaw(rows)" in str(error) and "--copy rows" in str(error)
+    notebook.ok("%thaw rows")
+    notebook.ok("rows.append(4)")
+    assert notebook["rows"] == [1, 2, 3, 4]
+
+
+def test_a_module_that_no_worker_can_load(notebook):
+    pytest.importorskip("numpy")
+    notebook.ok("import numpy as np")
+    error = notebook.fails("%%parallel\nout = [np.sqrt(x) for x in range(10)]")
+    assert "numpy" in str(error)
+    assert "out" not in notebook
+
+
+def test_input_in_a_loop_is_refused(notebook):
+    error = notebook.fails("%%parallel\nout = [input() for x in range(3)]")
+    assert "input" in str(error)

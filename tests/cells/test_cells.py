@@ -1,0 +1,217 @@
+"""A %%parallel cell gives the serial cell's results, and reads like any other cell."""
+
+from __future__ import annotations
+
+import firn
+import pytest
+
+ROWS = """
+rows = [{"name": f"p{i}", "size": i % 97, "tags": [str(i % 3)]} for i in range(5000)]
+"""
+
+
+def test_list_comprehension_over_a_frozen_list(notebook):
+    notebook.ok(ROWS)
+    notebook.ok("%%parallel\nhits = [r['name'] for r in rows if r['size'] > 90]")
+    assert notebook["hits"] == [f"p{i}" for i in range(5000) if i % 97 > 90]
+    assert type(notebook["hits"]) is list
+    assert firn.is_frozen(notebook["rows"])
+    assert notebook.report.way == "split"
+    assert notebook.report.loops[0].items == 5000
+
+
+def test_both_workers_take_part(notebook):
+    notebook.ok(ROWS)
+    notebook.ok("%%parallel --chunk 50\nhits = [sum(range(2000)) for r in rows]")
+    assert {span.rank for loop in notebook.report.loops for span in loop.spans} == {0, 1}
+
+
+def test_several_loops_with_reductions(notebook):
+    notebook.ok(ROWS + "from collections import Counter")
+    notebook.ok("""%%parallel
+total = sum(r["size"] for r in rows)
+by_size = Counter()
+biggest = 0
+for r in rows:
+    by_size[r["size"]] += 1
+    biggest = max(biggest, r["size"])
+names = sorted(r["name"] for r in rows)[:3]
+""")
+    rows = firn.thaw(notebook["rows"])
+    assert notebook["total"] == sum(r["size"] for r in rows)
+    assert notebook["by_size"] == {s: sum(r["size"] == s for r in rows) for s in range(97)}
+    assert notebook["biggest"] == 96
+    assert notebook["names"] == ["p0", "p1", "p10"]
+    assert notebook["r"] == rows[-1]
+
+
+def test_last_expression_is_the_cells_value_and_underscore(notebook):
+    notebook.ok("data = list(range(1000))")
+    assert notebook.ok("%%parallel\nsum(x * x for x in data)") == sum(x * x for x in range(1000))
+    assert notebook.ok("_") == sum(x * x for x in range(1000))
+
+
+def test_magics_shell_commands_and_await_work_in_the_cell(notebook):
+    notebook.ok("data = list(range(100))")
+    notebook.ok("""%%parallel
+import asyncio
+await asyncio.sleep(0)
+files = !echo one
+%who_ls int
+out = [x + 1 for x in data]
+""")
+    assert notebook["files"] == ["one"]
+    assert notebook["out"] == list(range(1, 101))
+
+
+def test_functions_of_the_notebook_and_what_they_read(notebook):
+    notebook.ok("""
+import math
+table = {i: math.sqrt(i) for i in range(100)}
+def root(i):
+    return table[i] + offset()
+def offset():
+    return 1
+data = list(range(100))
+""")
+    notebook.ok("%%parallel\nout = [root(i) for i in data]")
+    assert notebook["out"] == [i**0.5 + 1 for i in range(100)]
+    notebook.ok("def offset():\n    return 2")
+    notebook.ok("%%parallel\nout = [root(i) for i in data]")
+    assert notebook["out"] == [i**0.5 + 2 for i in range(100)]
+
+
+def test_aliases_and_parts_are_rebound_to_the_same_frozen_objects(notebook):
+    notebook.ok(ROWS + "same = rows\nfirst = rows[0]\nbox = {'rows': rows}")
+    notebook.ok("%%parallel\nn = sum(len(r['tags']) for r in rows)")
+    assert notebook["same"] is notebook["rows"]
+    assert notebook["first"] is notebook["rows"][0]
+    assert type(notebook["box"]) is dict
+
+
+def test_frozen_variables_are_reused(notebook):
+    notebook.ok(ROWS)
+    notebook.ok("%%parallel\na = [r['size'] for r in rows]")
+    assert notebook.report.names("frozen") == "rows"
+    assert notebook.report.objects > 5000
+    notebook.ok("%%parallel\nb = [r['size'] for r in rows]")
+    assert notebook.report.names("reused") == "rows"
+    assert notebook.report.objects == 0
+    assert notebook["a"] == notebook["b"]
+
+
+def test_copy_leaves_the_notebooks_variable_alone(notebook):
+    notebook.ok(ROWS)
+    notebook.ok("%%parallel --copy rows\na = [r['size'] for r in rows]")
+    assert type(notebook["rows"]) is list
+    notebook["rows"].append(1)
+
+
+@pytest.mark.parametrize(
+    "source, values",
+    [
+        ("[]", []),
+        ("[7]", [7]),
+        ("range(3)", [0, 1, 2]),
+        ("{'a': 1, 'b': 2}", ["a", "b"]),
+        ("{'a': 1, 'b': 2}.items()", [("a", 1), ("b", 2)]),
+        ("'xyz'", ["x", "y", "z"]),
+        ("enumerate('xy')", [(0, "x"), (1, "y")]),
+        ("zip([1, 2, 3], 'ab')", [(1, "a"), (2, "b")]),
+        ("(i * i for i in range(4))", [0, 1, 4, 9]),
+        ("map(str, range(3))", ["0", "1", "2"]),
+    ],
+)
+def test_what_a_loop_runs_over(notebook, source, values):
+    notebook.ok(f"%%parallel\nout = [x for x in {source}]")
+    assert notebook["out"] == values
+
+
+def test_an_iterator_is_read_first_and_the_report_says_so(notebook):
+    notebook.ok("%%parallel\nout = [x for x in map(str, range(3))]")
+    assert any("read to the end" in note for note in notebook.report.notes)
+
+
+def test_output_comes_in_the_serial_order(notebook):
+    notebook.ok("%%parallel --chunk 3\nfor i in range(50):\n    print('line', i)")
+    assert notebook.out == "".join(f"line {i}\n" for i in range(50))
+
+
+def test_the_report_follows_the_output(notebook):
+    notebook.ok("data = list(range(10))")
+    notebook.ok("%%parallel\nout = [x for x in data]")
+    assert len(notebook.reports) == 1
+    assert "10 iterations" in notebook.reports[0]["text/plain"]
+    assert notebook.reports[0]["text/html"].startswith("<style>")
+    notebook.ok("%%parallel --quiet\nout = [x for x in data]")
+    assert notebook.reports == []
+
+
+def test_nothing_to_split_runs_once_and_says_why(notebook):
+    notebook.ok("%%parallel\nx = 1 + 1")
+    assert notebook["x"] == 2
+    assert notebook.report.way == "serial"
+    assert "serially" in notebook.reports[0]["text/plain"]
+
+
+@pytest.mark.parametrize("body", ["", "# nothing here\n", "\n\n"])
+def test_a_cell_without_code(notebook, body):
+    notebook.ok(f"%%parallel\n{body}")
+    assert notebook.report.way == "serial"
+
+
+def test_serial_and_traced_cells_run_in_the_notebook(notebook):
+    notebook.ok("import sys\ndata = list(range(10))")
+    notebook.ok("%%parallel --serial\nout = [x for x in data]")
+    assert notebook.report.way == "serial" and "--serial" in str(notebook.report)
+    assert type(notebook["data"]) is list
+    notebook.ok("sys.settrace(lambda *a: None)")
+    try:
+        notebook.ok("%%parallel\nout = [x for x in data]")
+    finally:
+        notebook.ok("sys.settrace(None)")
+    assert notebook.report.way == "serial" and "settrace" in str(notebook.report)
+
+
+def test_inside_other_magics(notebook):
+    notebook.ok("data = list(range(100))")
+    notebook.ok("%%time\n%%parallel\nout = [x + 1 for x in data]")
+    assert notebook["out"] == list(range(1, 101))
+    assert notebook.report.way == "split"
+    notebook.ok("%%capture shown\n%%parallel\nfor x in data[:3]:\n    print(x)")
+    assert notebook.ok("shown.stdout") == "0\n1\n2\n"
+    error = notebook.fails("%%timeit\n%%parallel\nout = [x + 1 for x in data]")
+    assert "magic" in str(error)
+    error = notebook.fails("%%parallel\n%%time\nout = [x + 1 for x in data]")
+    assert "%%time" in str(error)
+
+
+def test_loading_twice_and_unloading(notebook, shell):
+    before = len(shell.ast_transformers)
+    firn.load_ipython_extension(shell)
+    assert len(shell.ast_transformers) == before
+    firn.unload_ipython_extension(shell)
+    assert len(shell.ast_transformers) == before - 1
+    notebook.run("%%parallel\nx = 1")
+    assert "`%%parallel` not found" in notebook.shown
+    firn.load_ipython_extension(shell)
+    notebook.ok("%%parallel\nx = 1")
+
+
+def test_variables_after_a_failed_loop_are_what_they_were(notebook):
+    notebook.ok("out = 'before'\ntotal = 5\ndata = list(range(100))")
+    error = notebook.fails("""%%parallel
+first = 1
+for x in data:
+    total += 10 // (x - 60)
+out = 'after'
+""")
+    assert isinstance(error, ZeroDivisionError)
+    assert notebook["out"] == "before" and notebook["total"] == 5 and notebook["first"] == 1
+
+
+def test_the_manual_and_the_completion(notebook, shell):
+    found = shell.find_cell_magic("parallel").__doc__
+    assert "--workers" in found and "%frozen" in found
+    _, matches = shell.complete("--ti", "%%parallel --ti", len("%%parallel --ti"))
+    assert "--timeout" in matches
