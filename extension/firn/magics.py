@@ -133,7 +133,7 @@ def frozen_table(namespace: dict[str, Any]) -> str:
     segments = _core.segments()
     rows = []
     for segment in segments:
-        names = [name for name in segment["names"] if _core.is_frozen(namespace.get(name))]
+        names = [name for name in segment["names"] if name in namespace and _core.is_frozen(namespace[name])]
         if not names:
             continue
         kinds = ", ".join(dict.fromkeys(type_name(namespace[name]) for name in names))

@@ -1,23 +1,21 @@
 #include "pool/parcel.hpp"
 
-#include <utility>
-
 namespace firn::pool {
 
 std::optional<Parcel> Parcel::pack(pybind11::handle object) {
-  try {
-    const auto bytes = pybind11::module_::import("pickle").attr("dumps")(object, 5);
-    return Parcel(bytes.cast<std::string>());
-  } catch (pybind11::error_already_set& error) {
-    error.restore();
-    return std::nullopt;
-  }
+  auto transfer = heap::freeze_transfer(object.ptr());
+  if (!transfer) return std::nullopt;
+  return Parcel(std::move(*transfer));
 }
 
 pybind11::object Parcel::open() const {
-  return pybind11::module_::import("pickle").attr("loads")(pybind11::bytes(bytes_));
+  PyObject* object = heap::thaw_transfer(transfer_);
+  if (!object) throw pybind11::error_already_set();
+  return pybind11::reinterpret_steal<pybind11::object>(object);
 }
 
-pybind11::object Parcel::lend() const { return open(); }
+pybind11::object Parcel::lend() const {
+  return pybind11::reinterpret_borrow<pybind11::object>(heap::borrow(transfer_));
+}
 
 }  // namespace firn::pool

@@ -3,12 +3,15 @@
 #include <pybind11/pybind11.h>
 
 #include <optional>
-#include <string>
+#include <utility>
+
+#include "heap/heap.hpp"
 
 namespace firn::pool {
 
 /// One object on its way between two interpreters. Made with the GIL of the sender held, opened
-/// with that of the receiver.
+/// with that of the receiver; its memory is used again when it is destroyed, for which no GIL is
+/// needed.
 class Parcel {
  public:
   /// Nothing, with a Python exception set, if it cannot be sent.
@@ -20,8 +23,8 @@ class Parcel {
   pybind11::object lend() const;
 
  private:
-  explicit Parcel(std::string bytes) : bytes_(std::move(bytes)) {}
-  std::string bytes_;
+  explicit Parcel(heap::Transfer transfer) : transfer_(std::move(transfer)) {}
+  heap::Transfer transfer_;
 };
 
 }  // namespace firn::pool
