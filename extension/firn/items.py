@@ -144,7 +144,7 @@ def _exhaust(iterator: Iterator[Any]) -> None:
     if kind is enumerate:
         inner: Any = iterator.__reduce__()[1][0]
         _exhaust(inner)
-    elif hasattr(iterator, "__setstate__") and "reverse" not in kind.__name__:
+    elif kind is not zip and hasattr(iterator, "__setstate__") and "reverse" not in kind.__name__:
         iterator.__setstate__(sys.maxsize)
     deque(iterator, maxlen=0)
 
