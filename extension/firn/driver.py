@@ -48,9 +48,11 @@ class Run:
     shared: dict[str, object] = field(default_factory=dict)
     sharers: int = 0
     error: BaseException | None = None
+    runs: int = 1
 
     def __post_init__(self) -> None:
         self.report.cell = self.cell
+        self._split_already: set[int] = set()
         self.deadline = None if self.options.timeout is None else time.monotonic() + self.options.timeout
 
     @property
@@ -66,6 +68,7 @@ class Run:
         """Runs a split loop and merges it into the notebook; nothing of a failed loop is merged."""
         assert self.plan is not None
         loop = self.plan.loops[index]
+        self._count_run(index)
         entry = Loop(loop.lineno, loop.what, loop.source, began=time.perf_counter() - self.began)
         self.report.way = "split"
         self.report.loops.append(entry)
@@ -75,6 +78,16 @@ class Run:
             return self.failed(error, loop.lineno, entry), None
         finally:
             entry.wall_seconds = time.perf_counter() - self.began - entry.began
+
+    def _count_run(self, index: int) -> None:
+        """Starts the report anew when a loop runs again (%%timeit): it is then about the last run of the cell."""
+        if index in self._split_already:
+            self.runs += 1
+            self._split_already.clear()
+            self.report.loops.clear()
+            self.report.shared.clear()
+            self.began = time.perf_counter()
+        self._split_already.add(index)
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
         items = as_items(iterable)
@@ -184,6 +197,8 @@ class Run:
         """Closes the report at the cell's end: the wall time, then the comparison within its budget."""
         report = self.report
         report.wall_seconds = time.perf_counter() - self.began
+        if self.runs > 1:
+            self.note(f"the cell ran {self.runs} times; the figures are those of the last")
         if self.plan is not None:
             report.why += [note for note in self.plan.notes if note not in report.why]
         if report.way != "serial" and self.options.compare != "off" and not report.failed:

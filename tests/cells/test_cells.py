@@ -180,7 +180,9 @@ def test_inside_other_magics(notebook):
     assert notebook.report.way == "split"
     notebook.ok("%%capture shown\n%%parallel\nfor x in data[:3]:\n    print(x)")
     assert notebook.ok("shown.stdout") == "0\n1\n2\n"
-    error = notebook.fails("%%timeit\n%%parallel\nout = [x + 1 for x in data]")
+    notebook.ok("%%timeit -n 3 -r 2\n%%parallel\nout = [x + 1 for x in data]")
+    assert "6 times" in str(notebook.report) and len(notebook.report.loops) == 1
+    error = notebook.fails("%%prun\n%%parallel\nout = [x + 1 for x in data]")
     assert "magic" in str(error)
     error = notebook.fails("%%parallel\n%%time\nout = [x + 1 for x in data]")
     assert "%%time" in str(error)
