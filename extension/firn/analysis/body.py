@@ -8,9 +8,35 @@ from .cellfacts import CellFacts
 from .scopes import COMPREHENSIONS, root, uses
 
 MUTATORS = frozenset(
-    "append extend insert remove pop popitem clear sort reverse update setdefault add discard appendleft extendleft"
-    " popleft rotate difference_update intersection_update symmetric_difference_update subtract move_to_end"
-    " __setitem__ __delitem__ __setattr__ __delattr__ __iadd__".split()
+    [
+        "append",
+        "extend",
+        "insert",
+        "remove",
+        "pop",
+        "popitem",
+        "clear",
+        "sort",
+        "reverse",
+        "update",
+        "setdefault",
+        "add",
+        "discard",
+        "appendleft",
+        "extendleft",
+        "popleft",
+        "rotate",
+        "difference_update",
+        "intersection_update",
+        "symmetric_difference_update",
+        "subtract",
+        "move_to_end",
+        "__setitem__",
+        "__delitem__",
+        "__setattr__",
+        "__delattr__",
+        "__iadd__",
+    ]
 )
 _MUTATING_FUNCTIONS = {
     "heapq": {"heappush", "heappop", "heapify", "heapreplace", "heappushpop"},
@@ -29,7 +55,9 @@ _FORBIDDEN = {
     "vars": "Use the object's attributes by name.",
     "get_ipython": "Put magics and shell commands before or after the loop.",
 }
-_CONSUMERS = frozenset("sorted min max sum any all list set tuple dict frozenset len next".split())
+_CONSUMERS = frozenset(
+    ["sorted", "min", "max", "sum", "any", "all", "list", "set", "tuple", "dict", "frozenset", "len", "next"]
+)
 
 
 def check_expressions(facts: CellFacts, nodes: Iterable[ast.AST], bound: set[str]) -> None:

@@ -7,6 +7,7 @@ import inspect
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from .scopes import blocks, global_uses, stored, uses
@@ -26,12 +27,17 @@ _CONSTRUCTORS: dict[str, type] = {
 }
 
 
+_SEARCHED = 100
+_VISITED = 3000
+
+
 class CellFacts:
     def __init__(self, tree: ast.Module, filename: str, namespace: Mapping[str, object]) -> None:
         self.namespace = namespace
         self.filename = filename
         self.stored = stored(*tree.body)
         self._definitions: dict[str, list[types.CodeType]] = {}
+        self._classes: set[str] = set()
         for statement in _statements(tree.body):
             self._define(statement)
 
@@ -43,6 +49,8 @@ class CellFacts:
                 pass
             case _:
                 return
+        if isinstance(statement, ast.ClassDef):
+            self._classes.add(name)
         try:
             module = compile(ast.Module([statement], []), self.filename, "exec", dont_inherit=True)
         except SyntaxError, ValueError:
@@ -135,10 +143,13 @@ class CellFacts:
         return not isinstance(value, (str, bytes, int, float, tuple, frozenset))
 
     def functions(self, names: Iterable[str]) -> Iterator[tuple[str, types.CodeType]]:
-        """The code that can be reached from names: (the first name on the way, code) each, once."""
+        """The code that can be reached from names, and that of the notebook's classes: (the first name on the way, or
+        "" for a class, code) each, once."""
         seen: set[int] = set()
         done: set[str] = set()
-        todo = [(name, name) for name in names]
+        # Objects bring their methods along without naming their class.
+        classes = [name for name, value in self.namespace.items() if isinstance(value, type)]
+        todo = [("", name) for name in [*classes, *self._classes]] + [(name, name) for name in names]
         while todo:
             first, name = todo.pop()
             if name in done:
@@ -158,7 +169,7 @@ class CellFacts:
         """Code of notebook functions that a value leads to: itself, what it wraps, its methods, its closure."""
         seen: set[int] = set()
         todo: list[Any] = [value]
-        while todo:
+        while todo and len(seen) < _VISITED:
             item = todo.pop()
             if id(item) in seen:
                 continue
@@ -187,8 +198,12 @@ class CellFacts:
             elif isinstance(item, type):
                 if item.__module__ == "__main__":
                     todo += [*vars(item).values(), *item.__bases__]
-            elif isinstance(item, defaultdict):
-                todo.append(item.default_factory)
+            elif isinstance(item, dict):
+                # Tables of functions are small; data is not searched for them.
+                todo += islice(item.values(), _SEARCHED)
+                todo.append(getattr(item, "default_factory", None))
+            elif isinstance(item, (list, tuple, set, frozenset, deque)):
+                todo += islice(item, _SEARCHED)
             elif type(item).__module__ == "__main__":
                 todo.append(type(item))
             elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):

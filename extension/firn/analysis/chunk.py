@@ -4,16 +4,11 @@ Numbers are added up here where that is exact whatever they meet later; beside t
 bytes, for the case that a float turns up in another chunk.
 """
 
-import datetime
-import decimal
-import fractions
 import importlib
 import math
 import operator
-import pathlib
 import pickle
 import types
-import uuid
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
@@ -22,10 +17,24 @@ from typing import Any
 
 # Values that nobody can change after they were recorded.
 PLAIN = frozenset(
-    {int, float, complex, bool, str, bytes, type(None), tuple, frozenset, range, type(Ellipsis), decimal.Decimal}
-    | {fractions.Fraction, datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone}
-    | {pathlib.PosixPath, pathlib.PurePosixPath, uuid.UUID}
+    {int, float, complex, bool, str, bytes, type(None), tuple, frozenset, range, type(Ellipsis), type(NotImplemented)}
 )
+# The same, by name: most workers never import these modules.
+_PLAIN_NAMES = frozenset(
+    {
+        ("decimal", "Decimal"),
+        ("fractions", "Fraction"),
+        ("datetime", "date"),
+        ("datetime", "time"),
+        ("datetime", "datetime"),
+        ("datetime", "timedelta"),
+        ("datetime", "timezone"),
+        ("pathlib", "PosixPath"),
+        ("pathlib", "PurePosixPath"),
+        ("uuid", "UUID"),
+    }
+)
+_ORDERED_NAMES = _PLAIN_NAMES - {("datetime", "timezone"), ("decimal", "Decimal")}
 _COPIED: dict[type, Callable[[Any], Any]] = {
     kind: operator.methodcaller("copy")
     for kind in (list, dict, set, Counter, deque, OrderedDict, defaultdict, bytearray)
@@ -38,19 +47,30 @@ class NotMergeable(TypeError):
     """A value met at run time that cannot be merged with the serial cell's result; the loop has merged nothing."""
 
 
+def _settled(value: Any) -> bool:
+    """Whether nobody can change a value (frozen values included, whose __class__ is that of the original)."""
+    kind = type(value)
+    return (
+        kind in PLAIN
+        or value.__class__ is not kind
+        or (kind.__module__, kind.__qualname__) in _PLAIN_NAMES
+        or isinstance(value, (int, float, str, bytes, tuple, frozenset))
+    )
+
+
 def snapshot(value: Any) -> Any:
     """The value as it is now: later changes to it must not reach what was recorded."""
-    kind = type(value)
-    if kind in PLAIN or value.__class__ is not kind:
-        return value  # also frozen values, whose __class__ is that of the original
-    copier = _COPIED.get(kind)
-    if copier is not None:
-        return copier(value)
-    if isinstance(value, (int, float, str, bytes, tuple, frozenset)):
+    copier = _COPIED.get(type(value))
+    return copier(value) if copier is not None else settled(value)
+
+
+def settled(value: Any) -> Any:
+    """The value, if nobody can change it any more."""
+    if _settled(value):
         return value
     raise NotMergeable(
-        f"a {kind.__name__} is combined in a split loop, and it may change after that: collect the values in a list"
-        " and combine them after the loop"
+        f"a {type(value).__name__} is combined in a split loop, and it may change after that: collect the values in a"
+        " list and combine them after the loop"
     )
 
 
@@ -109,7 +129,7 @@ def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:
 def pack_extreme(acc: list[Any], spec: str) -> list[Any]:
     """All that `x = max(x, e)` (spec "max") or `x = max(e, x)` ("max>") needs of a chunk's values."""
     if len(acc) > 1 and len(kinds := set(map(type, acc))) == 1 and kinds <= {int, float, str, bytes}:
-        if float in kinds and any(map(operator.ne, acc, acc)):
+        if float in kinds and any(map(operator.ne, acc, acc, strict=False)):
             return acc
         pick = max if spec.startswith("max") else min
         return [pick(reversed(acc)) if spec.endswith(">") else pick(acc)]
@@ -123,7 +143,7 @@ def ordered(value: Any) -> bool:
         return True
     if kind is tuple:
         return all(ordered(item) and item == item for item in value)
-    return kind in (datetime.date, datetime.datetime, datetime.timedelta, decimal.Decimal, fractions.Fraction)
+    return (kind.__module__, kind.__qualname__) in _ORDERED_NAMES
 
 
 class Champion:
@@ -181,6 +201,15 @@ def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
     return ("lists", dict(acc))
 
 
+def pack_units(acc: int, _: str) -> tuple[Any, ...]:
+    """What `x += 1` adds up to."""
+    return ("units", acc) if acc else ("none",)
+
+
+def pack_tally_units(acc: dict[Any, int], _: str) -> tuple[Any, ...]:
+    return ("units", dict(acc))
+
+
 def pack_same(acc: Any, _: str) -> Any:
     return acc
 
@@ -210,6 +239,8 @@ PACKERS: dict[str, Callable[[Any, str], Any]] = {
     "champion": pack_champion,
     "distinct": pack_distinct,
     "tally": pack_tally,
+    "units": pack_units,
+    "tally units": pack_tally_units,
     "same": pack_same,
     "dict": pack_dict,
     "grouped": pack_grouped,

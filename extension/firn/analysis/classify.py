@@ -13,8 +13,23 @@ from .reductions import Change, change, harmless
 from .scopes import global_uses, own_statements, root, stored, uses
 
 _SWALLOW_NOTHING = frozenset(
-    "open ZipFile TarFile StringIO BytesIO TemporaryDirectory NamedTemporaryFile TemporaryFile localcontext nullcontext"
-    " redirect_stdout redirect_stderr closing scandir catch_warnings".split()
+    [
+        "open",
+        "ZipFile",
+        "TarFile",
+        "StringIO",
+        "BytesIO",
+        "TemporaryDirectory",
+        "NamedTemporaryFile",
+        "TemporaryFile",
+        "localcontext",
+        "nullcontext",
+        "redirect_stdout",
+        "redirect_stderr",
+        "closing",
+        "scandir",
+        "catch_warnings",
+    ]
 )
 
 
@@ -180,16 +195,24 @@ def _check_mutations(loop: ast.For, facts: CellFacts, bound: set[str], targets: 
         if id(statement) in kept:
             parts = _expressions_of_change(statement)
         else:
-            parts = [
-                child for child in ast.iter_child_nodes(statement) if not isinstance(child, (ast.stmt, ast.match_case))
-            ]
-            parts = [p for p in parts if not isinstance(p, ast.excepthandler)]
+            parts = _own_expressions(statement)
         for part in parts:
             for where, owner, how in mutations(part):
                 _check_mutation(where, owner, how, facts, bound, targets)
     for where, owner, how in mutations(loop.target):
         name = owner.id if owner else ""
         raise refusals.mutates_broadcast(where, name, how)
+
+
+def _own_expressions(statement: ast.stmt) -> list[ast.AST]:
+    """The expressions and patterns of a statement, without the statements inside it."""
+    parts: list[ast.AST] = []
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, (ast.excepthandler, ast.match_case)):
+            parts += [part for part in ast.iter_child_nodes(child) if not isinstance(part, ast.stmt)]
+        elif not isinstance(child, ast.stmt):
+            parts.append(child)
+    return parts
 
 
 def _check_mutation(
@@ -235,19 +258,23 @@ def _check_functions(
 ) -> None:
     """Functions that the body reaches see the notebook's globals, and so the loop's variables, in a serial cell."""
     where = {use.name: use.node for use in reversed(rest) if use.how == "load" and use.name not in bound}
-    check_reached(facts, where, bound | reductions)
+    check_reached(facts, where, bound | reductions, loop)
 
 
-def check_reached(facts: CellFacts, where: dict[str, ast.AST], changing: set[str]) -> None:
+def check_reached(facts: CellFacts, where: dict[str, ast.AST], changing: set[str], loop: ast.AST) -> None:
+    if not changing:
+        return
     for first, code in facts.functions(where):
         reads, writes = global_uses(code)
         for name in sorted(changing & writes):
-            raise refusals.function_reads(where[first], code.co_name, name, "assigns")
+            raise refusals.function_reads(where.get(first, loop), code.co_name, name, "assigns")
         for name in sorted(changing & reads):
-            raise refusals.function_reads(where[first], code.co_name, name)
+            raise refusals.function_reads(where.get(first, loop), code.co_name, name)
 
 
-_COPIES = frozenset("len list tuple set dict sorted frozenset range sum min max str int".split())
+_COPIES = frozenset(
+    ["len", "list", "tuple", "set", "dict", "sorted", "frozenset", "range", "sum", "min", "max", "str", "int"]
+)
 
 
 def _check_iterable(loop: ast.For, facts: CellFacts, reductions: set[str], bound: set[str]) -> None:
@@ -284,7 +311,7 @@ def _check_iterable(loop: ast.For, facts: CellFacts, reductions: set[str], bound
     for first, code in facts.functions(names):
         if code.co_flags & inspect.CO_GENERATOR or code.co_name == "<lambda>":
             for name in sorted((reductions | bound) & global_uses(code)[0]):
-                raise refusals.lazy_reads(names[first], name)
+                raise refusals.lazy_reads(names.get(first, loop.iter), name)
 
 
 def _form(name: str, changes: list[Change]) -> Form:
@@ -304,7 +331,7 @@ def _form(name: str, changes: list[Change]) -> Form:
         raise refusals.mixed_changes(other.statement, name, first.kind.what, other.kind.what)
     kind = kinds.pop()
     if kind is Fold:
-        return Fold(name, line, guarded, [c.op for c in changes])
+        return Fold(name, line, guarded, [c.op for c in changes], _unit(changes))
     if kind is Extreme:
         return _alike(changes, Extreme(name, line, guarded, first.op), lambda c: c.op)
     if kind is Best:
@@ -322,7 +349,7 @@ def _form(name: str, changes: list[Change]) -> Form:
                 )
         return Best(name, line, guarded, first.op, first.none_first, names)
     if kind is Tally:
-        form = Tally(name, line, guarded, first.op, first.default)
+        form = Tally(name, line, guarded, first.op, first.default, _unit(changes))
         return _alike(changes, form, lambda c: (c.op, c.default))
     if kind is Grouped:
         inner = "set" if first.method == "add" else "list"
@@ -335,6 +362,15 @@ def _form(name: str, changes: list[Change]) -> Form:
     if kind is Distinct:
         return Distinct(name, line, guarded)
     return Appended(name, line, guarded)
+
+
+def _unit(changes: list[Change]) -> int:
+    """The int that all the changes add or take away (1 in `n += 1`), or 0."""
+    values = {c.parts["value"].value if isinstance(c.parts["value"], ast.Constant) else None for c in changes}
+    value = values.pop()
+    if values or type(value) is not int or {c.op.strip("=") for c in changes} not in ({"+"}, {"-"}):
+        return 0
+    return 0 if len({c.op for c in changes}) > 1 else value
 
 
 def _alike(changes: list[Change], form: Form, key) -> Form:  # type: ignore[no-untyped-def]

@@ -6,6 +6,7 @@ It carries the file name and the line numbers of the notebook's cell, so that tr
 import ast
 import types
 from collections.abc import Callable
+from itertools import chain
 
 from .classify import LoopClasses
 from .forms import Appended, Best, Counts, Distinct, Extreme, Fold, Form, Grouped, Store, Tally
@@ -16,21 +17,8 @@ CHUNK = "__firn_chunk__"
 _PRELUDE = "import firn.analysis.chunk as __firn_tools__\nfrom builtins import locals as __firn_locals__\n"
 
 
-def _parse(source: str, mode: str = "exec") -> list[ast.stmt]:
-    return ast.parse(source).body
-
-
 def _name(name: str, store: bool = False) -> ast.Name:
     return ast.Name(name, ast.Store() if store else ast.Load())
-
-
-def _place(nodes: list[ast.stmt], where: ast.AST) -> list[ast.stmt]:
-    """Gives generated statements the position of the statement that they stand for."""
-    for node in nodes:
-        for part in ast.walk(node):
-            if "lineno" in part._attributes and not hasattr(part, "lineno"):
-                ast.copy_location(part, where)
-    return nodes
 
 
 class _Template(ast.NodeTransformer):
@@ -52,10 +40,14 @@ def template(source: str, where: ast.AST, **parts: ast.expr) -> list[ast.stmt]:
     return tree.body  # type: ignore[no-any-return]
 
 
-_FRESH_CALLS = frozenset("len int float str abs round sum ord hash bool repr bytes complex".split())
+_FRESH_CALLS = frozenset(
+    ["len", "int", "float", "str", "abs", "round", "sum", "ord", "hash", "bool", "repr", "bytes", "complex"]
+)
 
 
-def _recorded(value: ast.expr, tail: bool, is_builtin: Callable[[str], bool]) -> ast.expr:
+def _recorded(
+    value: ast.expr, tail: bool, is_builtin: Callable[[str], bool], keep: str = "__firn_snapshot__"
+) -> ast.expr:
     """The expression of an operand, with a snapshot taken where it might change before the chunk ends."""
     match value:
         case ast.Constant() | ast.Compare() | ast.JoinedStr() | ast.UnaryOp() | ast.BinOp():
@@ -66,7 +58,7 @@ def _recorded(value: ast.expr, tail: bool, is_builtin: Callable[[str], bool]) ->
             return value
     if tail:
         return value
-    source = "__firn_v if (__firn_v := VALUE).__class__ in __firn_plain__ else __firn_snapshot__(__firn_v)"
+    source = f"__firn_v if (__firn_v := VALUE).__class__ in __firn_plain__ else {keep}(__firn_v)"
     [statement] = template(source, value, VALUE=value)
     assert isinstance(statement, ast.Expr)
     return statement.value
@@ -83,7 +75,7 @@ class _Recorder(ast.NodeTransformer):
         self._locals = locals_
         self._is_builtin = is_builtin
 
-    def visit(self, node: ast.AST) -> ast.AST | list[ast.stmt]:  # type: ignore[override]
+    def visit(self, node: ast.AST) -> ast.AST | list[ast.stmt]:
         found = self._changes.get(id(node))
         if found is not None:
             assert isinstance(node, ast.stmt)
@@ -99,12 +91,15 @@ class _Recorder(ast.NodeTransformer):
         value = c.parts["value"]
         match form:
             case Fold():
+                if form.unit:
+                    return template("ACC += VALUE", node, ACC=_name(acc.id, store=True), VALUE=value)
                 operand = _recorded(value, c.tail, self._is_builtin)
                 if form.journal:
                     return template("ACC.append((OP, VALUE))", node, ACC=acc, OP=ast.Constant(c.op), VALUE=operand)
                 return template("ACC.append(VALUE)", node, ACC=acc, VALUE=operand)
             case Extreme():
-                return template("ACC.append(VALUE)", node, ACC=acc, VALUE=value)
+                operand = _recorded(value, c.tail, self._is_builtin, "__firn_settled__")
+                return template("ACC.append(VALUE)", node, ACC=acc, VALUE=operand)
             case Best():
                 others = [c.parts[f"={name}"] if name != form.name else _name("__firn_v") for name in form.names]
                 source = "if ACC.beaten_by(__firn_v := VALUE): ACC.take(__firn_v, OTHERS)"
@@ -123,6 +118,8 @@ class _Recorder(ast.NodeTransformer):
                 if c.method == "update":
                     return template("ACC.update(VALUE)", node, ACC=acc, VALUE=value)
                 return template("ACC[KEY] = VALUE", node, ACC=acc, KEY=c.parts["key"], VALUE=value)
+            case Tally() if form.unit:
+                return template("ACC[KEY] += VALUE", node, ACC=acc, KEY=c.parts["key"], VALUE=value)
             case Tally():
                 operand = _recorded(value, c.tail, self._is_builtin)
                 parts = {"ACC": acc, "KEY": c.parts["key"], "VALUE": operand}
@@ -208,6 +205,7 @@ def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -
     needed = (
         "__firn_plain__ = __firn_tools__.PLAIN\n"
         "__firn_snapshot__ = __firn_tools__.snapshot\n"
+        "__firn_settled__ = __firn_tools__.settled\n"
         "__firn_hashed__ = __firn_tools__.hashed\n"
     )
     head = ast.parse(_PRELUDE + needed + prelude).body
@@ -215,11 +213,11 @@ def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -
     assert isinstance(function, ast.FunctionDef)
     function.body = body
     module = ast.Module([*head, function], [])
-    for node in module.body:
-        for part in ast.walk(node):
-            if node in head or part is function or part in ast.walk(function.args):
-                if "lineno" in part._attributes:
-                    ast.copy_location(part, where)
+    for generated in [*head, function]:
+        ast.copy_location(generated, where)
+    for part in chain(*map(ast.walk, head), ast.walk(function.args)):
+        if "lineno" in part._attributes:
+            ast.copy_location(part, where)
     ast.fix_missing_locations(module)
     code = compile(module, filename, "exec", dont_inherit=True)
     constants = tuple(

@@ -212,7 +212,7 @@ def check(split: Split, facts: CellFacts) -> None:
         if use.how == "load" and use.name in split.bound:
             raise refusals.lazy_reads(use.node, use.name)
     names = {use.name: use.node for use in uses(node, *split.also) if use.how == "load"}
-    check_reached(facts, names, split.bound)
+    check_reached(facts, names, split.bound, node)
 
 
 def _parts(node: Comprehension) -> list[ast.AST]:

@@ -158,8 +158,8 @@ class Flow:
                 conjunction = isinstance(operator, ast.And)
                 going = state
                 stopped: list[frozenset[str]] = []
-                for value in values:
-                    true, false = self._condition(value, going)
+                for part in values:
+                    true, false = self._condition(part, going)
                     going, out = (true, false) if conjunction else (false, true)
                     stopped.append(out)
                 short = frozenset.intersection(*stopped)
@@ -191,10 +191,10 @@ class Flow:
                     later = self._read(other, later)
                 return state
             case ast.Dict(keys=keys, values=values):
-                for key, value in zip(keys, values, strict=True):
+                for key, item in zip(keys, values, strict=True):
                     if key is not None:
                         state = self._read(key, state)
-                    state = self._read(value, state)
+                    state = self._read(item, state)
                 return state
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 state = self._read(node.generators[0].iter, state)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, ClassVar
 
 from . import refusals
@@ -76,16 +76,27 @@ class Form(ABC):
     name: str
     line: int
     guarded: bool = False
-    packer: ClassVar[str]
-    accumulator: ClassVar[str]
     what: ClassVar[str]
 
     @property
+    @abstractmethod
+    def packer(self) -> str:
+        """Key of chunk.PACKERS."""
+
+    @property
+    def accumulator(self) -> str:
+        """The expression that starts a chunk's record."""
+        return "[]"
+
+    @property
     def argument(self) -> str:
+        """Of the packer."""
         return ""
 
     def check(self, value: Any) -> None:
         """Raises Refusal when the variable's value, just before the loop, is not what the form can be merged into."""
+        if self.guarded and type(value) not in NUMBERS:
+            raise refusals.wrong_kind(self.line, self.name, value, "a number")
 
     @abstractmethod
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit: ...
@@ -114,9 +125,16 @@ class Fold(Form):
     """`x += e` and its kind; `x = x + e`, `x = e + x`: operands recorded, replayed in order of iteration."""
 
     ops: list[str] = field(default_factory=list)
-    packer = "fold"
-    accumulator = "[]"
+    unit: int = 0  # the one constant that all operands are, or 0
     what = "an augmented assignment"
+
+    @property
+    def packer(self) -> str:
+        return "units" if self.unit else "fold"
+
+    @property
+    def accumulator(self) -> str:
+        return "0" if self.unit else "[]"
 
     @property
     def journal(self) -> bool:
@@ -129,8 +147,7 @@ class Fold(Form):
     def check(self, value: Any) -> None:
         if type(value) is not value.__class__ and any(op in _IN_PLACE for op in self.ops):
             raise refusals.wrong_kind(self.line, self.name, value, "a plain object")
-        if self.guarded and type(value) not in NUMBERS:
-            raise refusals.wrong_kind(self.line, self.name, value, "a number")
+        super().check(value)
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         steps = [effect for effect in effects if effect[0] != "none"]
@@ -155,6 +172,10 @@ class Fold(Form):
             return value
         op = self.ops[0]
         match step:
+            case ("units", total):
+                if type(value) in (int, bool):
+                    return operate(op, value, total)
+                operands = repeat(self.unit, total // self.unit)
             case ("ints", total, _, raw):
                 if type(value) in (int, bool):
                     return operate(op, value, total)
@@ -195,7 +216,6 @@ class Extreme(Form):
 
     spec: str = "max"
     packer = "extreme"
-    accumulator = "[]"
     what = "a minimum or maximum"
 
     @property
@@ -213,10 +233,6 @@ class Extreme(Form):
             value = pick(operand, value) if last else pick(value, operand)
         return self.binder(namespace, value)
 
-    def check(self, value: Any) -> None:
-        if self.guarded and type(value) not in NUMBERS:
-            raise refusals.wrong_kind(self.line, self.name, value, "a number")
-
 
 @dataclass
 class Best(Form):
@@ -229,7 +245,7 @@ class Best(Form):
     what = "the best so far"
 
     @property
-    def accumulator(self) -> str:  # type: ignore[override]
+    def accumulator(self) -> str:
         return f"__firn_tools__.Champion({self.sign!r})"
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
@@ -254,7 +270,6 @@ class Appended(Form):
     """`x.append(e)`, `x.extend(e)` on a list or deque."""
 
     packer = "same"
-    accumulator = "[]"
     what = "append or extend"
 
     def check(self, value: Any) -> None:
@@ -278,7 +293,6 @@ class Distinct(Form):
     """`x.add(e)`, `x.update(es)` on a set."""
 
     packer = "distinct"
-    accumulator = "[]"
     what = "add or update of a set"
 
     def check(self, value: Any) -> None:
@@ -342,7 +356,10 @@ def _indices(form: Form, target: list[Any], effects: Sequence[dict[Any, Any]]) -
     signs = set()
     for values in effects:
         for key, value in values.items():
-            target[key]  # raises what an assignment would raise
+            try:
+                target[key]
+            except IndexError:
+                raise IndexError("list assignment index out of range") from None
             signs.add(operator.index(key) < 0)
             merged[operator.index(key)] = value
     if len(signs) > 1:
@@ -356,13 +373,16 @@ class Tally(Form):
 
     op: str = "+"
     default: tuple[Any, ...] = ()
-    unit: bool = False
-    packer = "tally"
+    unit: int = 0  # the one constant that all operands are, or 0
     what = "an augmented item assignment"
 
     @property
-    def accumulator(self) -> str:  # type: ignore[override]
-        return "__firn_tools__.defaultdict(list)"
+    def packer(self) -> str:
+        return "tally units" if self.unit else "tally"
+
+    @property
+    def accumulator(self) -> str:
+        return f"__firn_tools__.defaultdict({'int' if self.unit else 'list'})"
 
     @property
     def argument(self) -> str:
@@ -385,15 +405,15 @@ class Tally(Form):
         target = self.current(namespace)
         self.check(target)
         new: dict[Any, Any] = {}
-        touched: list[Any] = []
+        order: dict[Any, None] = {}
         signs = set()
-        for key, value, operands in _operands(effects):
+        for key, value, operands in _operands(effects, self.unit):
             if type(target) is list:
                 target[key]
                 signs.add(operator.index(key) < 0)
                 key = operator.index(key)
+            order.setdefault(key)
             if not operands:
-                touched.append(key)
                 continue
             if key not in new:
                 state = self._state(target, key)
@@ -413,9 +433,13 @@ class Tally(Form):
             raise refusals.cannot_replay(self.line, self.name)
 
         def commit() -> None:
-            for key in touched if type(target) is defaultdict and not self.default else ():
-                target[key]
-            for key, value in new.items():
+            for key in order:
+                if key not in new:
+                    # The operand failed where that was caught; a defaultdict has the key all the same.
+                    if type(target) is defaultdict and not self.default:
+                        target[key]
+                    continue
+                value = new[key]
                 old = target.get(key) if isinstance(target, dict) else target[key]
                 if type(old) in _MUTABLE and self.op in _IN_PLACE:
                     _become(old, value)
@@ -443,9 +467,13 @@ def _become(old: Any, new: Any) -> None:
         old.extend(new) if isinstance(old, deque) else old.update(new)
 
 
-def _operands(effects: Sequence[Any]) -> Any:
+def _operands(effects: Sequence[Any], unit: int) -> Any:
     """(key, their sum or None, operands) of each chunk in order of first appearance."""
     for effect in effects:
+        if effect[0] == "units":
+            for key, total in effect[1].items():
+                yield key, total, [unit] * (total // unit)
+            continue
         if effect[0] == "lists":
             for key, operands in effect[1].items():
                 yield key, None, operands
@@ -478,7 +506,7 @@ class Grouped(Form):
     what = "a change of an item"
 
     @property
-    def accumulator(self) -> str:  # type: ignore[override]
+    def accumulator(self) -> str:
         return "__firn_tools__.defaultdict(list)"
 
     @property
@@ -514,7 +542,8 @@ class Grouped(Form):
                 raise KeyError(key)
             if type(value) not in wanted:
                 raise refusals.wrong_kind(self.line, f"{self.name}[{key!r}]", value, f"a {self.inner}")
-        _distinct(self, created.values())
+        # Two keys of one object (a list's -1 and len - 1 as well) would need the order among them.
+        _distinct(self, [created[key] if key in created else target[key] for key in merged])
 
         def commit() -> None:
             for key, value in created.items():
@@ -535,7 +564,7 @@ class Counts(Form):
     what = "update of a Counter"
 
     @property
-    def accumulator(self) -> str:  # type: ignore[override]
+    def accumulator(self) -> str:
         return "__firn_tools__.Counter()"
 
     def check(self, value: Any) -> None:

@@ -106,7 +106,8 @@ class SplitLoop:
     """One loop of a cell that runs in the workers.
 
     code: module code with the cell's file name and line numbers; executed in a worker's namespace it defines
-    `__firn_chunk__(items, start) -> effects`. names: the globals that this reads, first level. classes: each variable's
+    `__firn_chunk__(items, start) -> effects`. names: the globals that this reads, first level. read: those and what the
+    loop runs over. bound: the variables that the loop binds. classes: each variable's
     class ("loop", "temporary", "broadcast", "reduction"), for explanations. lost: after `finish`, the variables whose
     last value could not be brought back, with its type's name; they are unbound, so that reading one says so.
     """
@@ -117,6 +118,7 @@ class SplitLoop:
     source: str
     code: CodeType
     names: frozenset[str]
+    read: frozenset[str] = frozenset()
     bound: frozenset[str] = frozenset()
     forms: tuple[Form, ...] = ()
     merger: Merger | None = None
@@ -147,7 +149,7 @@ class SplitLoop:
             if value is iterable:
                 raise refusals.same_object(form.line, form.name, "the sequence of the loop")
             objects[id(value)] = form.name
-        for name in self.names - self.changed:
+        for name in (self.names | self.read) - self.changed:
             if name in namespace and id(namespace[name]) in objects:
                 changed = objects[id(namespace[name])]
                 raise refusals.same_object(self.lineno, changed, name)

@@ -1,7 +1,7 @@
 """Recognises the statements of a loop body that change a variable in a way that can be merged."""
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .forms import SIGNS, Appended, Best, Counts, Distinct, Extreme, Fold, Form, Grouped, Store, Tally
@@ -36,9 +36,23 @@ def same(first: ast.expr, second: ast.expr) -> bool:
 
 
 _PURE_METHODS = frozenset(
-    "lower upper strip lstrip rstrip casefold title removeprefix removesuffix capitalize isoformat year month".split()
+    [
+        "lower",
+        "upper",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "casefold",
+        "title",
+        "removeprefix",
+        "removesuffix",
+        "capitalize",
+        "isoformat",
+        "year",
+        "month",
+    ]
 )
-_PURE_FUNCTIONS = frozenset("len int str abs ord chr bool float round repr".split())
+_PURE_FUNCTIONS = frozenset(["len", "int", "str", "abs", "ord", "chr", "bool", "float", "round", "repr"])
 
 
 def repeatable(node: ast.expr) -> bool:
@@ -189,8 +203,8 @@ def _empty(node: ast.expr) -> str | None:
     match node:
         case ast.List(elts=[]):
             return "list"
-        case ast.Call(func=ast.Name(id="list" | "set" as kind), args=[], keywords=[]):
-            return kind
+        case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in ("list", "set"):
+            return name
     return None
 
 
@@ -205,8 +219,8 @@ def _best(node: ast.If, test: ast.expr, body: list[ast.Assign]) -> Change | None
         if len(statement.targets) != 1:
             return None
         match statement.targets[0], statement.value:
-            case ast.Name(id=name) as target, value:
-                pairs: Iterable[tuple[ast.expr, ast.expr]] = [(target, value)]
+            case ast.Name() as single, value:
+                pairs: list[tuple[ast.expr, ast.expr]] = [(single, value)]
             case (ast.Tuple(elts=names), ast.Tuple(elts=values)) if len(names) == len(values):
                 pairs = list(zip(names, values, strict=True))
             case _:
@@ -216,7 +230,7 @@ def _best(node: ast.If, test: ast.expr, body: list[ast.Assign]) -> Change | None
                 return None
             assigned[target.id] = value
             targets.add(id(target))
-    none_name = None
+    none_name: str | None = None
     own: set[int] = set()
     match test:
         case ast.BoolOp(
@@ -244,7 +258,7 @@ def _best(node: ast.If, test: ast.expr, body: list[ast.Assign]) -> Change | None
         return None
     if not same(assigned[best.id], candidate) or not repeatable(candidate):
         return None
-    if any(use.name in assigned for value in assigned.values() for use in uses(value)):
+    if any(use.name in assigned for part in assigned.values() for use in uses(part)):
         return None
     return Change(
         best.id,
