@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from typing import Any
 
 from . import _kernel, messages
@@ -21,13 +22,14 @@ class Kernel:
         self._runner = CellRunner(self)
         self._input: Any = None
         self._answers: Any = None
+        self._log = 2  # the descriptor of the terminal or file that the kernel was started with
 
     # Called by the C++ half
 
     def run(self) -> None:
         """Lives from the sockets' being bound until the kernel stops."""
-        log = _kernel.capture_descriptors()
-        faulthandler.enable(log)
+        self._log = _kernel.capture_descriptors()
+        faulthandler.enable(self._log)
         sys.stdout, sys.stderr = OutputStream(STDOUT), OutputStream(STDERR)
         try:
             self._start_shell()
@@ -118,8 +120,16 @@ class Kernel:
         comms.install()
         self._answers = Answers(self.shell)
         _open_the_notebooks_folder()
-        self.shell.extension_manager.load_extension("firn")
+        self._load_firn()
         application.run_users_startup()
+
+    def _load_firn(self) -> None:
+        """%%parallel, without an import. Where it cannot load, the kernel says so and is a plain one."""
+        try:
+            self.shell.extension_manager.load_extension("firn")
+        except Exception:
+            os.write(self._log, traceback.format_exc().encode("utf-8", "replace"))
+            self.shell.showtraceback()
 
     @interruptible
     def _answer(self, request: _kernel.Request, content: dict[str, Any]) -> dict[str, Any]:

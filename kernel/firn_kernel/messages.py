@@ -5,6 +5,7 @@ import datetime
 import json
 import math
 import numbers
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -16,6 +17,22 @@ current: ContextVar[_kernel.Request | None] = ContextVar("firn_kernel_request", 
 
 # The latest cell's, for threads and everything else without a context of ours.
 _latest: _kernel.Request | None = None
+
+
+# A forked child has none of the kernel's threads, and perhaps a lock that one of them held.
+_in_child = False
+
+
+def in_child() -> bool:
+    return _in_child
+
+
+def _after_fork_in_child() -> None:
+    global _in_child
+    _in_child = True
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def parent() -> _kernel.Request | None:
@@ -40,7 +57,9 @@ def publish(
     metadata: Mapping[str, Any] | None = None,
     buffers: Sequence[Any] = (),
 ) -> None:
-    """Publishes a message of type `kind` as output of the current request."""
+    """Publishes a message of type `kind` as output of the current request. A forked child has no way to do it."""
+    if _in_child:
+        return
     _kernel.publish(kind, parent(), encode(metadata or {}), encode(content), list(buffers))
 
 

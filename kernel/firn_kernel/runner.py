@@ -14,6 +14,8 @@ from . import _kernel, messages
 
 Done = Callable[[bytes], None]
 
+_FAREWELL = 1.0  # seconds that background tasks have to end when the kernel stops
+
 
 class Cell:
     """A cell that runs: its request, and what has happened to it."""
@@ -64,10 +66,10 @@ class CellRunner:
         self.loop.call_soon_threadsafe(self.loop.stop)
 
     def _close(self) -> None:
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
-            task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        if tasks := asyncio.all_tasks(self.loop):
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_FAREWELL))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
         asyncio.set_event_loop(None)
@@ -152,17 +154,19 @@ class CellRunner:
 
     def on_sigint(self, number: int, frame: types.FrameType | None) -> None:
         """Stops what the user waits for, and nothing else; when idle, nothing happens. Main thread."""
+        cell = self._cell
         if _on_stack(frame, _INTERRUPTIBLE):
             raise KeyboardInterrupt
-        cell = self._cell
         if cell is None:
-            task = asyncio.current_task(self.loop)
-            if task is not None and not _in_asyncio(frame):
+            if _in_users_callback(frame):
                 raise KeyboardInterrupt  # a background task that does not give way
         elif cell.running:
+            # Raised only where the cell's own code runs. current_task() does not tell: after the coroutine has yielded,
+            # the task still calls the event loop's methods, and an exception there would lose the task.
             if _on_stack(frame, _CELL):
                 raise KeyboardInterrupt
-            # The cell waits in an `await`. An exception now would hit asyncio's machinery, which loses the task.
+            if cell.interrupted and _in_users_callback(frame):
+                raise KeyboardInterrupt  # pressed again: a background task keeps the cell's cancellation waiting
             cell.interrupted = True
             assert cell.task is not None
             self.loop.call_soon_threadsafe(cell.task.cancel)
@@ -175,10 +179,10 @@ def interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _INTERRUPTIBLE: set[types.CodeType] = set()
-# current_task() alone does not tell whether the cell's own code runs: after the coroutine has yielded, the task still
-# calls the event loop's methods.
 _CELL = {CellRunner._run_cell.__code__}
+_CALLBACK = asyncio.Handle._run.__code__
 _ASYNCIO = os.path.dirname(asyncio.__file__)
+_KERNEL = os.path.dirname(__file__)
 
 
 def _on_stack(frame: types.FrameType | None, codes: set[types.CodeType]) -> bool:
@@ -189,8 +193,14 @@ def _on_stack(frame: types.FrameType | None, codes: set[types.CodeType]) -> bool
     return False
 
 
-def _in_asyncio(frame: types.FrameType | None) -> bool:
-    return frame is not None and frame.f_code.co_filename.startswith(_ASYNCIO)
+def _in_users_callback(frame: types.FrameType | None) -> bool:
+    """Whether the event loop runs a callback or task that is neither its own nor the kernel's."""
+    outermost = None
+    while frame is not None and frame.f_code is not _CALLBACK:
+        if not frame.f_code.co_filename.startswith(_ASYNCIO):
+            outermost = frame
+        frame = frame.f_back
+    return frame is not None and outermost is not None and not outermost.f_code.co_filename.startswith(_KERNEL)
 
 
 def _described(error: BaseException | None) -> dict[str, Any]:

@@ -19,8 +19,6 @@ class OutputStream(io.TextIOBase):
     encoding = "utf-8"
     errors = "replace"
 
-    _in_child = False
-
     def __init__(self, which: int) -> None:
         super().__init__()
         self._which = which
@@ -32,7 +30,7 @@ class OutputStream(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         data = text.encode("utf-8", "replace")
-        if OutputStream._in_child:
+        if messages.in_child():
             while data:
                 data = data[os.write(self.fileno(), data) :]
         else:
@@ -40,7 +38,7 @@ class OutputStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        if not OutputStream._in_child:
+        if not messages.in_child():
             _kernel.flush()
 
     def fileno(self) -> int:
@@ -62,10 +60,3 @@ class OutputStream(io.TextIOBase):
     @property
     def line_buffering(self) -> bool:
         return False
-
-
-def _after_fork_in_child() -> None:
-    OutputStream._in_child = True
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -131,3 +131,24 @@ def test_while_it_starts_an_interrupt_does_not_kill_it(new_kernel, monkeypatch):
     finally:
         client.stop_channels()
         manager.shutdown_kernel()
+
+
+def test_a_callback_that_blocks_an_idle_kernel_stops(kernel, interrupt):
+    kernel.run(
+        "import asyncio\ndef block():\n    print('on', flush=True)\n    while True:\n        pass\nasyncio.get_running_loop().call_later(0.2, block);"
+    )
+    time.sleep(0.5)
+    interrupt()
+    assert kernel.run("'answers'").result == "'answers'"
+
+
+def test_pressed_again_it_stops_a_task_that_keeps_an_awaiting_cell_waiting(kernel):
+    cell = kernel.client.execute(
+        "import asyncio\nasync def block():\n    await asyncio.sleep(0.2)\n    print('on', flush=True)\n    while True:\n        pass\n"
+        "task = asyncio.create_task(block())\nawait asyncio.sleep(100)"
+    )
+    kernel.wait_for_text("on")
+    os.kill(kernel.pid, signal.SIGINT)
+    time.sleep(0.2)
+    os.kill(kernel.pid, signal.SIGINT)
+    assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"

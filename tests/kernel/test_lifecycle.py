@@ -181,3 +181,13 @@ def test_install_says_what_is_wrong():
         timeout=60,
     )
     assert done.returncode == 1 and "no spaces" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_background_tasks_that_refuse_to_end_do_not_hold_up_the_shutdown(new_kernel):
+    kernel = new_kernel()
+    kernel.run(
+        "import asyncio\nasync def stubborn():\n    while True:\n        try:\n            await asyncio.sleep(100)\n"
+        "        except asyncio.CancelledError:\n            pass\ntask = asyncio.create_task(stubborn())\nawait asyncio.sleep(0)"
+    )
+    kernel.control("shutdown_request", {"restart": False})
+    assert gone(kernel.pid, 10)
