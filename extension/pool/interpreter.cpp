@@ -8,6 +8,32 @@
 namespace py = pybind11;
 
 namespace firn::pool {
+namespace {
+
+/// CPython keeps *all* memory of an interpreter (2 MB) in which one object was left, and pybind11
+/// leaves some: it never lets go of the types that its classes are made of, and each class that is
+/// freed leaves a reference to its metaclass behind. The interpreter's dict is cleared after the
+/// modules and before the last garbage collection.
+void release_base_types_late(PyInterpreterState* interpreter) {
+  const auto release = [] {
+    if (auto& local = *py::detail::get_local_internals_pp_manager().get_pp()) {
+      Py_CLEAR(local->function_record_py_type);
+    }
+    auto& shared = *py::detail::get_internals_pp_manager().get_pp();
+    if (!shared) return;
+    Py_CLEAR(shared->instance_base);
+    Py_CLEAR(shared->static_property_type);
+    PyGC_Collect();
+    if (!shared->registered_types_cpp.empty()) return;  // a class is alive and has its metaclass
+    Py_SET_REFCNT(reinterpret_cast<PyObject*>(shared->default_metaclass), 1);
+    Py_CLEAR(shared->default_metaclass);
+  };
+  const auto state =
+      py::reinterpret_borrow<py::dict>(PyInterpreterState_GetDict(interpreter));
+  state["firn.base_types"] = py::capsule(release);
+}
+
+}  // namespace
 
 StartInfo StartInfo::of_this_interpreter(std::string runtime) {
   StartInfo info{std::move(runtime), {}};
@@ -25,6 +51,8 @@ PyThreadState* create_interpreter() {
   config.allow_threads = 1;
   config.check_multi_interp_extensions = 1;
   config.gil = PyInterpreterConfig_OWN_GIL;
+  // Otherwise end_interpreter() would delete the notebook's data when the worker had none of its own.
+  py::detail::has_seen_non_main_interpreter() = true;
   PyThreadState* thread = nullptr;
   const PyStatus status = Py_NewInterpreterFromConfig(&thread, &config);
   if (PyStatus_Exception(status) != 0) {
@@ -34,12 +62,13 @@ PyThreadState* create_interpreter() {
 }
 
 void end_interpreter(PyThreadState* thread) {
-  // As ~py::subinterpreter: pybind11 finds its per-interpreter data through a thread-local cache,
-  // which must be filled while the interpreter lives, and deletes them when it is gone.
+  // pybind11 finds its per-interpreter data through a thread-local cache, which must be filled while
+  // the interpreter lives, and its owner (as ~py::subinterpreter) deletes them when it is gone.
   auto& shared = py::detail::get_internals_pp_manager();
   auto& local = py::detail::get_local_internals_pp_manager();
   shared.get_pp();
   local.get_pp();
+  release_base_types_late(thread->interp);
   Py_EndInterpreter(thread);
   shared.destroy();
   local.destroy();
