@@ -50,11 +50,16 @@ void* hold(void* interpreter) {
 }
 
 /// Py_FinalizeEx would wait for their GIL, for ever.
-void forget(const std::vector<PyInterpreterState*>& left) {
+void forget(const std::vector<Scheduler::Left>& left) {
+  const auto is_left = [&left](PyInterpreterState* interpreter) {
+    return std::any_of(left.begin(), left.end(), [interpreter](const Scheduler::Left& worker) {
+      return worker.interpreter == interpreter;
+    });
+  };
   auto& interpreters = _PyRuntime.interpreters;
   PyMutex_Lock(&interpreters.mutex);
   for (PyInterpreterState** link = &interpreters.head; *link;) {
-    if (std::find(left.begin(), left.end(), *link) != left.end()) {
+    if (is_left(*link)) {
       *link = (*link)->next;
     } else {
       link = &(*link)->next;
@@ -63,11 +68,12 @@ void forget(const std::vector<PyInterpreterState*>& left) {
   PyMutex_Unlock(&interpreters.mutex);
 }
 
-void leave(const std::vector<PyInterpreterState*>& left) {
+void leave(const std::vector<Scheduler::Left>& left) {
   leaving_workers = true;
-  for (PyInterpreterState* interpreter : left) {
+  for (const Scheduler::Left& worker : left) {
     pthread_t thread;
-    if (pthread_create(&thread, nullptr, hold, interpreter) == 0) pthread_detach(thread);
+    if (worker.ending) continue;
+    if (pthread_create(&thread, nullptr, hold, worker.interpreter) == 0) pthread_detach(thread);
   }
   usleep(20'000);  // several of Python's switch intervals
   forget(left);
@@ -95,15 +101,15 @@ void shutdown() {
   const WithoutGil released;
   const Time deadline = Clock::now() + ticks(patience);
   for (const auto& scheduler : open) scheduler->close(deadline);
-  std::vector<PyInterpreterState*> left;
+  std::vector<Scheduler::Left> left;
   for (const auto& scheduler : open) {
-    while (!scheduler->ended() && Clock::now() < deadline) scheduler->wake.wait_until(deadline);
-    for (PyInterpreterState* interpreter : scheduler->left()) left.push_back(interpreter);
+    while (!scheduler->ended() && Clock::now() < deadline) {
+      scheduler->wake.wait_until(std::min(deadline, scheduler->tick(Clock::now())));
+    }
+    for (const Scheduler::Left& worker : scheduler->leave_behind()) left.push_back(worker);
   }
   if (!left.empty()) leave(left);
 }
-
-bool exiting() { return leaving_workers; }
 
 void sleep_for_ever() {
   for (;;) pause();

@@ -10,8 +10,6 @@ class Scheduler;
 void close_at_exit(const std::shared_ptr<Scheduler>& scheduler);
 /// An exit handler of Python's. Main interpreter's GIL held.
 void shutdown();
-/// The process is about to end without the workers that are left.
-bool exiting();
 [[noreturn]] void sleep_for_ever();
 
 }  // namespace firn::pool

@@ -28,8 +28,7 @@ void release_base_types_late(PyInterpreterState* interpreter) {
     Py_SET_REFCNT(reinterpret_cast<PyObject*>(shared->default_metaclass), 1);
     Py_CLEAR(shared->default_metaclass);
   };
-  const auto state =
-      py::reinterpret_borrow<py::dict>(PyInterpreterState_GetDict(interpreter));
+  const auto state = py::reinterpret_borrow<py::dict>(PyInterpreterState_GetDict(interpreter));
   state["firn.base_types"] = py::capsule(release);
 }
 
@@ -51,7 +50,8 @@ PyThreadState* create_interpreter() {
   config.allow_threads = 1;
   config.check_multi_interp_extensions = 1;
   config.gil = PyInterpreterConfig_OWN_GIL;
-  // Otherwise end_interpreter() would delete the notebook's data when the worker had none of its own.
+  // Otherwise end_interpreter() would delete the notebook's data when the worker had none of its
+  // own.
   py::detail::has_seen_non_main_interpreter() = true;
   PyThreadState* thread = nullptr;
   const PyStatus status = Py_NewInterpreterFromConfig(&thread, &config);
@@ -62,8 +62,9 @@ PyThreadState* create_interpreter() {
 }
 
 void end_interpreter(PyThreadState* thread) {
-  // pybind11 finds its per-interpreter data through a thread-local cache, which must be filled while
-  // the interpreter lives, and its owner (as ~py::subinterpreter) deletes them when it is gone.
+  // pybind11 finds its per-interpreter data through a thread-local cache, which must be filled
+  // while the interpreter lives, and its owner (as ~py::subinterpreter) deletes them when it is
+  // gone.
   auto& shared = py::detail::get_internals_pp_manager();
   auto& local = py::detail::get_local_internals_pp_manager();
   shared.get_pp();

@@ -191,13 +191,16 @@ bool Scheduler::ended() const {
                      [](const auto& worker) { return worker->abandoned; });
 }
 
-std::vector<PyInterpreterState*> Scheduler::left() const {
+std::vector<Scheduler::Left> Scheduler::leave_behind() {
   Lock lock(mutex_);
-  std::vector<PyInterpreterState*> interpreters;
+  std::vector<Left> left;
   for (const auto& worker : workers_) {
-    if (worker->interpreter) interpreters.push_back(worker->interpreter);
+    if (!worker->interpreter) continue;
+    const bool ending = worker->state == Worker::State::ended;
+    worker->left_behind = !ending;
+    left.push_back({worker->interpreter, ending});
   }
-  return interpreters;
+  return left;
 }
 
 std::vector<Scheduler::Info> Scheduler::infos() const {
@@ -264,10 +267,9 @@ bool Scheduler::write(Worker& worker, int stream, std::string_view text) {
   return true;
 }
 
-void Scheduler::ready(Worker& worker, PyInterpreterState* interpreter) {
+void Scheduler::created(Worker& worker, PyInterpreterState* interpreter) {
   Lock lock(mutex_);
   worker.interpreter = interpreter;
-  worker.state = Worker::State::idle;
 }
 
 void Scheduler::failed(Worker& worker, std::string error) {
@@ -276,9 +278,11 @@ void Scheduler::failed(Worker& worker, std::string error) {
   for (const auto& job : jobs_) job->wake.ring();
 }
 
-void Scheduler::leaving(Worker& worker) {
+bool Scheduler::leaving(Worker& worker) {
   Lock lock(mutex_);
+  if (worker.left_behind) return false;
   worker.state = Worker::State::ended;
+  return true;
 }
 
 void Scheduler::ended(Worker& worker) {

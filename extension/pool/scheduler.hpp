@@ -53,8 +53,13 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   bool closed() const;
   /// Whether every worker has ended or been abandoned.
   bool ended() const;
-  /// The interpreters of workers that did not end.
-  std::vector<PyInterpreterState*> left() const;
+  /// The process ends without the workers that are left: none of them ends its interpreter from now
+  /// on, except for those that are at it.
+  struct Left {
+    PyInterpreterState* interpreter;
+    bool ending;
+  };
+  std::vector<Left> leave_behind();
   struct Info {
     int rank, generation;
     const char* state;
@@ -71,9 +76,10 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   /// Waits while too much is unread, so call it without the GIL. False if no chunk is being
   /// computed.
   bool write(Worker& worker, int stream, std::string_view text);
-  void ready(Worker& worker, PyInterpreterState* interpreter);
+  void created(Worker& worker, PyInterpreterState* interpreter);
   void failed(Worker& worker, std::string error);
-  void leaving(Worker& worker);
+  /// Before it ends its interpreter; false if it must not.
+  bool leaving(Worker& worker);
   void ended(Worker& worker);
 
  private:

@@ -84,17 +84,16 @@ void Worker::live(const StartInfo& info) {
     return;
   }
   try {
-    Runtime runtime = Runtime::load(info);
+    scheduler.created(*this, thread_->interp);
+    const Runtime runtime = Runtime::load(info);
     stopped_ = runtime.stopped.ptr();
     py::dict(py::reinterpret_borrow<py::object>(
         PyInterpreterState_GetDict(thread_->interp)))[state_key] = py::capsule(this, state_key);
-    scheduler.ready(*this, thread_->interp);
     serve(runtime);
   } catch (const std::exception& error) {
     scheduler.failed(*this, error.what());
   }
-  scheduler.leaving(*this);
-  if (exiting()) sleep_for_ever();  // the process ends without it
+  if (!scheduler.leaving(*this)) sleep_for_ever();
   end_interpreter(thread_);
   scheduler.ended(*this);
 }

@@ -38,8 +38,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   // Guarded by the scheduler's mutex.
   State state = State::starting;
-  bool quit = false;       // leave when idle
-  bool abandoned = false;  // has been replaced; what it still does is nobody's
+  bool quit = false;         // leave when idle
+  bool abandoned = false;    // has been replaced; what it still does is nobody's
+  bool left_behind = false;  // the process ends without it
   std::shared_ptr<Job> job;
   Chunk* chunk = nullptr;                     // of `job`
   PyInterpreterState* interpreter = nullptr;  // while it may be interrupted
