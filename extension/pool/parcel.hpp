@@ -9,18 +9,16 @@
 
 namespace firn::pool {
 
-/// One object on its way between two interpreters. Made with the GIL of the sender held, opened
-/// with that of the receiver; its memory is used again when it is destroyed, for which no GIL is
-/// needed.
+/// One object on its way between two interpreters, in a transfer segment of the heap. Packed with the
+/// GIL of the sender held, opened with that of the receiver, dropped by any thread.
 class Parcel {
  public:
-  /// Nothing, with a Python exception set, if it cannot be sent.
+  /// Nothing, with a Python exception set, if it cannot be frozen.
   static std::optional<Parcel> pack(pybind11::handle object);
 
-  /// An object of the receiver's own.
+  /// A copy of the receiver's own, in which lasting frozen values are the same pointers. Nothing that
+  /// points into the parcel ever reaches Python code, for CPython's caches would keep it.
   pybind11::object open() const;
-  /// The object itself, to be read as long as the parcel lives.
-  pybind11::object lend() const;
 
  private:
   explicit Parcel(heap::Transfer transfer) : transfer_(std::move(transfer)) {}

@@ -142,7 +142,7 @@ Event Worker::compute(const Runtime& runtime, Begun& begun, const Task& task) {
 
 void Worker::compute_into(Event& event, const Runtime& runtime, Begun& begun, const Task& task) {
   const Time asked = Clock::now();
-  if (!begun.run) begun.run = runtime.begin(begun.job->setup->lend());
+  if (!begun.run) begun.run = runtime.begin(begun.job->setup->open());
   const Time began = Clock::now();
   event.began = seconds_of(began);
   event.setup_seconds = Seconds(began - asked).count();
