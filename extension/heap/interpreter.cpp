@@ -10,8 +10,14 @@ namespace {
 
 constexpr const char* kCapsule = "firn.heap.types";
 
+// When the interpreter ends; one object left behind would keep all of its memory.
 void destroy_types(PyObject* capsule) {
-  delete static_cast<InterpreterTypes*>(PyCapsule_GetPointer(capsule, kCapsule));
+  auto* types = static_cast<InterpreterTypes*>(PyCapsule_GetPointer(capsule, kCapsule));
+  Py_XDECREF(types->deque);
+  Py_XDECREF(types->default_dict);
+  Py_XDECREF(types->counter);
+  Py_XDECREF(types->not_freezable_error);
+  delete types;
 }
 
 PyTypeObject* import_type(const char* module_name, const char* name) {
