@@ -71,7 +71,9 @@ def as_items(iterable: Iterable[Any]) -> Items:
         if known is not None:
             _exhaust(iterator)
             return Items(*known)
-    read = list(iterator)
+    read: list[Any] = []
+    while part := list(islice(iterator, 10_000)):  # list(iterator) could not be interrupted
+        read += part
     return Items(("slice", read), len(read), f"{_describe(iterable)} was read to the end first ({len(read):,} items)")
 
 

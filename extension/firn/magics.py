@@ -40,14 +40,16 @@ every worker. Names that it assigns stay in that worker for later such cells; --
 See also: %parallel (state and settings of the workers), %frozen, %thaw, firn.last_report().
 """
 
-LINE_MANUAL = """Shows the workers, or changes them.
+# Front ends that ask about `%%parallel` by Shift-Tab get this text, for they leave out the percent signs.
+LINE_MANUAL = f"""Shows the workers, or changes them; the cell magic %%parallel runs a cell in them, see below.
 
   %parallel              the workers and what they do
   %parallel workers N    use N workers from now on
   %parallel restart      close all workers and start new ones
   %parallel reset        forget the variables that --each cells left in the workers
   %parallel history      the reports of this session's parallel cells, a line each
-"""
+
+%%parallel: {MANUAL[0].lower()}{MANUAL[1:]}"""
 
 FROZEN_MANUAL = """Lists the frozen variables: name, type, objects, bytes, the cell that froze them, and when.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import traceback
 
 import firn
 import pytest
@@ -160,10 +161,35 @@ def test_an_exception_shows_the_notebooks_own_lines(notebook):
     notebook.ok("def invert(x):\n    return 1 / x")
     error = notebook.fails("%%parallel\nnumbers = [2, 1, 0]\nout = [invert(x) for x in numbers]")
     assert isinstance(error, ZeroDivisionError)
-    assert isinstance(error.__cause__, firn.WorkerError)
+    assert error.__cause__ is None and notebook.shown.count("Traceback") == 1
+    assert "(in iteration 2, counted from 0" in error.__notes__[0]
+    assert [entry.name for entry in traceback.extract_tb(error.__traceback__)][-1] == "invert"
     assert "return 1 / x" in notebook.shown
     assert "out = [invert(x) for x in numbers]" in notebook.shown
     assert "firn/" not in notebook.shown
+
+
+def test_an_exception_keeps_its_own_cause(notebook):
+    notebook.ok("""
+def read(x):
+    try:
+        return {}[x]
+    except KeyError as missing:
+        raise ValueError("no entry") from missing
+""")
+    error = notebook.fails("%%parallel\nout = [read(x) for x in range(3)]")
+    assert isinstance(error, ValueError) and isinstance(error.__cause__, KeyError)
+    assert "return {}[x]" in notebook.shown and "raise ValueError" in notebook.shown
+
+
+def test_an_exception_can_be_caught_in_the_cell(notebook):
+    notebook.ok("""%%parallel --chunk 1
+try:
+    out = [1 // x for x in [1, 0, 2]]
+except ZeroDivisionError as error:
+    caught = str(error)
+""")
+    assert "zero" in notebook["caught"] and "out" not in notebook
 
 
 def test_an_exception_that_does_not_pickle(notebook):

@@ -77,7 +77,7 @@ class Client:
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Client]:
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(env=None)
+    manager.start_kernel()
     client = Client(manager)
     try:
         client.ok("import os; os.environ['FIRN_WORKERS'] = '2'")
