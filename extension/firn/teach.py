@@ -8,11 +8,14 @@ in each interpreter: at once where the module is loaded, else when it is importe
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from types import ModuleType
-from typing import Any
 
 from firn._core import FrozenDict, FrozenFace, FrozenList
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing takes longer to load than all of this
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
 
 FROZEN_TYPES: tuple[type, ...] = (FrozenList, FrozenDict, FrozenFace)
 

@@ -98,6 +98,21 @@ inline bool has_attributes(PyObject* object) {
   return dict && PyDict_GET_SIZE(dict) > 0;
 }
 
+// From 3.15 on a loop takes the elements of tuples and lists by index, without an iterator object,
+// and those of any type that offers it. `element` returns a borrowed reference, nullptr at the end.
+#if PY_VERSION_HEX >= 0x030f0000
+template <PyObject* (*element)(PyObject*, Py_ssize_t)>
+void offer_elements_by_index(PyTypeObject* type) {
+  type->_tp_iteritem = [](PyObject* self, Py_ssize_t index) -> _PyObjectIndexPair {
+    PyObject* found = element(self, index);
+    return {Py_XNewRef(found), found ? index + 1 : index};
+  };
+}
+#else
+template <PyObject* (*element)(PyObject*, Py_ssize_t)>
+void offer_elements_by_index(PyTypeObject*) {}
+#endif
+
 // ---- tables ----
 
 #ifdef _Py_DICT_IMMORTAL_INITIAL_REFCNT

@@ -133,9 +133,12 @@ PyObject* text(PyObject* self) {
 PyObject* copy(PyObject* self, PyObject*) { return to_plain(self).release(); }
 
 PyObject* size_of(PyObject* self, PyObject*) {
-  Ref inner(PyObject_CallMethod(mapping_of(self), "__sizeof__", nullptr));
-  if (!inner) return nullptr;
-  return PyLong_FromSize_t(sizeof(FrozenDict) + PyLong_AsSize_t(inner.get()));
+  return PyLong_FromSize_t(sizeof(FrozenDict) + size_of_dict(mapping_of(self)));
+}
+
+// `type(row)(...)`, as code that walks data writes it, makes a dict.
+PyObject* make_plain(PyTypeObject*, PyObject* arguments, PyObject* keywords) {
+  return PyObject_Call(reinterpret_cast<PyObject*>(&PyDict_Type), arguments, keywords);
 }
 
 PyMethodDef methods[] = {
@@ -216,6 +219,7 @@ void fill_dict_type(PyTypeObject* type) {
   type->tp_richcompare = compare;
   type->tp_setattro = refuse_attribute;
   type->tp_init = refuse_init;
+  type->tp_new = make_plain;
   type->tp_methods = methods;
   type->tp_getset = members;
   type->tp_as_number = &number;

@@ -62,4 +62,15 @@ inline PyObject* find_value(PyObject* mapping, PyObject* key) {
   return value;
 }
 
+// Bytes of the dict and its own part of the table: keys that rows share are nobody's.
+inline std::size_t size_of_dict(PyObject* mapping) {
+  const auto* dict = reinterpret_cast<const PyDictObject*>(mapping);
+  const PyDictKeysObject* keys = dict->ma_keys;
+  const std::size_t entries = static_cast<std::size_t>(keys->dk_nentries);
+  if (dict->ma_values) return sizeof(PyDictObject) + (entries + 1) * sizeof(PyObject*) + entries;
+  const std::size_t entry = DK_IS_UNICODE(keys) ? sizeof(PyDictUnicodeEntry) : sizeof(PyDictKeyEntry);
+  return sizeof(PyDictObject) + sizeof(PyDictKeysObject) +
+         (std::size_t{1} << keys->dk_log2_index_bytes) + entries * entry;
+}
+
 }  // namespace firn::heap::faces

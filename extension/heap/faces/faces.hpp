@@ -77,6 +77,9 @@ PyObject* class_of(FaceKind kind);
 // used and not worth a second implementation is done by the original's own code on such a copy.
 Ref to_plain(PyObject* object);
 
+// Whether the operator that is being asked for was written as an augmented assignment.
+bool in_augmented_assignment();
+
 // dict_views.cpp
 int make_view_types(InterpreterObjects* objects);
 PyObject* new_view(PyObject* dict_face, View view);

@@ -16,6 +16,12 @@ bool is_deque(PyObject* self) {
 // The tuple's own iterator, which the evaluation loop knows.
 PyObject* iterate(PyObject* self) { return PyTuple_Type.tp_iter(items_of(self)); }
 
+// For loops that do without an iterator.
+PyObject* element(PyObject* self, Py_ssize_t index) {
+  PyObject* items = items_of(self);
+  return index < PyTuple_GET_SIZE(items) ? PyTuple_GET_ITEM(items, index) : nullptr;
+}
+
 // ---- subscripts ----
 
 // Elements are immortal: handing one out counts nothing.
@@ -141,6 +147,10 @@ PyObject* compare(PyObject* self, PyObject* other, int operation) {
 PyObject* add(PyObject* left, PyObject* right) {
   const bool ours = is_list_face(left);
   PyObject* other = ours ? right : left;
+  if (!ours && !is_face(left) && Py_TYPE(left)->tp_as_sequence &&
+      Py_TYPE(left)->tp_as_sequence->sq_inplace_concat && in_augmented_assignment()) {
+    return Py_TYPE(left)->tp_as_sequence->sq_inplace_concat(left, items_of(right));
+  }
   if (ours && !is_deque(left) && (PyList_CheckExact(other) || is_list_face(other))) {
     return on_plain<PySequence_Concat>(left, right);
   }
@@ -239,6 +249,11 @@ PyObject* size_of(PyObject* self, PyObject*) {
                            static_cast<std::size_t>(length(self)) * sizeof(PyObject*));
 }
 
+// `type(rows)(...)`, as code that walks data writes it, makes a list.
+PyObject* make_plain(PyTypeObject*, PyObject* arguments, PyObject* keywords) {
+  return PyObject_Call(reinterpret_cast<PyObject*>(&PyList_Type), arguments, keywords);
+}
+
 PyMethodDef methods[] = {
     {"index", method(index), METH_FASTCALL, nullptr},
     {"count", count, METH_O, nullptr},
@@ -305,9 +320,11 @@ void fill_list_type(PyTypeObject* type) {
   type->tp_repr = text;
   type->tp_hash = refuse_hash;
   type->tp_iter = iterate;
+  offer_elements_by_index<element>(type);
   type->tp_richcompare = compare;
   type->tp_setattro = refuse_attribute;
   type->tp_init = refuse_init;
+  type->tp_new = make_plain;
   type->tp_methods = methods;
   type->tp_getset = members;
   type->tp_as_number = &number;

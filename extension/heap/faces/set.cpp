@@ -1,9 +1,6 @@
 // FrozenFace as a set: what a set becomes. The inner frozenset may be seen by anyone.
 #include "heap/cpython_layout.hpp"
 
-#include <opcode.h>
-#include <opcode_ids.h>
-
 #include "heap/faces/faces.hpp"
 
 namespace firn::heap::faces {
@@ -32,24 +29,6 @@ int contains(PyObject* self, PyObject* key) {
 
 bool is_set_like(PyObject* object) {
   return is_set_face(object) || PyAnySet_Check(object) || PyDictViewSet_Check(object);
-}
-
-// Whether the running instruction is an augmented assignment. `seen |= frozen` asks here because set
-// knows no frozen sets; a new set would then be bound to `seen`, and whoever else holds the old one
-// would silently miss the update.
-bool in_augmented_assignment() {
-  PyFrameObject* frame = PyEval_GetFrame();
-  if (!frame) return false;
-  Ref code(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
-  Ref bytes(PyCode_GetCode(reinterpret_cast<PyCodeObject*>(code.get())));
-  const int at = PyFrame_GetLasti(frame);
-  if (!bytes || at < 0 || at + 1 >= PyBytes_GET_SIZE(bytes.get())) {
-    PyErr_Clear();
-    return false;
-  }
-  const auto* instruction = reinterpret_cast<const unsigned char*>(PyBytes_AS_STRING(bytes.get())) + at;
-  return instruction[0] == BINARY_OP && instruction[1] >= NB_INPLACE_ADD &&
-         instruction[1] <= NB_INPLACE_XOR;
 }
 
 template <PyObject* (*operation)(PyObject*, PyObject*), PyObject* (*in_place)(PyObject*, PyObject*)>
