@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from firn._core import NotFreezableError, freeze, is_frozen, thaw
+try:
+    from firn._core import NotFreezableError, freeze, is_frozen, thaw
+except ImportError as error:  # "initialization failed" hides the sentence that says why
+    raise error.__cause__ or error from None
 from firn.errors import WorkerError
 from firn.teach import teach
 

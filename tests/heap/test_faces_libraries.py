@@ -297,7 +297,7 @@ import sys
 before = set(sys.modules)
 import firn
 loaded = set(sys.modules) - before
-assert not loaded & {"json", "json.encoder", "pprint", "typing", "IPython", "yaml", "numpy", "pandas"}, loaded
+assert not loaded & {"json", "json.encoder", "pprint", "IPython", "yaml", "numpy", "pandas"}, loaded
 rows = firn.freeze([{"a": {"b": [1]}, "when": 1}] * 2)
 import json, pprint, reprlib
 assert json.dumps(rows, default=str) == '[{"a": {"b": [1]}, "when": 1}, {"a": {"b": [1]}, "when": 1}]'
