@@ -702,7 +702,7 @@ p.symmetric_difference(x)
 p.issubset(x)
 p.issuperset(x)
 p.isdisjoint(x)
-{frozenset(x): 1}
+{frozenset(x): 1}[frozenset(list(x))]
 set(x)
 frozenset(x)
 [1] in x
