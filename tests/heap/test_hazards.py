@@ -5,9 +5,8 @@ import keyword
 import math
 import sys
 
-import pytest
-
 import firn
+import pytest
 from firn import _core
 
 
@@ -292,12 +291,12 @@ def test_copies_of_dicts_count_no_references_of_frozen_tables(readers):
 
 
 def test_types_work_in_an_interpreter_that_never_imported_datetime_or_collections():
-    import concurrent.interpreters as interpreters
     import collections
+    import concurrent.interpreters as interpreters
     import datetime as dt
 
     frozen = firn.freeze(
-        [dt.date(2020, 1, 2), dt.timedelta(1), dt.timezone.utc, collections.deque([1]), collections.Counter("ab")]
+        [dt.date(2020, 1, 2), dt.timedelta(1), dt.UTC, collections.deque([1]), collections.Counter("ab")]
     )
     interpreter = interpreters.create()
     try:
