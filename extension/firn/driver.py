@@ -12,7 +12,7 @@ from typing import Any
 
 import firn
 from firn import errors, jobs, shipping
-from firn.analysis import CellPlan, SplitLoop
+from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
 from firn.items import Items, as_items
 from firn.jobs import Outcome
@@ -90,6 +90,7 @@ class Run:
         self._split_already.add(index)
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
+        loop.check(self.namespace, iterable)
         items = as_items(iterable)
         del iterable
         entry.items = len(items)
@@ -112,7 +113,7 @@ class Run:
                 job,
                 decided=loop.decided,
                 deadline=self.deadline,
-                write=jobs.to_notebook,
+                write=jobs.InOrder(),
                 failed=jobs.own_failure(loop.what, loop.lineno),
             )
             self.count(entry, outcome, shipped - began, submitted)
@@ -138,6 +139,8 @@ class Run:
             return loop.finish(effects, self.namespace)
         finally:
             entry.merge_seconds += time.perf_counter() - began
+            for name, kind in loop.lost.items():
+                self.note(f"{name} is unbound after the loop: its last value, a {kind}, stayed in a worker")
 
     def keep_account(self, shipment: shipping.Shipment, entry: Loop) -> None:
         """Writes down what was frozen, reused, copied and shipped."""
@@ -181,6 +184,10 @@ class Run:
         if isinstance(error, jobs.Deadline):
             assert self.options.timeout is not None
             return errors.timed_out(self.options.timeout, line, self.source)
+        if isinstance(error, Refusal):
+            refused = errors.refused(error.line, error.reason, error.remedy)
+            refused.name = error.name
+            error = refused
         if isinstance(error, (errors.CellError, ShippingRefusal, firn.NotFreezableError)):
             error = errors.shown_plainly(error, line, self.source)
         without_firn(error)

@@ -13,6 +13,7 @@ class CellError(Exception):
     """Base of what firn raises about a cell. IPython shows it as a few plain lines, without a traceback through firn."""
 
     line: int | None = None
+    name: str = ""  # the variable that it is about
     source: str = ""
 
     def at(self, line: int | None, source: str) -> CellError:

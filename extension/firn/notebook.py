@@ -174,7 +174,6 @@ class Notebook:
             run.report.why.append(why)
             self._hand_over(run, frame)
             return tree
-        compile(tree, run.filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         plan = analysis.analyze(tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns)
         if wanted.each or plan.uses_parallel:
             each.check(tree, run.source)

@@ -100,8 +100,10 @@ class _Bind(ast.NodeTransformer):
 
 
 def bind(module: ast.Module, number: int) -> ast.Module:
-    """Ties the calls of a rewritten cell to the run with this number."""
-    return ast.fix_missing_locations(_Bind(number).visit(module))
+    """Ties the calls of a rewritten cell to the run with this number (IPython fills in the missing locations)."""
+    bound = _Bind(number).visit(module)
+    assert isinstance(bound, ast.Module)
+    return bound
 
 
 class CellRewriter(ast.NodeTransformer):

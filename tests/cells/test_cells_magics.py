@@ -1,0 +1,98 @@
+"""%parallel, %frozen, %thaw, the options and their completion."""
+
+from __future__ import annotations
+
+import firn
+import pytest
+from firn import options
+from firn.completion import candidates
+
+
+def test_parallel_shows_the_workers_and_changes_their_number(notebook):
+    notebook.ok("%%parallel\nout = [x for x in range(10)]")
+    notebook.ok("%parallel")
+    assert notebook.out.startswith("2 workers: ")
+    notebook.ok("%parallel workers 3")
+    notebook.ok("%parallel workers")
+    assert notebook.out == "3\n"
+    notebook.ok("%%parallel --gather n\nn = parallel.rank")
+    assert notebook["n"] == [0, 1, 2]
+    notebook.ok("%parallel workers 2")
+    notebook.ok("%%parallel --gather n\nn = parallel.rank")
+    assert notebook["n"] == [0, 1]
+
+
+def test_restart_and_history(notebook):
+    notebook.ok("%%parallel --each\nmine = 1")
+    notebook.ok("%parallel restart")
+    notebook.fails("%%parallel --each\nmine")
+    notebook.ok("%%parallel\nout = [x for x in range(10)]")
+    notebook.ok("%parallel history")
+    assert notebook.out.splitlines()[-1] == str(firn.last_report())
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("%parallel restrat", ["restrat", "did you mean restart?"]),
+        ("%parallel workers many", ["number"]),
+        ("%thaw", ["name"]),
+        ("%thaw nothing_here", ["nothing_here"]),
+        ("%thaw plain", ["plain", "not frozen"]),
+    ],
+)
+def test_line_magics_with_wrong_words(notebook, line, words):
+    notebook.ok("plain = [1]")
+    error = notebook.fails(line)
+    for word in words:
+        assert word in str(error)
+    assert "Traceback" not in notebook.shown
+
+
+def test_frozen_lists_the_variables_and_thaw_gives_a_copy(notebook):
+    notebook.ok("%frozen")
+    notebook.ok("rows = [{'n': i} for i in range(10)]\nnames = {'a': 1}")
+    notebook.ok("%%parallel\nout = [r['n'] + names['a'] for r in rows]")
+    notebook.ok("%frozen")
+    head, *table = notebook.out.splitlines()
+    assert head.split() == ["name", "type", "objects", "size", "cell", "since"]
+    assert any("rows" in line and "list" in line for line in table)
+    notebook.ok("%thaw rows names")
+    notebook["rows"].append(1)
+    notebook["names"]["b"] = 2
+    notebook.ok("%frozen")
+    assert "rows" not in notebook.out
+
+
+def test_every_option_is_in_the_manual():
+    from firn.magics import MANUAL
+
+    for option in options.option_strings():
+        assert option in MANUAL
+
+
+def test_options_are_read_as_a_shell_reads_them():
+    read = options.parse("--copy a,b -c c --chunk=5 --timeout 1.5 -w 3 -q  # a comment")
+    assert read.copy == {"a", "b", "c"} and read.chunk == 5 and read.timeout == 1.5
+    assert read.workers == 3 and read.quiet and not read.each
+    assert options.parse("--gather x").each
+    assert options.parse("") == options.Options()
+    assert options.parse("--workers {n}", {"n": 4}).workers == 4
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("%%parallel --ga", ["--gather"]),
+        ("%%parallel --compare ", ["sample", "full", "off"]),
+        ("%%parallel --compare f", ["full"]),
+        ("%%parallel --copy ro", ["rows"]),
+        ("%%parallel --copy rows,na", ["rows,names"]),
+        ("%%parallel --serial --se", []),
+        ("%parallel re", ["restart", "reset"]),
+        ("%thaw r", ["rows"]),
+        ("%%parallel x", []),
+    ],
+)
+def test_completion(text, found):
+    assert candidates(text, ["rows", "names"]) == found
