@@ -93,9 +93,13 @@ inline void set_integer(PyLongObject* integer, std::uint64_t value) {
 
 // Whether an instance of a heap type has attributes of its own, as a Counter may.
 inline bool has_attributes(PyObject* object) {
-  if (!(Py_TYPE(object)->tp_flags & Py_TPFLAGS_MANAGED_DICT)) return false;
+  const unsigned long flags = Py_TYPE(object)->tp_flags;
+  if (!(flags & Py_TPFLAGS_MANAGED_DICT)) return false;
   auto* dict = reinterpret_cast<PyObject*>(_PyObject_ManagedDictPointer(object)->dict);
-  return dict && PyDict_GET_SIZE(dict) > 0;
+  if (dict) return PyDict_GET_SIZE(dict) > 0;
+  if (!(flags & Py_TPFLAGS_INLINE_VALUES)) return false;
+  const PyDictValues* values = _PyObject_InlineValues(object);
+  return values->valid && values->size > 0;
 }
 
 // From 3.15 on a loop takes the elements of tuples and lists by index, without an iterator object,

@@ -46,7 +46,8 @@ bool is_shareable_static(PyObject* object) {
   }
   // The mark of a deleted member in a set's table is a plain `object`; users cannot reach it.
   if (type == &PyBaseObject_Type) return true;
-  return type == datetime_types.timezone;
+  // UTC, and the time zone's parts.
+  return type == datetime_types.timezone || type == datetime_types.timedelta;
 }
 
 void StaticStrings::add(PyObject* string) {

@@ -46,6 +46,7 @@ class Thawer {
   Thawer& operator=(const Thawer&) = delete;
   ~Thawer() {
     for (Step& step : steps_) Py_XDECREF(step.pending);
+    Py_XDECREF(append_);
   }
 
   PyObject* thaw(PyObject* root) {
@@ -283,7 +284,7 @@ class Thawer {
       Step& step = steps_.back();
       PyObject* deque = step.made;
       PyObject* made = convert(PyTuple_GET_ITEM(step.source, step.at++));
-      PyObject* none = PyObject_CallMethod(deque, "append", "O", made);
+      PyObject* none = append_ ? PyObject_CallMethodOneArg(deque, append_, made) : nullptr;
       Py_DECREF(made);  // the deque holds it
       Py_DECREF(check(none));
       if (steps_.size() != depth) return false;
@@ -336,6 +337,7 @@ class Thawer {
 
   const InterpreterTypes& types_;
   const bool transfer_;
+  PyObject* const append_ = PyUnicode_InternFromString("append");
   PointerTable memo_;
   std::vector<Step> steps_;
 };

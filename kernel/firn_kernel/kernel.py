@@ -1,17 +1,22 @@
 """The Python half of the kernel: what the C++ half calls, and the order in which it starts and ends."""
 
 import asyncio
+import contextlib
 import faulthandler
 import json
 import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from . import _kernel, messages
 from .runner import Cell, CellRunner, Done, cell_here, install_interrupt_handler, interruptible
 from .streams import STDERR, STDOUT, OutputStream
+
+_AFTER_START = 0.3  # seconds
+_ANSWERED_AT_ONCE = {"kernel_info_request", "usage_request", "comm_info_request"}
 
 
 class Kernel:
@@ -22,6 +27,7 @@ class Kernel:
         self._runner = CellRunner(self)
         self._input: Any = None
         self._answers: Any = None
+        self._firn_loaded = False
         self._log = 2  # the descriptor of the terminal or file that the kernel was started with
 
     # Called by the C++ half
@@ -60,6 +66,7 @@ class Kernel:
         user_expressions: str,
         done: Done,
     ) -> None:
+        self._load_firn()
         self._input.allowed = allow_stdin
         options = {
             "silent": silent,
@@ -120,13 +127,20 @@ class Kernel:
         comms.install()
         self._answers = Answers(self.shell)
         _open_the_notebooks_folder()
-        self._load_firn()
+        if application.has_startup():
+            self._load_firn()
         application.run_users_startup()
+        # Loading %%parallel and warming its workers must not delay the first answer to a client.
+        self._runner.loop.call_later(_AFTER_START, self._load_firn)
 
     def _load_firn(self) -> None:
         """%%parallel, without an import. Where it cannot load, the kernel says so and is a plain one."""
+        if self._firn_loaded:
+            return
+        self._firn_loaded = True
         try:
-            self.shell.extension_manager.load_extension("firn")
+            with _notebooks_folder_closed():
+                self.shell.extension_manager.load_extension("firn")
         except Exception:
             os.write(self._log, traceback.format_exc().encode("utf-8", "replace"))
             self.shell.showtraceback()
@@ -134,6 +148,8 @@ class Kernel:
     @interruptible
     def _answer(self, request: _kernel.Request, content: dict[str, Any]) -> dict[str, Any]:
         try:
+            if request.type not in _ANSWERED_AT_ONCE:
+                self._load_firn()
             return self._answers.answer(request, content)
         except BaseException as error:
             return {"status": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}
@@ -159,6 +175,19 @@ def _open_the_notebooks_folder() -> None:
     elif "" not in sys.path:
         sys.path.insert(0, "")
     sys.argv[:] = [""]
+
+
+@contextlib.contextmanager
+def _notebooks_folder_closed() -> Iterator[None]:
+    """A `firn.py` or `shutil.py` beside the notebook is the user's, not ours."""
+    opened = sys.path[:1] == [""]
+    if opened:
+        del sys.path[0]
+    try:
+        yield
+    finally:
+        if opened:
+            sys.path.insert(0, "")
 
 
 def start(connection_file: str) -> int:

@@ -84,10 +84,12 @@ def test_a_client_that_was_killed_leaves_no_kernel(cell, tmp_path):
 
 
 def test_a_module_beside_the_notebook_cannot_break_the_start_and_can_be_imported(new_kernel, tmp_path):
-    for name in ("selectors", "random", "mine"):
+    for name in ("selectors", "random", "shutil", "firn", "mine"):
         (tmp_path / f"{name}.py").write_text("beside = 'the notebook'\n")
     kernel = new_kernel(cwd=str(tmp_path))
     assert kernel.run("import mine; mine.beside").result == "'the notebook'"
+    assert kernel.run("%%parallel --quiet\nsquares = [n * n for n in range(10)]").status == "ok"
+    assert kernel.run("squares[3]").result == "9"
 
 
 def test_the_users_startup_files_run_and_an_error_in_one_does_not_stop_the_kernel(new_kernel, tmp_path, monkeypatch):

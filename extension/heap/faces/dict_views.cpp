@@ -188,7 +188,7 @@ PyObject* compare(PyObject* self, PyObject* other, int operation) {
 PyObject* is_disjoint(PyObject* self, PyObject* other) {
   Ref left = to_plain_operand(self);
   Ref right = left ? to_plain_operand(other) : Ref();
-  return right ? PyObject_CallMethod(left.get(), "isdisjoint", "O", right.get()) : nullptr;
+  return right ? PyObject_CallMethod(left.get(), "isdisjoint", "(O)", right.get()) : nullptr;
 }
 
 PyObject* get_mapping(PyObject* self, void*) { return PyDictProxy_New(face_of(self)); }

@@ -211,7 +211,7 @@ PyObject* reversed(PyObject* self, PyObject*) {
 }
 
 PyObject* count(PyObject* self, PyObject* value) {
-  return PyObject_CallMethod(items_of(self), "count", "O", value);
+  return PyObject_CallMethod(items_of(self), "count", "(O)", value);
 }
 
 PyObject* index(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {

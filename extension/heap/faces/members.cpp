@@ -85,7 +85,7 @@ PyObject* reduce_ex(PyObject* self, PyObject* protocol) {
     return Py_BuildValue("O(N)", &PySet_Type, PySequence_List(inner_of(self)));
   }
   Ref plain = to_plain(self);
-  return plain ? PyObject_CallMethod(plain.get(), "__reduce_ex__", "O", protocol) : nullptr;
+  return plain ? PyObject_CallMethod(plain.get(), "__reduce_ex__", "(O)", protocol) : nullptr;
 }
 
 PyObject* reduce(PyObject* self, PyObject*) {

@@ -1,0 +1,87 @@
+"""The programs that people run kernels with: nbclient, nbconvert and jupyter console."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+
+def notebook(*sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "firn", "display_name": "firn"}})
+
+
+def test_nbclient_executes_a_notebook():
+    executed = notebook(
+        "print('out')",
+        "6 * 7",
+        "handle = display('old', display_id=True)",
+        "handle.update('new')",
+        "%%parallel --quiet\nsquares = [n * n for n in range(100)]",
+        "squares[-1]",
+    )
+    NotebookClient(executed, timeout=60, kernel_name="firn").execute()
+    first, second, third, _, _, last = (cell.outputs for cell in executed.cells)
+    assert first == [{"output_type": "stream", "name": "stdout", "text": "out\n"}]
+    assert second[0]["data"]["text/plain"] == "42" and second[0]["execution_count"] == 2
+    assert third[0]["data"]["text/plain"] == "'new'"
+    assert last[0]["data"]["text/plain"] == "9801"
+
+
+def test_nbclient_shows_an_error_with_the_cells_line():
+    executed = notebook("x = 1\n1 / 0", "'never'")
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        NotebookClient(executed, timeout=60, kernel_name="firn").execute()
+    assert executed.cells[0].outputs[0]["ename"] == "ZeroDivisionError"
+
+
+def test_jupyter_console():
+    """A terminal session: input, output, a question, an interrupt, the end."""
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "jupyter_console", "--kernel", "firn", "--simple-prompt"]
+    process = subprocess.Popen(command, stdin=other, stdout=other, stderr=other, close_fds=True, start_new_session=True)
+    os.close(other)
+    seen = ""
+
+    def expect(pattern):
+        nonlocal seen
+        end = time.monotonic() + 60
+        while (found := re.search(pattern, seen)) is None:
+            assert time.monotonic() < end, seen
+            if select.select([main], [], [], 1)[0]:
+                try:
+                    seen += os.read(main, 65536).decode("utf-8", "replace")
+                except OSError:  # the other end has closed
+                    assert re.search(pattern, seen), seen
+                    return
+        seen = seen[found.end() :]
+
+    def enter(line):
+        os.write(main, line.encode() + b"\n")
+
+    try:
+        expect(r"In \[1\]:")
+        enter("print('six times seven is', 6 * 7)")
+        expect("six times seven is 42")
+        enter("'result' + 'ing'")
+        expect("'resulting'")
+        enter("input('name' + '? ') + '!'")
+        expect(r"name\? ")
+        enter("firn")
+        expect("'firn!'")
+        enter("1/0")
+        expect("ZeroDivisionError")
+        enter("exit")
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)

@@ -1,0 +1,76 @@
+"""%%parallel in the kernel: there without an import, streamed, interrupted at the first press."""
+
+import os
+import signal
+import time
+
+import pytest
+
+
+def test_it_is_there_without_an_import(new_kernel):
+    kernel = new_kernel()
+    outcome = kernel.run("%%parallel\nsquares = [n * n for n in range(1000)]")
+    assert outcome.status == "ok", outcome.reply
+    assert kernel.run("sum(squares)").result == str(sum(n * n for n in range(1000)))
+
+
+def test_its_output_is_the_cells_and_in_order(kernel):
+    outcome = kernel.run("%%parallel --quiet\nfor n in range(200):\n    print(n)")
+    assert outcome.text() == "".join(f"{n}\n" for n in range(200))
+
+
+def test_output_of_every_worker(kernel):
+    outcome = kernel.run("%%parallel --each --quiet\nprint('rank', parallel.rank)")
+    assert "rank 0" in outcome.text()
+
+
+def test_it_shows_its_report(kernel):
+    outcome = kernel.run("%%parallel\nsquares = [n * n for n in range(1000)]")
+    (report,) = outcome.of("display_data")
+    assert "firn" in report["data"]["text/plain"]
+
+
+@pytest.mark.parametrize("body", ["while True:\n        pass", "import time; time.sleep(100)"])
+@pytest.mark.parametrize("by_message", [True, False])
+def test_an_interrupt_stops_it_at_the_first_press(kernel, body, by_message):
+    cell = kernel.client.execute(f"%%parallel --quiet\nfor n in range(100):\n    print('on', flush=True)\n    {body}")
+    kernel.wait_for_text("on")
+    time.sleep(0.2)
+    if by_message:
+        kernel.control("interrupt_request", {})
+    else:
+        os.kill(kernel.pid, signal.SIGINT)
+    assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"
+    assert kernel.run("6 * 7").result == "42"
+
+
+def test_an_error_is_the_cells(kernel):
+    outcome = kernel.run("%%parallel\nfor n in range(100):\n    1 / (n - 50)")
+    assert outcome.status == "error"
+    assert outcome.reply["content"]["ename"] == "ZeroDivisionError"
+
+
+def test_a_refusal_is_the_cells_error_and_the_next_cell_runs(kernel):
+    outcome = kernel.run("x = 0\n%%parallel")
+    assert outcome.status == "error"
+    assert kernel.run("%%parallel --quiet\ntotal = sum(n for n in range(100))").status == "ok"
+    assert kernel.run("total").result == "4950"
+
+
+def test_commands_and_forks_work_beside_warm_workers(kernel):
+    kernel.run("%%parallel --quiet\nsquares = [n * n for n in range(1000)]")
+    assert kernel.run("!echo from the shell").text().strip() == "from the shell"
+    outcome = kernel.run(
+        "import os\npid = os.fork()\nif pid == 0:\n    os._exit(7)\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
+    )
+    assert outcome.result == "7"
+
+
+def test_the_kernel_ends_without_a_word_and_soon_with_warm_workers(new_kernel, tmp_path):
+    log = tmp_path / "log"
+    with open(log, "wb") as out:
+        kernel = new_kernel(stdout=out, stderr=out)
+        kernel.run("%%parallel --quiet\nsquares = [n * n for n in range(1000)]")
+        kernel.control("shutdown_request", {"restart": False})
+        assert kernel.manager.provisioner.process.wait(20) == 0
+    assert log.read_text() == ""
