@@ -146,8 +146,8 @@ def _exhaust(iterator: Iterator[Any]) -> None:
     if kind is enumerate:
         inner: Any = iterator.__reduce__()[1][0]
         _exhaust(inner)
-    elif kind is not zip and hasattr(iterator, "__setstate__") and "reverse" not in kind.__name__:
-        iterator.__setstate__(sys.maxsize)
+    elif kind in _REDUCED and "reverse" not in kind.__name__:
+        iterator.__setstate__(sys.maxsize)  # type: ignore[attr-defined]
     deque(iterator, maxlen=0)
 
 

@@ -1,0 +1,113 @@
+"""Code that changes something outside of the loop is refused before anything runs; code that does not is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from firn.effects import LostEffect
+
+LOST = {
+    "a global": ("total = 0\ndef f(x):\n    global total\n    total += x\n", "f(x)", "total", 4),
+    "a deleted global": ("total = 0\ndef f(x):\n    global total\n    del total\n", "f(x)", "total", 4),
+    "a global in a nested function": (
+        "total = 0\ndef f(x):\n    def g():\n        global total\n        total = x\n    g()\n", "f(x)", "total", 5,
+    ),
+    "a captured variable": (
+        "def make():\n    n = 0\n    def f(x):\n        nonlocal n\n        n += x\n        return n\n    return f\nf = make()\n",
+        "f(x)", "n", 5,
+    ),
+    "a captured variable, further in": (
+        "def make():\n    n = 0\n    def f(x):\n        def g():\n            nonlocal n\n            n += x\n"
+        "        g()\n    return f\nf = make()\n", "f(x)", "n", 6,
+    ),
+    "a function of a function": (
+        "total = 0\ndef g(x):\n    global total\n    total += x\ndef f(x): return g(x)\n", "f(x)", "total", 4,
+    ),
+    "an attribute of a class": ("class C:\n    n = 0\ndef f(x):\n    C.n += 1\n", "f(x)", "C", 4),
+    "a class in __init__": ("class C:\n    n = 0\n    def __init__(self):\n        C.n += 1\n", "C()", "C", 4),
+    "its own class": ("class C:\n    n = 0\n    def m(self):\n        type(self).n += 1\n", "C().m()", "type(self)", 4),
+    "its own class's list": ("class C:\n    a = []\n    def m(self):\n        self.__class__.a.append(1)\n", "C().m()", "self", 4),
+    "cls": ("class C:\n    n = 0\n    @classmethod\n    def m(cls):\n        cls.n = 1\n", "C.m()", "cls", 5),
+    "an attribute of a module": ("import json\ndef f(x):\n    json.mine = x\n", "f(x)", "json", 3),
+    "an attribute of a function": ("def f(x):\n    f.calls = 1\n", "f(x)", "f", 2),
+    "setattr": ("class C: pass\ndef f(x):\n    setattr(C, 'n', x)\n", "f(x)", "C", 3),
+    "a list": ("seen = []\ndef f(x):\n    seen.append(x)\n", "f(x)", "seen", 3),
+    "a dict": ("d = {}\ndef f(x):\n    d[x] = 1\n", "f(x)", "d", 3),
+    "a deleted item": ("d = {1: 1}\ndef f(x):\n    del d[x]\n", "f(x)", "d", 3),
+    "an item of an item": ("d = {'a': {}}\ndef f(x):\n    d['a'][x] = 1\n", "f(x)", "d", 3),
+    "a list in a dict": ("d = {'a': []}\ndef f(x):\n    d['a'].append(x)\n", "f(x)", "d", 3),
+    "a set": ("s = set()\ndef f(x):\n    s.add(x)\n", "f(x)", "s", 3),
+    "a deque": ("from collections import deque\nq = deque()\ndef f(x):\n    q.appendleft(x)\n", "f(x)", "q", 4),
+    "a Counter": ("from collections import Counter\nc = Counter()\ndef f(x):\n    c[x] += 1\n", "f(x)", "c", 4),
+    "a list of a class": ("class C:\n    a = []\ndef f(x):\n    C.a.append(x)\n", "f(x)", "C", 4),
+    "a captured list": ("def make():\n    a = []\n    def f(x):\n        a.append(x)\n    return f\nf = make()\n", "f(x)", "a", 4),
+    "an unpacked target": ("d = {}\ndef f(x):\n    a, d[x] = 1, 2\n", "f(x)", "d", 3),
+    "a with target": ("class C: pass\ndef f(x):\n    for C.n in range(3): pass\n", "f(x)", "C", 3),
+    "a lambda": ("seen = []\nf = lambda x: seen.append(x)\n", "f(x)", "seen", 2),
+    "an object's method": (
+        "class S:\n    def __init__(self): self.v = []\n    def add(self, x): self.v.append(x)\ns = S()\n", "s.add(x)", "s", None,
+    ),
+    "an object's method in a function": (
+        "class S:\n    n = 0\n    def add(self, x): self.n += x\ns = S()\ndef f(x): s.add(x)\n", "f(x)", "s", 5,
+    ),
+    "an object's method that calls another": (
+        "class S:\n    n = 0\n    def put(self, x): self.n += x\n    def add(self, x): self.put(x)\ns = S()\n", "s.add(x)", "s", None,
+    ),
+    "an object that is called": ("class S:\n    n = 0\n    def __call__(self, x): self.n += x\ns = S()\n", "s(x)", "s", None),
+    "a bound method": ("class S:\n    n = 0\n    def add(self, x): self.n += x\nadd = S().add\n", "add(x)", "add", None),
+    "a random generator": ("import random\nrng = random.Random(1)\n", "rng.random()", "rng", None),
+    "an iterator": ("it = iter([1, 2, 3])\ndef f(x): return next(it)\n", "f(x)", "it", None),
+    "a generator": ("it = (n for n in range(3))\n", "next(it)", "it", None),
+}  # fmt: skip
+
+KEPT = {
+    "locals": "def f(x):\n    a = []\n    a.append(x)\n    d = {}\n    d[x] = 1\n    return a\n",
+    "a nonlocal of the same call": (
+        "def f(x):\n    n = 0\n    def g():\n        nonlocal n\n        n += x\n    g()\n    return n\n"
+    ),
+    "attributes of a new object": "class C:\n    def __init__(self, x): self.x = x\ndef f(x):\n    c = C(x)\n    c.y = 2\n    return c.y\n",
+    "an argument": "def g(a):\n    a.append(1)\n    return a\ndef f(x): return g([x])\n",
+    "a local with a global's name": "seen = []\ndef f(x):\n    seen = []\n    seen.append(x)\n    return seen\n",
+    "a comprehension's variable": "y = [1]\ndef f(x): return [y for y in range(x)]\n",
+    "a method that nobody calls": (
+        "total = 0\nclass C:\n    def reset(self):\n        global total\n        total = 0\n    def m(self): return 1\n"
+        "def f(x): return C().m()\n"
+    ),
+    "a reading method": "class S:\n    def __init__(self): self.v = [1]\n    def get(self): return self.v\ns = S()\ndef f(x): return s.get()\n",
+    "__init_subclass__": (
+        "made = []\nclass B:\n    def __init_subclass__(cls): made.append(cls.__name__)\nclass C(B): pass\ndef f(x): return C() and 1\n"
+    ),
+    "a metaclass": (
+        "made = []\nclass M(type):\n    def __new__(m, name, bases, body):\n        made.append(name)\n"
+        "        return super().__new__(m, name, bases, body)\nclass C(metaclass=M): pass\ndef f(x): return C() and 1\n"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LOST)
+def test_lost_effects_are_refused(what: str, refused: Any) -> None:
+    cell, body, name, line = LOST[what]
+    error = refused(cell, body)
+    assert isinstance(error, LostEffect), error
+    assert error.name == name
+    if line is not None:
+        assert (error.line, error.filename) == (line, "<cell 1>")
+        assert f"line {line}" in str(error) or "calls" in str(error)
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_effects_that_stay_inside_are_none(what: str, notebook: Any) -> None:
+    notebook.cell(KEPT[what])
+    assert notebook.loop("f(x)") == [notebook["f"](x) for x in range(4)]
+
+
+def test_stores_are_found_without_source(refused: Any, notebook: Any) -> None:
+    notebook.cell("total = 0\nexec('def f(x):\\n    global total\\n    total = x')\n")
+    assert isinstance(refused("", "f(x)"), LostEffect)
+
+
+def test_what_cannot_be_seen_still_refuses_at_run_time(notebook: Any) -> None:
+    notebook.cell("table = [1]\ndef f(x):\n    other = table\n    other.append(x)\n")
+    with pytest.raises(Exception, match="frozen"):
+        notebook.loop("f(x)")

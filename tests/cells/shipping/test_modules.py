@@ -1,0 +1,136 @@
+"""Imports are repeated in the workers; what they cannot load is refused before launch, with the way out."""
+
+from __future__ import annotations
+
+import decimal
+import importlib
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from firn import modules
+from firn.modules import Unloadable
+
+IMPORTS = {
+    "import": ("import re", "re.sub('a', 'b', 'a') + str(x)"),
+    "as": ("import json as j", "j.dumps([x])"),
+    "from": ("from collections import Counter", "Counter([x])[x]"),
+    "from C": ("from math import sqrt", "sqrt(x)"),
+    "submodule": ("import os.path", "os.path.join('a', str(x))"),
+    "submodule as": ("import xml.etree.ElementTree as ET", "ET.fromstring('<a/>').tag"),
+    "package and submodule": ("import xml.etree.ElementTree\nimport xml", "xml.etree.ElementTree.fromstring('<b/>').tag"),
+    "in a function": ("import concurrent.futures\ndef f(x): return concurrent.futures.Future.__name__", "f(x)"),
+    "inside a function": ("def f(x):\n    import string\n    return string.digits[x]", "f(x)"),
+    "instance of a module's class": ("import re\np = re.compile('[0-9]')", "bool(p.match(str(x)))"),
+    "pure package": ("import cloudpickle", "cloudpickle.__name__"),
+}
+
+
+@pytest.mark.parametrize("how", IMPORTS)
+def test_imports_are_repeated(how: str, notebook: Any) -> None:
+    cell, body = IMPORTS[how]
+    notebook.cell(cell)
+    assert notebook.loop(body) == [eval(body, notebook.names, {"x": x}) for x in range(4)]
+
+
+REFUSED = {
+    "module": ("import numpy as np", "np.sqrt(x)", "tolist()"),
+    "function": ("from numpy import sqrt", "sqrt(x)", "tolist()"),
+    "in a function": ("import numpy as np\ndef f(x): return np.sqrt(x)", "f(x)", "tolist()"),
+    "array": ("import numpy as np\na = np.arange(3)", "a[x]", "tolist()"),
+    "frame": ("import pandas as pd\nt = pd.DataFrame({'a': [1]})", "t.a[0]", "to_dict"),
+    "pandas": ("import pandas as pd", "pd.isna(x)", "to_dict"),
+    "pyarrow": ("import pyarrow as pa", "pa.array([x])", "to_pylist"),
+    "in a method that is called": ("import numpy as np\nclass C:\n    def m(self): return np.pi", "C().m()", "tolist()"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_no_worker_can_load_is_refused(what: str, refused: Any) -> None:
+    cell, body, way_out = REFUSED[what]
+    error = refused(cell, body)
+    assert isinstance(error, Unloadable) and isinstance(error, ImportError)
+    assert "does not support loading in subinterpreters" in str(error) and way_out in error.remedy
+
+
+def test_an_unused_module_is_no_reason_to_refuse(notebook: Any) -> None:
+    notebook.cell(
+        "import numpy as np\nfrom dataclasses import dataclass\n@dataclass\nclass C:\n    a: np.ndarray\n    b: int = 1\n"
+        "    def plot(self): return np.pi\ndef f(x: np.ndarray) -> np.ndarray: return x\n"
+    )
+    assert notebook.loop("(C(x).a, f(x))") == [(x, x) for x in range(4)]
+    with pytest.raises(Exception, match="does not support loading in subinterpreters"):
+        notebook.loop("getattr(C(x), 'pl' + 'ot')()")
+
+
+def test_a_module_made_by_hand_is_refused(refused: Any) -> None:
+    error = refused("import types\nmine = types.ModuleType('mine_by_hand')\nmine.a = 1", "mine.a + x")
+    assert isinstance(error, Unloadable) and "mine_by_hand" in str(error)
+
+
+def test_a_module_that_fails_at_import_is_refused(refused: Any, beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (beside / "only_main.py").write_text("import signal\nsignal.signal(signal.SIGUSR1, signal.SIG_DFL)\n")
+    error = refused("import only_main", "only_main.signal + x")
+    assert isinstance(error, Unloadable) and "signal only works in main thread" in str(error)
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of modules next to the notebook."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return tmp_path
+
+
+def test_modules_beside_the_notebook_are_imported(notebook: Any, beside: Path) -> None:
+    (beside / "helper_beside.py").write_text("big = list(range(1000))\ndef twice(x): return 2 * x + len(big)\n")
+    notebook.cell("import helper_beside\nfrom helper_beside import twice\ndef f(x): return twice(x)\n")
+    assert notebook.loop("f(x) + helper_beside.twice(x)") == [2000 + 4 * x for x in range(4)]
+    assert notebook.shipment.figures.frozen == []
+
+
+def test_a_decorator_of_a_module_brings_none_of_its_globals(notebook: Any, beside: Path) -> None:
+    (beside / "decorating.py").write_text(
+        "import threading\nlock = threading.Lock()\ndef deco(f):\n    def inner(x):\n        with lock: return f(x) + 1\n    return inner\n"
+    )
+    notebook.cell("from decorating import deco\n@deco\ndef f(x): return x\n")
+    assert notebook.loop("f(x)") == [1, 2, 3, 4]
+
+
+def test_a_reloaded_module_is_reloaded_in_the_workers(notebook: Any, beside: Path) -> None:
+    path = beside / "reloaded_beside.py"
+    path.write_text("def answer(): return 1\n")
+    notebook.cell("import importlib, reloaded_beside\n")
+    assert notebook.loop("reloaded_beside.answer()") == [1] * 4
+    path.write_text("def answer(): return 222\n")
+    notebook.cell("importlib.reload(reloaded_beside)\nfrom reloaded_beside import answer\n")
+    assert notebook.loop("(reloaded_beside.answer(), answer())") == [(222, 222)] * 4
+    path.write_text("def answer(): return 33\n")
+    notebook.cell("importlib.reload(reloaded_beside)\n")
+    assert notebook.loop("(reloaded_beside.answer(), answer())") == [(33, 222)] * 4
+
+
+def test_warning_filters_and_the_decimal_context_are_followed(notebook: Any) -> None:
+    notebook.cell("import warnings\nfrom decimal import Decimal\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        with decimal.localcontext(prec=5):
+            assert notebook.loop("str(Decimal(1) / 3)")[0] == "0.33333"
+            with pytest.raises(Exception, match="old"):
+                notebook.loop("warnings.warn('old', DeprecationWarning)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert notebook.loop("(str(Decimal(1) / 3), warnings.warn('old', DeprecationWarning))")[0][0].startswith("0.3333333")
+    assert notebook.output == []
+
+
+def test_a_module_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    original = modules._try
+    monkeypatch.setattr(modules, "_try", lambda keys: (tried.extend(keys), original(keys)))
+    importlib.import_module("colorsys")
+    modules._tried.pop(("colorsys", sys.modules["colorsys"].__spec__.origin), None)  # type: ignore[union-attr]
+    assert modules.why_not(["colorsys"]) == modules.why_not(["colorsys"]) == {}
+    assert len(tried) == 1
