@@ -16,21 +16,28 @@ _DEPTH = 8
 
 def describe(error: BaseException) -> tuple[bytes | None, str, str, str]:
     """(the pickled exception or None, its type's name, its message, the traceback's text without firn's own frames)."""
-    _strip(error, set())
+    _strip(error)
     try:
         message = str(error)
-    except Exception as broken:
+    except rebuild.Stopped:
+        raise
+    except BaseException as broken:
         message = f"<the message cannot be shown: its __str__ raised {type(broken).__name__}>"
     return _pickled(error), type(error).__name__, message, _text(error)
 
 
-def _strip(error: BaseException | None, seen: set[int]) -> None:
-    if error is None or id(error) in seen:
-        return
-    seen.add(id(error))
-    error.__traceback__ = without_firn(error.__traceback__)
-    for inner in (error.__cause__, error.__context__, *getattr(error, "exceptions", ())):
-        _strip(inner, seen)
+def _strip(error: BaseException) -> None:
+    """Takes firn's frames out of an exception and of all that it is told with."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = without_firn(one.__traceback__)
+            todo += [one.__cause__, one.__context__]
+            if isinstance(one, BaseExceptionGroup):
+                todo += one.exceptions
 
 
 def without_firn(trace: types.TracebackType | None) -> types.TracebackType | None:
@@ -49,22 +56,27 @@ def without_firn(trace: types.TracebackType | None) -> types.TracebackType | Non
 def _text(error: BaseException) -> str:
     try:
         shown = traceback.TracebackException.from_exception(error)
-        _name_cells(shown, set())
+        _name_cells(shown)
         return "".join(shown.format())
-    except Exception as broken:
+    except rebuild.Stopped:
+        raise
+    except BaseException as broken:
         return f"{type(error).__name__} (its traceback cannot be shown: {type(broken).__name__})\n"
 
 
-def _name_cells(shown: traceback.TracebackException | None, seen: set[int]) -> None:
+def _name_cells(shown: traceback.TracebackException) -> None:
     """Frames of a loop's chunk are the cell's own."""
-    if shown is None or id(shown) in seen:
-        return
-    seen.add(id(shown))
-    for frame in shown.stack:
-        if frame.name == "__firn_chunk__":
-            frame.name = "<module>"
-    for inner in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
-        _name_cells(inner, seen)
+    todo: list[traceback.TracebackException | None] = [shown]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        for frame in one.stack:
+            if frame.name == "__firn_chunk__":
+                frame.name = "<module>"
+        todo += [one.__cause__, one.__context__, *(one.exceptions or ())]
 
 
 def _pickled(error: BaseException) -> bytes | None:
@@ -77,7 +89,9 @@ def _pickled(error: BaseException) -> bytes | None:
             loaded = type(pickle.loads(raw))
             if loaded is type(error) or loaded is rebuild.originals.get(rebuild.tokens.get(type(error), 0)):
                 return raw
-        except Exception:
+        except rebuild.Stopped:
+            raise
+        except BaseException:
             continue
     return None
 

@@ -205,7 +205,8 @@ class Planner:
                         self._parked.setdefault(name, []).append(function)
 
     def meet_module(self, name: str, value: object) -> None:
-        if self._current is not None:
+        # What a type calls its module need not be one.
+        if self._current is not None and (name in sys.modules or type(value) is types.ModuleType):
             self._current.modules.add(name)
 
     # units
@@ -295,7 +296,9 @@ class Planner:
         needed |= self.imports | {binding[1] for binding in self.bindings.values() if binding[0] == "module"}
         reasons = modules.why_not(needed)
         for unit in self.units.values():
-            for name in sorted(unit.modules & reasons.keys()):
+            own = type(unit.value).__module__
+            guilty = sorted(unit.modules & reasons.keys(), key=lambda name: (name.partition(".")[0] != own, name))
+            for name in guilty[:1]:
                 error = modules.unloadable(name, reasons[name], user=unit.key, line=None, filename="")
                 if not unit.optional:
                     raise error

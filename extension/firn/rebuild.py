@@ -123,6 +123,10 @@ def notebook_class(token: int, qualname: str) -> type:
     return original
 
 
+class Stopped(BaseException):
+    """Raised in the middle of a worker's code when nobody wants its result any more."""
+
+
 class Refused:
     """Stands for something that a worker cannot have and that the cell does not seem to use; says so when it does."""
 

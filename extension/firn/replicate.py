@@ -95,8 +95,13 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             self._host.meet_module(value.__name__, value)
         elif kind is types.BuiltinFunctionType:
             self._host.meet_module(value.__module__ or "builtins", value)
+        elif isinstance(value, io.IOBase):
+            # cloudpickle would send a copy of what the file holds.
+            raise TypeError(f"cannot pickle an open file ({kind.__name__})")
         elif kind is weakref.WeakKeyDictionary or kind is weakref.WeakValueDictionary:
             return kind, (dict(value),)
+        elif isinstance(home := getattr(kind, "__module__", None), str):
+            self._host.meet_module(home, value)
         return NotImplemented
 
     def _function(self, function: types.FunctionType) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -78,7 +79,8 @@ class Follower:
         for name, generation in generations.items():
             module = sys.modules.get(name)
             if module is not None and self._reloaded.get(name, 0) != generation:
-                importlib.reload(module)
+                with suppress(Exception):  # where it fails, the module stays as it was, as in the notebook
+                    importlib.reload(module)
             self._reloaded[name] = generation
 
 

@@ -18,7 +18,10 @@ from operator import length_hint
 from typing import Any, Final
 
 from firn import items, rebuild, streams
+from firn.rebuild import Stopped
 from firn.settings import Follower
+
+__all__ = ["Stopped", "begin", "pack"]
 
 type Result = tuple[Any, ...]
 """("ok", effects) or ("error", iteration, pickled exception or None, type name, message, traceback text)."""
@@ -31,10 +34,6 @@ _DUNDERS: Final = ("__name__", "__builtins__", "__doc__", "__loader__", "__spec_
 
 in_worker: Final = _interpreters.get_current()[0] != _interpreters.get_main()[0]
 """Whether this interpreter is a worker's; its `__main__`, streams and input are then firn's."""
-
-
-class Stopped(BaseException):
-    """Raised in the middle of a worker's code when nobody wants its result any more."""
 
 
 class Space:
@@ -156,7 +155,7 @@ def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> C
         space.names["parallel"] = Parallel(rank, header["size"])
         try:
             exec(code, space.names)
-            return ("ok", {name: space.names[name] for name in header["gather"]})
+            return ("ok", {name: _gathered(space, name) for name in header["gather"]})
         except Stopped:
             raise
         except BaseException as error:
@@ -168,6 +167,12 @@ def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> C
             streams.flush()
 
     return run
+
+
+def _gathered(space: Space, name: str) -> Any:
+    if name not in space.names:
+        raise NameError(f"--gather {name}: the cell has not made {name!r} in this worker")
+    return space.names[name]
 
 
 def pack(result: object) -> bytes:

@@ -65,6 +65,7 @@ class Notebook:
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         tree = ast.parse(body, mode="eval")
         read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and type(node.ctx) is ast.Load}
+        read -= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and type(node.ctx) is ast.Store}
         wanted = {name for name in read - {"x"} if name in self.names or not hasattr(builtins, name)}
         code = compile(source, filename, "exec")
         self.items = as_items(items)
@@ -76,7 +77,9 @@ class Notebook:
         self.names.update(self.shipment.frozen)
         return [value for part in self.run(self.shipment, len(self.items), chunk=chunk) for value in part]
 
-    def each(self, source: str, *, gather: tuple[str, ...] = (), generation: int = 0, remembered: Any = ()) -> list[Any]:
+    def each(
+        self, source: str, *, gather: tuple[str, ...] = (), generation: int = 0, remembered: Any = ()
+    ) -> list[Any]:
         """Runs a whole cell in both workers; the gathered variables of each, by rank."""
         from firn import names
 

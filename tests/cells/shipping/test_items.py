@@ -98,7 +98,9 @@ def test_workers_see_the_same(kind: str, notebook: Any) -> None:
         assert notebook.loop("x", MAKERS[kind](), chunk=2) == serial
 
 
-@pytest.mark.parametrize("kind", ["enumerate", "zip", "reversed list", "iterator", "map", "generator", "iterator of a dict"])
+@pytest.mark.parametrize(
+    "kind", ["enumerate", "zip", "reversed list", "iterator", "map", "generator", "iterator of a dict"]
+)
 def test_an_iterator_is_used_up_as_by_a_serial_loop(kind: str) -> None:
     iterator = MAKERS[kind]()
     as_items(iterator)

@@ -20,7 +20,10 @@ IMPORTS = {
     "from C": ("from math import sqrt", "sqrt(x)"),
     "submodule": ("import os.path", "os.path.join('a', str(x))"),
     "submodule as": ("import xml.etree.ElementTree as ET", "ET.fromstring('<a/>').tag"),
-    "package and submodule": ("import xml.etree.ElementTree\nimport xml", "xml.etree.ElementTree.fromstring('<b/>').tag"),
+    "package and submodule": (
+        "import xml.etree.ElementTree\nimport xml",
+        "xml.etree.ElementTree.fromstring('<b/>').tag",
+    ),
     "in a function": ("import concurrent.futures\ndef f(x): return concurrent.futures.Future.__name__", "f(x)"),
     "inside a function": ("def f(x):\n    import string\n    return string.digits[x]", "f(x)"),
     "instance of a module's class": ("import re\np = re.compile('[0-9]')", "bool(p.match(str(x)))"),
@@ -43,7 +46,11 @@ REFUSED = {
     "frame": ("import pandas as pd\nt = pd.DataFrame({'a': [1]})", "t.a[0]", "to_dict"),
     "pandas": ("import pandas as pd", "pd.isna(x)", "to_dict"),
     "pyarrow": ("import pyarrow as pa", "pa.array([x])", "to_pylist"),
-    "in a method that is called": ("import numpy as np\nclass C:\n    def m(self): return np.pi", "C().m()", "tolist()"),
+    "in a method that is called": (
+        "import numpy as np\nclass C:\n    def m(self): return np.pi",
+        "C().m()",
+        "tolist()",
+    ),
 }
 
 
@@ -122,7 +129,9 @@ def test_warning_filters_and_the_decimal_context_are_followed(notebook: Any) -> 
                 notebook.loop("warnings.warn('old', DeprecationWarning)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert notebook.loop("(str(Decimal(1) / 3), warnings.warn('old', DeprecationWarning))")[0][0].startswith("0.3333333")
+        assert notebook.loop("(str(Decimal(1) / 3), warnings.warn('old', DeprecationWarning))")[0][0].startswith(
+            "0.3333333"
+        )
     assert notebook.output == []
 
 

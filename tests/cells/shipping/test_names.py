@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from firn import names
-
 from firn.names import MissingName
 
 REACHED = {
@@ -86,7 +85,12 @@ def test_big_globals_travel_as_pointers_and_never_inside_a_pickle(notebook: Any)
         "def make(table=big):\n    return lambda: (len(table), len(big))\n"
         "g = make()\n"
     )
-    assert notebook.loop("(f(x), C().m(), g(), len(big))")[1] == (1_000_001, 1_000_000, (1_000_000, 1_000_000), 1_000_000)
+    assert notebook.loop("(f(x), C().m(), g(), len(big))")[1] == (
+        1_000_001,
+        1_000_000,
+        (1_000_000, 1_000_000),
+        1_000_000,
+    )
     assert len(notebook.shipment.setup[0]) < 20_000
     assert sum(notebook.shipment.figures.shipped.values()) < 10_000
     assert notebook.shipment.figures.frozen == ["big"]

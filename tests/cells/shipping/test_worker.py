@@ -65,7 +65,11 @@ def test_the_original_exception_is_rebuilt(what: str, notebook: Any) -> None:
 
 
 def test_the_cause_crosses(notebook: Any) -> None:
-    error = failure(notebook, "throw()", "def throw():\n    try: 1 / 0\n    except ZeroDivisionError as e: raise ValueError('v') from e\n")
+    error = failure(
+        notebook,
+        "throw()",
+        "def throw():\n    try: 1 / 0\n    except ZeroDivisionError as e: raise ValueError('v') from e\n",
+    )
     assert isinstance(error.original().__cause__, ZeroDivisionError)
     assert "direct cause" in error.traceback
 
@@ -102,7 +106,9 @@ def test_recursion_and_memory_errors_are_survived(notebook: Any) -> None:
 
 
 def test_prints_arrive_whole_and_in_order(notebook: Any) -> None:
-    notebook.cell("import sys\ndef f(x):\n    print('a', x, sep='-', end='|')\n    print('b', file=sys.stderr)\n    sys.stdout.write('c\\n')\n")
+    notebook.cell(
+        "import sys\ndef f(x):\n    print('a', x, sep='-', end='|')\n    print('b', file=sys.stderr)\n    sys.stdout.write('c\\n')\n"
+    )
     notebook.loop("f(x)", range(6), chunk=2)
     text = "".join(text for stream, text in notebook.output if stream == "stdout")
     assert text == "".join(f"a-{x}|c\n" for x in range(6))
@@ -120,7 +126,9 @@ def test_streams_take_what_a_terminal_takes(notebook: Any) -> None:
     assert text == "é\\ud800€\nü12utf-8 False True\nno file\nend"
 
 
-@pytest.mark.parametrize("body", ["input('name? ')", "sys.stdin.readline()", "sys.stdin.read()", "next(iter(sys.stdin))"])
+@pytest.mark.parametrize(
+    "body", ["input('name? ')", "sys.stdin.readline()", "sys.stdin.read()", "next(iter(sys.stdin))"]
+)
 def test_nobody_answers_a_workers_question(body: str, notebook: Any) -> None:
     error = failure(notebook, body, "import sys\n")
     assert error.type_name == "RuntimeError" and "cannot ask from a worker" in error.message
@@ -131,7 +139,9 @@ def test_a_breakpoint_is_refused(notebook: Any) -> None:
 
 
 def test_shipped_code_runs_as_main(notebook: Any) -> None:
-    notebook.cell("import pickle, sys\nclass P:\n    def __eq__(self, o): return type(o) is P\ndef name(): return __name__\n")
+    notebook.cell(
+        "import pickle, sys\nclass P:\n    def __eq__(self, o): return type(o) is P\ndef name(): return __name__\n"
+    )
     body = "(name(), P.__module__, sys.modules['__main__'].P is P, pickle.loads(pickle.dumps(P())) == P())"
     assert notebook.loop(body)[0] == ("__main__", "__main__", True, True)
 
@@ -139,12 +149,17 @@ def test_shipped_code_runs_as_main(notebook: Any) -> None:
 def test_nothing_of_an_earlier_loop_is_left(notebook: Any) -> None:
     notebook.cell("secret = [1]\n")
     notebook.loop("secret", range(2), chunk=1)
-    assert notebook.loop("('secret' in globals(), sorted(n for n in globals() if n[:2] != '__'))", range(2), chunk=1) == [(False, [])] * 2
+    assert (
+        notebook.loop("('secret' in globals(), sorted(n for n in globals() if n[:2] != '__'))", range(2), chunk=1)
+        == [(False, [])] * 2
+    )
 
 
 def test_each_runs_whole_in_every_worker(notebook: Any) -> None:
     notebook.cell("rows = list(range(10))\n")
-    found = notebook.each("mine = parallel.split(rows)\nrank, size = parallel.rank, parallel.size\n", gather=("mine", "rank", "size"))
+    found = notebook.each(
+        "mine = parallel.split(rows)\nrank, size = parallel.rank, parallel.size\n", gather=("mine", "rank", "size")
+    )
     assert [one["rank"] for one in found] == [0, 1] and {one["size"] for one in found} == {2}
     assert [value for one in found for value in one["mine"]] == list(range(10))
 
@@ -185,5 +200,10 @@ def test_shares_make_up_the_whole(length: int, size: int) -> None:
 def test_a_worker_starts_light() -> None:
     heavy = "{'cloudpickle', 'IPython', 'traceback', 'linecache', 'asyncio', 'typing', 'dataclasses', 'numpy'}"
     code = f"import sys; before = set(sys.modules); import firn.worker; print(sorted((set(sys.modules) - before) & {heavy}))"
-    done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.stdout.strip() in ("[]", "['typing']"), done.stdout + done.stderr
