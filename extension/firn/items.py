@@ -19,6 +19,7 @@ type Plan = tuple[Any, ...]
 """("range", range) | ("slice", source) | ("walk", source, view) | ("back", plan) | ("enumerate", plan, start) |
 ("zip", *plans) | ("part", plan, start, stop). A source is an object or, in a setup, its number among the pointers."""
 
+_PIECE: Final = 1 << 16
 _SLICED: Final = (list, tuple, str, bytes, bytearray)
 _WALKED: Final = (dict, set, frozenset, deque, OrderedDict, defaultdict, Counter)
 _VIEWS: Final = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
@@ -72,7 +73,7 @@ def as_items(iterable: Iterable[Any]) -> Items:
             _exhaust(iterator)
             return Items(*known)
     read: list[Any] = []
-    while part := list(islice(iterator, 10_000)):  # list(iterator) could not be interrupted
+    while part := list(islice(iterator, _PIECE)):  # between pieces an interrupt is seen, whatever the iterator is
         read += part
     return Items(("slice", read), len(read), f"{_describe(iterable)} was read to the end first ({len(read):,} items)")
 
@@ -80,7 +81,8 @@ def as_items(iterable: Iterable[Any]) -> Items:
 def _plan(value: Any) -> tuple[Plan, int] | None:
     kind = type(value)
     if kind is range:
-        # len() refuses what does not fit a C size, as the pool does.
+        if value and (value[-1] - value[0]) // value.step >= sys.maxsize:
+            raise OverflowError(f"{value} has more items than any loop can run over")
         return ("range", value), len(value)
     if kind in _SLICED or kind is _core.FrozenList:
         return ("slice", value), len(value)

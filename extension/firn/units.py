@@ -29,7 +29,7 @@ FREEZABLE: Final = CONTAINERS | {
     str, bytes, int, float, complex, range, slice,
     datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone,
 }  # fmt: skip
-FROZEN: Final = (_core.FrozenList, _core.FrozenDict, _core.FrozenFace)
+FROZEN: Final[tuple[type, ...]] = (_core.FrozenList, _core.FrozenDict, _core.FrozenFace)
 
 
 class Unshippable(ShippingRefusal, TypeError):

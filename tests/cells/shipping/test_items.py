@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import threading
 from collections import Counter, OrderedDict, defaultdict, deque
 from operator import length_hint
 from pathlib import Path
@@ -161,6 +163,24 @@ def test_errors_while_reading_are_the_serial_ones() -> None:
     table["b"] = 2
     with pytest.raises(RuntimeError, match="changed size"):
         as_items(iterator)
+
+
+def test_an_endless_iterator_can_be_interrupted() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    for endless in (itertools.count(), iter(int, 1), (n for n in itertools.count())):
+        press = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
+        press.start()
+        with pytest.raises(KeyboardInterrupt):
+            as_items(endless)
+        press.join()
+
+
+def test_a_range_of_too_many_items_is_refused() -> None:
+    assert len(as_items(range(2**62))) == 2**62
+    for endless in (range(10**20), range(10**20, 0, -1), range(0, 10**20, 2)):
+        with pytest.raises(OverflowError, match="more items than any loop"):
+            as_items(endless)
 
 
 def test_two_turns_of_one_iterator_are_not_split() -> None:
