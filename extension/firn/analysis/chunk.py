@@ -6,6 +6,7 @@ bytes, for the case that a float turns up in another chunk.
 
 import importlib
 import math
+import opcode
 import operator
 import pickle
 import types
@@ -40,6 +41,7 @@ _COPIED: dict[type, Callable[[Any], Any]] = {
     for kind in (list, dict, set, Counter, deque, OrderedDict, defaultdict, bytearray)
 }
 NUMBERS = frozenset({int, bool, float, complex})
+_MAP_ADD = opcode.opmap["MAP_ADD"]
 _WHOLE = frozenset({int, bool})
 
 
@@ -77,6 +79,16 @@ def settled(value: Any) -> Any:
 def taken() -> Callable[[Any], None]:
     """A function that raises for a value that cannot be in a set what the set would raise."""
     return set().add
+
+
+def as_element_error(error: TypeError) -> TypeError:
+    """The error of a value that cannot be hashed as a set raises it, where a dict comprehension stood for the set's."""
+    trace = error.__traceback__
+    inner = trace.tb_next if trace is not None else None
+    if inner is None and trace is not None and trace.tb_frame.f_code.co_code[trace.tb_lasti] == _MAP_ADD:
+        text = str(error).replace("as a dict key", "as a set element", 1)
+        return TypeError(text).with_traceback(trace)
+    return error
 
 
 def hashed(values: Any) -> list[Any]:
@@ -136,6 +148,14 @@ def pack_extreme(acc: list[Any], spec: str) -> list[Any]:
     return acc
 
 
+def pack_keyed(keys: list[Any], values: list[Any], name: str) -> list[tuple[Any, Any]]:
+    """(key, value) pairs, all that max(..., key=...) (or min) needs of a chunk's."""
+    found = pack_extreme(keys, name)
+    if len(found) == 1:
+        return [(found[0], values[keys.index(found[0])])]
+    return list(zip(keys, values, strict=True))
+
+
 def ordered(value: Any) -> bool:
     """Whether values like this one are in a total order, so that a chunk's best stands for all of its values."""
     kind = type(value)
@@ -149,7 +169,7 @@ def ordered(value: Any) -> bool:
 class Champion:
     """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before."""
 
-    __slots__ = ("_beats", "best", "first", "last")
+    __slots__ = ("_beats", "best", "fence", "first", "last")
 
     def __init__(self, sign: str) -> None:
         self._beats: Callable[[Any, Any], Any] = {
@@ -161,6 +181,8 @@ class Champion:
         self.first: tuple[Any, ...] | None = None
         self.last: tuple[Any, ...] | None = None
         self.best: Any = None
+        # What generated code compares with first, without a call: the best, where its type is surely in a total order.
+        self.fence: Any = self
 
     def beaten_by(self, value: Any) -> bool:
         if not ordered(value):
@@ -181,6 +203,7 @@ class Champion:
         if value == value:
             self.last = entry
             self.best = value
+            self.fence = value if type(value) in (int, float, str, bytes) else self
 
 
 def pack_champion(acc: Champion, _: str) -> list[tuple[Any, ...]]:

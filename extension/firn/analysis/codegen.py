@@ -102,7 +102,13 @@ class _Recorder(ast.NodeTransformer):
                 return template("ACC.append(VALUE)", node, ACC=acc, VALUE=operand)
             case Best():
                 others = [c.parts[f"={name}"] if name != form.name else _name("__firn_v") for name in form.names]
-                source = "if ACC.beaten_by(__firn_v := VALUE): ACC.take(__firn_v, OTHERS)"
+                fence = f"{acc.id}_fence"
+                source = (
+                    f"if (__firn_v := VALUE).__class__ is not {fence}.__class__ or __firn_v {form.sign} {fence}:\n"
+                    "    if ACC.beaten_by(__firn_v):\n"
+                    "        ACC.take(__firn_v, OTHERS)\n"
+                    f"        {fence} = ACC.fence"
+                )
                 return template(source, node, ACC=acc, VALUE=value, OTHERS=ast.Tuple(others, ast.Load()))
             case Appended():
                 if c.kind is Fold or c.method == "extend":
@@ -183,6 +189,9 @@ def loop_code(
     start = template("__firn_taken__ = __firn_tools__.taken()", loop) + [
         part for name in order for part in template(f"{locals_[name]} = {classes.reductions[name].accumulator}", loop)
     ]
+    for name in order:
+        if isinstance(classes.reductions[name], Best):
+            start += template(f"{locals_[name]}_fence = {locals_[name]}.fence", loop)
     accumulators = tuple(
         (locals_[name], classes.reductions[name].packer, classes.reductions[name].argument) for name in order
     )
@@ -192,9 +201,9 @@ def loop_code(
     return _module(prelude, [*start, new_loop, *end], loop, filename), order
 
 
-def comprehension_code(expression: ast.expr, where: ast.AST, filename: str, bound: tuple[str, ...]) -> types.CodeType:
-    """The chunk's code of a comprehension; `expression` reads __firn_items__ and makes the packed effects."""
-    result = template("__firn_taken__ = __firn_tools__.taken()\n__firn_result = VALUE", where, VALUE=expression)
+def comprehension_code(result: list[ast.stmt], where: ast.AST, filename: str, bound: tuple[str, ...]) -> types.CodeType:
+    """The chunk's code of a comprehension; the statements `result` read __firn_items__ and bind __firn_result, the
+    packed effects."""
     accumulators = (("__firn_result", "same", ""),)
     prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r})\n"
     end = template("return __firn_effects__(__firn_locals__())", where)

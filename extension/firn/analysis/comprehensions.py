@@ -10,6 +10,7 @@ from . import plan, refusals
 from .body import check_expressions, mutations, walrus_targets
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, check_reached
+from .codegen import template
 from .flow import Flow
 from .scopes import elements, loaded, uses
 
@@ -23,12 +24,12 @@ _NAMES: dict[type[ast.expr], str] = {
 
 @dataclass
 class Split:
-    """A comprehension to be split. expression: makes a chunk's result out of __firn_items__; call(value) puts what is
+    """A comprehension to be split. result: binds __firn_result to a chunk's result, made of __firn_items__; call(value) puts what is
     left of the surrounding call around the value that the workers give; fixed: names that must still mean the same."""
 
     what: str
     node: Comprehension
-    expression: ast.expr
+    result: list[ast.stmt]
     merger: plan.Merger
     call: Callable[[ast.expr], ast.expr]
     fixed: tuple[tuple[str, Any], ...]
@@ -37,8 +38,6 @@ class Split:
 
 
 def _expression(source: str, where: ast.AST, **parts: ast.expr) -> ast.expr:
-    from .codegen import template
-
     [statement] = template(source, where, **parts)
     assert isinstance(statement, ast.Expr)
     return statement.value
@@ -55,11 +54,22 @@ def _list(node: Comprehension) -> ast.expr:
     return ast.copy_location(ast.ListComp(element, _over_items(node)), node)
 
 
-def _hashed_list(node: Comprehension) -> ast.expr:
+def _distinct(node: Comprehension) -> list[ast.stmt]:
+    """The keys of a dict comprehension: distinct, first one first."""
     [element] = elements(node)
-    checked = _expression("(__firn_taken__(__firn_v := VALUE), __firn_v)[1]", element, VALUE=element)
-    values = ast.copy_location(ast.ListComp(checked, _over_items(node)), node)
-    return _expression("__firn_tools__.pack_distinct(VALUES, '')", node, VALUES=values)
+    keys = ast.copy_location(ast.DictComp(element, ast.Constant(None), _over_items(node)), node)
+    ast.copy_location(keys.value, node)
+    source = (
+        "try:\n"
+        "    __firn_result = [*KEYS]\n"
+        "except TypeError as __firn_error:\n"
+        "    raise __firn_tools__.as_element_error(__firn_error)"
+    )
+    return template(source, node, KEYS=keys)
+
+
+def _result(expression: ast.expr) -> list[ast.stmt]:
+    return template("__firn_result = VALUE", expression, VALUE=expression)
 
 
 def _generator(node: Comprehension) -> ast.expr:
@@ -75,25 +85,24 @@ def find(node: ast.expr, facts: CellFacts) -> Split | None:
     """The split of an expression that is a comprehension, or a call that uses one up; None if it is neither."""
     match node:
         case ast.ListComp():
-            return _plain(node, _list(node), plan.Lists())
+            return _plain(node, _result(_list(node)), plan.Lists())
         case ast.SetComp():
-            return _plain(node, _hashed_list(node), plan.Sets())
+            return _plain(node, _distinct(node), plan.Sets())
         case ast.DictComp():
             if node.value is None:
                 return None
             whole = ast.DictComp(node.key, node.value, _over_items(node))
-            return _plain(node, ast.copy_location(whole, node), plan.Dicts())
+            return _plain(node, _result(ast.copy_location(whole, node)), plan.Dicts())
         case ast.Call(func=ast.Name(id="len"), args=[ast.ListComp() as inner], keywords=[]) if facts.is_builtin("len"):
-            return _split(
-                "len", node, inner, _expression("len(VALUES)", inner, VALUES=_list(inner)), plan.Total(), _whole
-            )
+            count = _expression("len(VALUES)", inner, VALUES=_list(inner))
+            return _split("len", node, inner, _result(count), plan.Total(), _whole)
         case ast.Call(args=[ast.GeneratorExp() as inner, *_]):
             return _consumer(node, inner, facts)
     return None
 
 
-def _plain(node: Comprehension, expression: ast.expr, merger: plan.Merger) -> Split:
-    return Split(_NAMES[type(node)], node, expression, merger, _whole, (), walrus_targets_of(node))
+def _plain(node: Comprehension, result: list[ast.stmt], merger: plan.Merger) -> Split:
+    return Split(_NAMES[type(node)], node, result, merger, _whole, (), walrus_targets_of(node))
 
 
 def walrus_targets_of(node: Comprehension) -> set[str]:
@@ -105,7 +114,7 @@ def _split(
     what: str,
     call: ast.Call,
     inner: Comprehension,
-    expression: ast.expr,
+    result: list[ast.stmt],
     merger: plan.Merger,
     rebuild: Callable[[ast.expr], ast.expr],
     also: tuple[ast.expr, ...] = (),
@@ -118,7 +127,7 @@ def _split(
             fixed = (("collections.Counter", plan.COUNTER),)
         case ast.Name(id=name):
             fixed = ((name, getattr(builtins, name)),)
-    return Split(what, inner, expression, merger, rebuild, fixed, walrus_targets_of(inner), also)
+    return Split(what, inner, result, merger, rebuild, fixed, walrus_targets_of(inner), also)
 
 
 def _consumer(node: ast.Call, inner: ast.GeneratorExp, facts: CellFacts) -> Split | None:
@@ -128,10 +137,10 @@ def _consumer(node: ast.Call, inner: ast.GeneratorExp, facts: CellFacts) -> Spli
     alone = len(node.args) == 1 and not node.keywords
     match node.func:
         case ast.Attribute(attr="join") if alone:
-            return Split("join", inner, _list(inner), plan.Lists(), first, (), walrus_targets_of(inner))
+            return Split("join", inner, _result(_list(inner)), plan.Lists(), first, (), walrus_targets_of(inner))
         case function if facts.is_counter(function) and alone:
             counts = _expression("dict(__firn_tools__.Counter(VALUES))", inner, VALUES=_generator(inner))
-            return _split("Counter", node, inner, counts, plan.Counts(), first)
+            return _split("Counter", node, inner, _result(counts), plan.Counts(), first)
         case ast.Name(id=name) if facts.is_builtin(name):
             pass
         case _:
@@ -139,26 +148,26 @@ def _consumer(node: ast.Call, inner: ast.GeneratorExp, facts: CellFacts) -> Spli
     match name:
         case "any" | "all" if alone:
             decision = _expression(f"{name}(VALUES)", inner, VALUES=_generator(inner))
-            return _split(name, node, inner, decision, plan.Decision(name == "any"), _whole)
+            return _split(name, node, inner, _result(decision), plan.Decision(name == "any"), _whole)
         case "list" if alone:
-            return _split(name, node, inner, _list(inner), plan.Lists(), _whole)
+            return _split(name, node, inner, _result(_list(inner)), plan.Lists(), _whole)
         case "set" if alone:
-            return _split(name, node, inner, _hashed_list(inner), plan.Sets(), _whole)
+            return _split(name, node, inner, _distinct(inner), plan.Sets(), _whole)
         case "frozenset" if alone:
-            return _split(name, node, inner, _hashed_list(inner), plan.Lists(), first)
+            return _split(name, node, inner, _distinct(inner), plan.Lists(), first)
         case "tuple" if alone:
-            return _split(name, node, inner, _list(inner), plan.Lists(), first)
+            return _split(name, node, inner, _result(_list(inner)), plan.Lists(), first)
         case "dict" if len(node.args) == 1:
-            return _split(name, node, inner, _list(inner), plan.Lists(), first)
+            return _split(name, node, inner, _result(_list(inner)), plan.Lists(), first)
         case "sorted" if len(node.args) == 1:
-            return _split(name, node, inner, _list(inner), plan.Lists(), first)
+            return _split(name, node, inner, _result(_list(inner)), plan.Lists(), first)
         case "sum" if len(node.args) <= 2:
             start = [*node.args[1:], *(k.value for k in node.keywords if k.arg == "start")]
             exact = all(isinstance(s, ast.Constant) and type(s.value) is int for s in start)
             if not exact or len(start) != len(node.args) - 1 + len(node.keywords):
-                return _split(name, node, inner, _list(inner), plan.Lists(), first)
+                return _split(name, node, inner, _result(_list(inner)), plan.Lists(), first)
             values = _expression("__firn_tools__.pack_values(VALUES)", inner, VALUES=_list(inner))
-            return _split(name, node, inner, values, plan.Summands(), first)
+            return _split(name, node, inner, _result(values), plan.Summands(), first)
         case "min" | "max" if len(node.args) == 1:
             return _extreme(name, node, inner, first)
     return None
@@ -171,14 +180,27 @@ def _extreme(name: str, node: ast.Call, inner: ast.GeneratorExp, first: Callable
     key = keywords.get("key")
     if key is None or (isinstance(key, ast.Constant) and key.value is None):
         values = _expression(f"__firn_tools__.pack_extreme(VALUES, {name!r})", inner, VALUES=_list(inner))
-        return _split(name, node, inner, values, plan.Lists(), first)
+        return _split(name, node, inner, _result(values), plan.Lists(), first)
     if not isinstance(key, (ast.Lambda, ast.Name, ast.Attribute)):
         return None
     # The workers make (key, value) pairs; the cell's own call compares the keys.
     [element] = elements(inner)
-    pair = _expression("(__firn_key__(__firn_v := VALUE), __firn_v)", element, VALUE=element)
-    pairs = ast.copy_location(ast.ListComp(pair, _over_items(inner)), inner)
-    values = _expression("[__firn_key__ := KEY, VALUES][1]", inner, KEY=key, VALUES=pairs)
+    keyed = _over_items(inner)
+    keyed[-1] = ast.comprehension(
+        keyed[-1].target,
+        keyed[-1].iter,
+        [*keyed[-1].ifs, _expression("not __firn_values__.append(__firn_v := VALUE)", element, VALUE=element)],
+        keyed[-1].is_async,
+    )
+    keys = ast.ListComp(_expression("__firn_key__(__firn_v)", element), keyed)
+    result = template(
+        "__firn_key__ = KEY\n"
+        "__firn_values__ = []\n"
+        f"__firn_result = __firn_tools__.pack_keyed(KEYS, __firn_values__, {name!r})",
+        inner,
+        KEY=key,
+        KEYS=ast.copy_location(keys, inner),
+    )
 
     def call(value: ast.expr) -> ast.expr:
         if "default" in keywords:
@@ -186,7 +208,7 @@ def _extreme(name: str, node: ast.Call, inner: ast.GeneratorExp, first: Callable
             return _expression(source, node, PAIRS=value, DEFAULT=keywords["default"])
         return _expression(f"{name}(PAIRS, key=lambda __firn_pair: __firn_pair[0])[1]", node, PAIRS=value)
 
-    return _split(name, node, inner, values, plan.Lists(), call, (key,))
+    return _split(name, node, inner, result, plan.Lists(), call, (key,))
 
 
 def check(split: Split, facts: CellFacts) -> None:

@@ -76,16 +76,16 @@ class Summands(Merger):
     def value(self, results: list[Any]) -> Any:
         if all(part[0] == "ints" for part in results):
             return [sum(part[1] for part in results)] if any(part[2] for part in results) else []
-        found: list[Any] = []
+        found: list[Iterable[Any]] = []
         for part in results:
             match part:
                 case ("ints", _, _, raw):
-                    found.extend(unpack(raw, "q"))
+                    found.append(unpack(raw, "q"))
                 case ("floats", raw):
-                    found.extend(unpack(raw, "d"))
+                    found.append(unpack(raw, "d"))
                 case _:
-                    found.extend(part[1])
-        return found
+                    found.append(part[1])
+        return chain.from_iterable(found)
 
 
 @dataclass

@@ -142,7 +142,7 @@ class Rewriter:
         first = found.node.generators[0]
         iterable = self._expression(first.iter, catching)
         bound = tuple(sorted(found.bound))
-        code = codegen.comprehension_code(found.expression, whole, self.filename, bound)
+        code = codegen.comprehension_code(found.result, whole, self.filename, bound)
         loop = plan.SplitLoop(
             len(self.loops),
             whole.lineno,

@@ -140,14 +140,19 @@ def canonical(namespace: dict) -> str:
         name = kind.__name__
         if value is None or kind in (int, float, complex, str, bytes, bool, range):
             return f"{name}:{value!r}"
-        if kind in (tuple, frozenset):
+        if kind is tuple:
             return f"{name}({', '.join(map(show, value))})"  # type: ignore[call-overload]
+        if kind is frozenset:
+            return f"{name}({', '.join(sorted(map(show, value)))})"  # type: ignore[call-overload]
         if id(value) in seen:
             return f"#{seen[id(value)]}"
         seen[id(value)] = len(seen)
         keep.append(value)
-        if kind in (list, deque, set):
+        if kind in (list, deque):
             return f"#{seen[id(value)]}={name}[{', '.join(map(show, value))}]"  # type: ignore[call-overload]
+        if kind is set:
+            # A copy of a set may have another order; cells that care about it bind list(s).
+            return f"#{seen[id(value)]}={name}[{', '.join(sorted(map(show, value)))}]"  # type: ignore[call-overload]
         if kind in (dict, Counter, OrderedDict, defaultdict):
             inner = ", ".join(f"{show(k)}: {show(v)}" for k, v in value.items())  # type: ignore[attr-defined]
             return f"#{seen[id(value)]}={name}{{{inner}}}"
