@@ -174,11 +174,12 @@ class Notebook:
             run.report.why.append(why)
             self._hand_over(run, frame)
             return tree
-        plan = analysis.analyze(tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns)
-        if wanted.each or plan.uses_parallel:
+        if wanted.each or analysis.uses_parallel(tree, self.shell.user_ns):
+            # Nothing is split there: a loop that could not be is no reason to refuse the cell.
             each.check(tree, run.source)
             self._hand_over(run, frame)
             return transform.calling("each", run.number, line=tree.body[0].lineno)
+        plan = analysis.analyze(tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns)
         run.plan = plan
         self._hand_over(run, frame)
         return transform.bind(plan.module, run.number) if plan.loops else tree

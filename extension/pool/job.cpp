@@ -57,6 +57,15 @@ std::optional<Event> Job::pop(Time now, Time& deadline) {
     Chunk& chunk = entry->second;
     if (!chunk.output.empty()) {
       if (chunk.finished || chunk.output.due() <= now) {
+        // The event of an earlier chunk comes first: it may say that this output is not wanted.
+        const auto earlier = std::find_if(ready_.begin(), ready_.end(), [&](const Event& event) {
+          return !pinned && event.start < chunk.start;
+        });
+        if (earlier != ready_.end()) {
+          Event event = std::move(*earlier);
+          ready_.erase(earlier);
+          return event;
+        }
         Output::Piece piece = chunk.output.take();
         Event event{EventKind::output, chunk.start, chunk.stop, chunk.rank};
         event.stream = piece.stream;

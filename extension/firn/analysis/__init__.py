@@ -15,7 +15,7 @@ from .plan import CellPlan, SplitLoop
 from .refusals import Refusal
 from .rewrite import Rewriter
 
-__all__ = ["CellPlan", "Refusal", "SplitLoop", "analyze"]
+__all__ = ["CellPlan", "Refusal", "SplitLoop", "analyze", "uses_parallel"]
 
 
 def analyze(tree: ast.Module, *, source: str, filename: str, namespace: Mapping[str, object]) -> CellPlan:

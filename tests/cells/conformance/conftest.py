@@ -4,12 +4,16 @@ import ast
 import contextlib
 import copy
 import io
+import re
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import firn
 import pytest
-from firn.analysis import CellPlan, analyze
+from firn.analysis import CellPlan, Refusal, analyze
+from IPython.core.interactiveshell import InteractiveShell
 
 FILENAME = "<cell>"
 
@@ -136,7 +140,7 @@ def canonical(namespace: dict) -> str:
     keep: list = []
 
     def show(value: object) -> str:
-        kind = type(value)
+        kind = value.__class__  # of a frozen value: that of the original
         name = kind.__name__
         if value is None or kind in (int, float, complex, str, bytes, bool, range):
             return f"{name}:{value!r}"
@@ -161,26 +165,71 @@ def canonical(namespace: dict) -> str:
         if isinstance(value, BaseException):
             return f"{name}{value.args!r}"
         if hasattr(value, "__dict__"):
-            return f"#{seen[id(value)]}={name}<{show(vars(value))}>"
+            return f"#{seen[id(value)]}={name}<{show(dict(vars(value)))}>"
         return f"{name}"
 
     names = sorted(name for name in namespace if not name.startswith("__"))
     return "\n".join(f"{name} = {show(namespace[name])}" for name in names)
 
 
+class InPool:
+    """Runs a cell as a user does: `%%parallel` in IPython, in the process's pool; `chunk` iterations a chunk (0: firn
+    decides)."""
+
+    def __init__(self, shell: InteractiveShell, chunk: int) -> None:
+        self.shell, self.chunk = shell, chunk
+
+    def __call__(self, setup: str, code: str) -> Outcome:
+        shell = self.shell
+        hidden = {*shell.user_ns_hidden, "__firn__"}
+        for name in [name for name in shell.user_ns if name not in hidden]:
+            del shell.user_ns[name]
+        shell.run_cell(setup).raise_error()
+        options = f"--quiet --chunk {self.chunk}" if self.chunk else "--quiet"
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            result = shell.run_cell(f"%%parallel {options}\n{code}")
+        namespace = {name: value for name, value in shell.user_ns.items() if name not in hidden and name[:1] != "_"}
+        if result.result is not None:
+            namespace["_"] = result.result
+        error = result.error_before_exec or result.error_in_exec
+        text = re.sub(r"\x1b\[[0-9;]*m", "", printed.getvalue())
+        text = re.sub(r"(Out\[\d+\]: |-{75}\n).*", "", text, flags=re.DOTALL)
+        if type(error).__name__ == "Refused":
+            assert isinstance(error, Exception)
+            error = Refusal(getattr(error, "line", 1) - 1, "", str(error), str(error))
+        return Outcome(namespace, text, error)
+
+
 CHUNKINGS = {"one": 1, "two": 2, "three": 3, "all": 0}
 
 
-@pytest.fixture(params=list(CHUNKINGS))
-def run_cell(request: pytest.FixtureRequest) -> InProcess:
-    return InProcess(CHUNKINGS[request.param])
+@pytest.fixture(scope="module")
+def pool_shell(shell: InteractiveShell) -> Iterator[InteractiveShell]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRN_WORKERS", "2")
+        shell.extension_manager.load_extension("firn")
+        shell.reset(new_session=False)
+        yield shell
+        firn.load_ipython_extension(shell)
 
 
-@pytest.fixture
-def run_serial():  # type: ignore[no-untyped-def]
+@pytest.fixture(params=[*CHUNKINGS, "pool", "pool, one by one"])
+def run_cell(request: pytest.FixtureRequest) -> Callable[[str, str], Outcome]:
+    if request.param in CHUNKINGS:
+        return InProcess(CHUNKINGS[request.param])
+    return InPool(request.getfixturevalue("pool_shell"), 0 if request.param == "pool" else 1)
+
+
+@pytest.fixture(scope="session")
+def run_serial() -> Callable[[str, str], Outcome]:
     return serial
 
 
-@pytest.fixture
-def show():  # type: ignore[no-untyped-def]
+@pytest.fixture(scope="session")
+def in_process() -> type[InProcess]:
+    return InProcess
+
+
+@pytest.fixture(scope="session")
+def show() -> Callable[[dict], str]:
     return canonical
