@@ -123,8 +123,9 @@ void bind_pool(py::module_& module) {
              }
              return workers;
            })
-      .def("submit", &pool::Pool::submit, py::arg("setup"), py::arg("count"), py::kw_only(),
-           py::arg("chunk") = 0, py::arg("workers") = 0, py::arg("pinned") = false);
+      .def("submit", &pool::Pool::submit, py::keep_alive<0, 1>(), py::arg("setup"),
+           py::arg("count"), py::kw_only(), py::arg("chunk") = 0, py::arg("workers") = 0,
+           py::arg("pinned") = false);
 
   module.def("worker_write", worker_write, py::arg("stream"), py::arg("text"));
   module.def("cpu_count", cpu_count);

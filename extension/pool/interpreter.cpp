@@ -92,7 +92,8 @@ Runtime Runtime::load(const StartInfo& info) {
 std::string describe(py::error_already_set& error) {
   try {
     const auto lines = py::module_::import("traceback").attr("format_exception")(error.value());
-    return py::str("").attr("join")(lines).cast<std::string>();
+    const auto text = py::str("").attr("join")(lines);
+    return text.attr("encode")("utf-8", "surrogatepass").cast<std::string>();
   } catch (const std::exception&) {
     return error.what();
   }

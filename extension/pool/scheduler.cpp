@@ -79,6 +79,7 @@ std::optional<Event> Scheduler::pop(Job& job, Time now, Time& deadline, bool& do
   std::optional<Event> event = job.pop(now, deadline);
   if ((event && event->kind == EventKind::output) || job.open.size() != unread) room_.notify_all();
   done = !event && job.done();
+  if (!event && !done && closed_) throw std::runtime_error(messages::closed);
   if (!event && !done && !error_.empty()) throw std::runtime_error(messages::no_worker(error_));
   return event;
 }
@@ -170,6 +171,7 @@ void Scheduler::detach(Worker& worker) {
 void Scheduler::close(Time abandon_at) {
   Lock lock(mutex_);
   closed_ = true;
+  for (const auto& job : jobs_) job->wake.ring();
   jobs_.clear();
   const Time now = Clock::now();
   for (const auto& worker : workers_) {

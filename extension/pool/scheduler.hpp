@@ -38,7 +38,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   bool complete() const;
   std::size_t size() const;
   void submit(std::shared_ptr<Job> job);
-  /// `deadline` as for Job::pop. Throws std::runtime_error if no worker could be started.
+  /// `deadline` as for Job::pop. Throws std::runtime_error if no worker
+  /// could be started or the pool was closed before the job was done.
   std::optional<Event> pop(Job& job, Time now, Time& deadline, bool& done);
   bool done(const Job& job) const;
   std::deque<Event> truncate(Job& job, std::size_t stop, Time abandon_at);
