@@ -11,12 +11,12 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from . import _kernel, messages
+from . import _kernel, about, messages
 from .runner import Cell, CellRunner, Done, cell_here, install_interrupt_handler, interruptible
 from .streams import STDERR, STDOUT, OutputStream
 
 _AFTER_START = 0.3  # seconds
-_ANSWERED_AT_ONCE = {"kernel_info_request", "usage_request", "comm_info_request"}
+_WITHOUT_SHELL = {"kernel_info_request": about.kernel_info, "usage_request": about.usage}
 
 
 class Kernel:
@@ -148,7 +148,9 @@ class Kernel:
     @interruptible
     def _answer(self, request: _kernel.Request, content: dict[str, Any]) -> dict[str, Any]:
         try:
-            if request.type not in _ANSWERED_AT_ONCE:
+            if request.type in _WITHOUT_SHELL:
+                return _WITHOUT_SHELL[request.type]()
+            if request.type != "comm_info_request":
                 self._load_firn()
             return self._answers.answer(request, content)
         except BaseException as error:

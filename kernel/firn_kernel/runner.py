@@ -121,7 +121,7 @@ class CellRunner:
         try:
             cell.reply(reply, count)
         finally:
-            self._cell = None
+            self._cell = cell.task = None  # the task's context refers to the cell
             self.loop.call_soon(self._work_off)
             if shell.exit_now:
                 self._kernel.stop()

@@ -123,6 +123,32 @@ def test_a_taken_port_is_named(new_kernel, tmp_path):
     assert done.returncode == 1 and "cannot listen on tcp://127.0.0.1:" in done.stderr
 
 
+def test_the_control_channel_answers_from_the_first_moment_on():
+    from jupyter_client import KernelManager
+
+    manager = KernelManager(kernel_name="firn")
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.control_channel.send(client.session.msg("kernel_info_request", {}))
+        reply = client.get_control_msg(timeout=30)
+        assert reply["content"]["status"] == "ok" and reply["content"]["implementation"] == "firn"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+
+
+def test_the_control_channel_answers_while_a_cell_runs(new_kernel):
+    kernel = new_kernel()
+    cell = kernel.client.execute("print('on', flush=True)\nwhile True:\n    pass")
+    kernel.wait_for_text("on")
+    assert kernel.control("kernel_info_request", {})["content"]["status"] == "ok"
+    assert kernel.control("usage_request", {})["content"]["pid"] == kernel.pid
+    kernel.control("interrupt_request", {})
+    assert kernel.reply(cell)["content"]["ename"] == "KeyboardInterrupt"
+
+
 @pytest.mark.parametrize("transport", ["tcp", "ipc"])
 def test_transports(transport, tmp_path):
     from jupyter_client import KernelManager
