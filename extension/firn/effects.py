@@ -89,6 +89,15 @@ def check_calls(code: types.CodeType, namespace: Mapping[str, object], reader: s
                 )
 
 
+def changed_copy(name: str) -> LostEffect:
+    """For a change that was only seen when it had happened, in a worker."""
+    return LostEffect(
+        f"the loop's code changes {name}, of which each worker has its own copy: the change would be lost",
+        "make a new object in the loop and collect it, or return what is to change and change it after the loop",
+        name=name,
+    )
+
+
 def _parts(code: types.CodeType, free: frozenset[str]) -> Iterator[tuple[types.CodeType, frozenset[str]]]:
     """A function's code objects, each with those of its variables that belong to the function's own surroundings."""
     yield code, free
@@ -238,6 +247,8 @@ class _Stores(ast.NodeVisitor):
             root = root.value
         name = root.id if isinstance(root, ast.Name) else ast.unparse(root)
         remedy = "return the value, and store it in the loop's body, where firn can merge it"
+        if isinstance(node, ast.Subscript):
+            remedy += " (to remember results, functools.cache works: each worker keeps its own)"
         raise _lost_at(self._function, node.lineno, name, what, remedy)
 
 

@@ -8,7 +8,7 @@ import traceback
 import types
 from typing import Any
 
-from firn import rebuild
+from firn import rebuild, results
 
 _FIRN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _DEPTH = 8
@@ -80,11 +80,9 @@ def _name_cells(shown: traceback.TracebackException) -> None:
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    from firn import replicate
-
     for value in (_Raised(error, _DEPTH), _Raised(error, 0), _Bare(error)):
         try:
-            raw = replicate.dump_result(value)
+            raw = results.dump(value)
             # An exception whose __init__ takes other arguments than it passes on pickles, but does not unpickle.
             loaded = type(pickle.loads(raw))
             if loaded is type(error) or loaded is rebuild.originals.get(rebuild.tokens.get(type(error), 0)):

@@ -128,7 +128,7 @@ class Planner:
 
     def source(self, value: object) -> Unit:
         """The unit of something that the loop runs over."""
-        unit = self._unit(value, "the items")
+        unit = self._unit(value, "what the loop runs over")
         if unit.kind == "frozen" and not unit.names:
             own = (name for name, other in self.namespace.items() if other is value and not name.startswith("_"))
             unit.names += [name for name in own if name not in unit.names]

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import cloudpickle  # type: ignore[import-untyped]
 from cloudpickle import cloudpickle as internals
 
-from firn import _core, names, rebuild
+from firn import names, rebuild, results
 
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
@@ -209,19 +209,16 @@ def dump(value: object, host: Host) -> bytes:
     return file.getvalue()
 
 
-class ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Pickles a worker's result for the notebook: replicas' instances become instances of the notebook's own classes,
-    frozen values stay where they are."""
+class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """For results that hold code (see `firn.results`)."""
 
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, type) and value in rebuild.tokens:
-            return rebuild.notebook_class, (rebuild.tokens[value], value.__qualname__)
-        if type(value) in (_core.FrozenList, _core.FrozenDict, _core.FrozenFace):
-            return _core.adopt, (_core.address(value),)
-        return super().reducer_override(value)
+        reduced = results.reduce(value)
+        return super().reducer_override(value) if reduced is None else reduced
 
 
 def dump_result(value: object) -> bytes:
+    """A worker's result, functions and classes that it made by value."""
     file = io.BytesIO()
-    ResultPickler(file, protocol=5).dump(value)
+    _ResultPickler(file, protocol=5).dump(value)
     return file.getvalue()

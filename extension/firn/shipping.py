@@ -20,6 +20,7 @@ from firn.items import Items
 from firn.names import ShippingRefusal
 from firn.planner import Planner
 from firn.units import Figures, Unit, Unshippable, components
+from firn.watch import LARGE
 
 __all__ = ["Figures", "Shipment", "ShippingRefusal", "Unshippable", "prepare", "unpack"]
 
@@ -74,6 +75,8 @@ def prepare(
         "imports": sorted(planner.imports),
         "units": units,
         "items": items.numbered(unit.number for unit in sources) if items is not None else None,
+        "copies": packer.copies(each),
+        "copied_items": any(unit.kind == "copy" for unit in sources),
         "lines": packer.lines(code.co_filename),
         "gather": tuple(gather),
         "seed": planner.seed(seed),
@@ -106,6 +109,13 @@ class _Packer:
             else:
                 self._merge(component)
         return [self._sent(unit) for unit in self._ordered]
+
+    def copies(self, each: bool) -> list[tuple[int, str]]:
+        """The copies that a worker watches for changes; (-1, ...) when only a loop's items are to be."""
+        if each:
+            return []
+        copied = [unit for unit in self._ordered if unit.kind == "copy" and unit.error is None]
+        return [(unit.number if len(unit.raw or b"") <= LARGE else -1, unit.key) for unit in copied]
 
     def bindings(self) -> dict[str, Any]:
         return {

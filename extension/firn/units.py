@@ -7,6 +7,7 @@ that cannot be frozen but pickles). Units refer to each other by number, so that
 from __future__ import annotations
 
 import datetime
+import io
 import sys
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -146,6 +147,8 @@ def refuse_state(unit: Unit) -> None:
     random = sys.modules.get("random")
     if random is not None and isinstance(unit.value, random.Random):
         what, remedy = "is a random generator", "use the random module's own functions, which firn seeds per iteration"
+    elif isinstance(unit.value, io.IOBase):
+        what, remedy = "is an open file", f"read it before the loop: lines = {unit.key}.readlines()"
     elif isinstance(unit.value, Iterator):
         what, remedy = "is an iterator", f"read it to the end before the loop: {unit.key} = list({unit.key})"
     else:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Any, Final
 
-from firn import items, rebuild, streams
+from firn import items, rebuild, results, streams
 from firn.rebuild import Stopped
 from firn.settings import Follower
 
@@ -117,13 +117,19 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     exec(code, space.names)
     chunk = space.names["__firn_chunk__"]
     seed = header["seed"]
+    watch = _watch(header["copies"], found)
 
     def run(start: int, stop: int) -> Result:
         part = items.slice_items(plan, start, stop)
-        if seed is not None:
-            part = items.Slice(_seeded(iter(part), seed, start), part)
+        looks = watch is not None and watch.due
         try:
-            return ("ok", chunk(part, start))
+            before = None
+            if looks and header["copied_items"]:
+                before = watch.also("what the loop runs over", list(items.slice_items(plan, start, stop)))
+            effects = chunk(part if seed is None else items.Slice(_seeded(iter(part), seed, start), part), start)
+            if looks and (changed := watch.changed(before)):
+                raise _lost(changed)
+            return ("ok", effects)
         except Stopped:
             raise
         except BaseException as error:
@@ -132,6 +138,20 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             streams.flush()
 
     return run
+
+
+def _watch(copies: list[tuple[int, str]], found: list[Any]) -> Any:
+    if not copies:
+        return None
+    from firn.watch import Watch
+
+    return Watch([(name, found[number]) for number, name in copies if number >= 0])
+
+
+def _lost(name: str) -> BaseException:
+    from firn import effects
+
+    return effects.changed_copy(name)
 
 
 def _seeded(iterator: Iterator[Any], seed: int, start: int) -> Iterator[Any]:
@@ -177,9 +197,7 @@ def _gathered(space: Space, name: str) -> Any:
 
 def pack(result: object) -> bytes:
     """A result as a pickle, for one that cannot be frozen (`firn.shipping.unpack` reads it)."""
-    from firn import replicate
-
-    return replicate.dump_result(result)
+    return results.dump(result)
 
 
 def _remember_lines(lines: dict[str, list[str]]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from firn.effects import LostEffect
 
+from .conftest import Failed
+
 LOST = {
     "a global": ("total = 0\ndef f(x):\n    global total\n    total += x\n", "f(x)", "total", 4),
     "a deleted global": ("total = 0\ndef f(x):\n    global total\n    del total\n", "f(x)", "total", 4),
@@ -111,3 +113,39 @@ def test_what_cannot_be_seen_still_refuses_at_run_time(notebook: Any) -> None:
     notebook.cell("table = [1]\ndef f(x):\n    other = table\n    other.append(x)\n")
     with pytest.raises(Exception, match="frozen"):
         notebook.loop("f(x)")
+
+
+HIDDEN = {
+    "an object through an argument": ("class B: n = 0\nbox = B()\ndef poke(b):\n    b.n += 1\n", "poke(box)", range(4), "box"),
+    "a table through an argument": ("t = {'f': len, 'n': 0}\ndef poke(t):\n    t['n'] += 1\n", "poke(t)", range(4), "t"),
+    "the items, by a method": (
+        "class B:\n    n = 0\n    def poke(self): self.n += 1\nboxes = [B() for _ in range(6)]\n", "x.poke()", "boxes", "boxes",
+    ),
+    "what an item holds": (
+        "class B:\n    def __init__(self): self.a = {'k': []}\nboxes = [B() for _ in range(6)]\n"
+        "def poke(b): b.a['k'].append(1)\n", "poke(x)", "boxes", "boxes",
+    ),
+    "items of a copied generator": (
+        "class B: n = 0\nboxes = (B() for _ in range(6))\ndef poke(b): b.n += 1\n", "poke(x)", "boxes", "what the loop runs over",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HIDDEN)
+def test_hidden_changes_of_copies_are_found_when_they_have_happened(what: str, notebook: Any) -> None:
+    cell, body, items, name = HIDDEN[what]
+    notebook.cell(cell)
+    with pytest.raises(Failed) as caught:
+        notebook.loop(body, notebook[items] if isinstance(items, str) else items)
+    error = caught.value.original()
+    assert isinstance(error, LostEffect) and error.name == name and f"changes {name}," in str(error)
+
+
+def test_copies_that_are_only_read_are_not_changed(notebook: Any) -> None:
+    notebook.cell(
+        "from functools import cached_property\nfrom decimal import Decimal\nimport re\n"
+        "class B:\n    @cached_property\n    def v(self): return 5\n    def __init__(self): self.d, self.r = Decimal(1), re.compile('a')\n"
+        "boxes = [B() for _ in range(6)]\ntable = {'f': lambda b: b.v}\nbox = B()\n"
+    )
+    body = "(table['f'](x), box.v, repr(box.d), bool(box.r.match('a')), hash(box) != 0)"
+    assert notebook.loop(body, notebook["boxes"], chunk=1) == [(5, 5, "Decimal('1')", True, True)] * 6

@@ -197,6 +197,13 @@ def test_shares_make_up_the_whole(length: int, size: int) -> None:
     assert [item for share in shares for item in share] == list(range(length))
 
 
+def test_results_that_do_not_freeze_come_back(notebook: Any) -> None:
+    notebook.cell("class P: pass\nrows = [[1]]\ndef mine(): return 5\n")
+    made = notebook.loop("(P(), [P(), rows], [P, {3}], mine, lambda: 6)[x]", range(5), chunk=1)
+    assert type(made[0]) is notebook["P"] and made[1][1] is notebook["rows"] and made[2] == [notebook["P"], {3}]
+    assert made[3]() == 5 and made[4]() == 6
+
+
 def test_a_worker_starts_light() -> None:
     heavy = "{'cloudpickle', 'IPython', 'traceback', 'linecache', 'asyncio', 'typing', 'dataclasses', 'numpy'}"
     code = f"import sys; before = set(sys.modules); import firn.worker; print(sorted((set(sys.modules) - before) & {heavy}))"

@@ -1,0 +1,47 @@
+"""Pickles a worker's result for the notebook where it cannot be frozen: replicas' instances become instances of the
+notebook's own classes, frozen values stay where they are."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import types
+from typing import Any
+
+from firn import _core, rebuild
+
+
+def dump(value: object) -> bytes:
+    """A pickle that any process of the notebook's kind reads with pickle.loads."""
+    file = io.BytesIO()
+    try:
+        _Plain(file, protocol=5).dump(value)
+    except rebuild.Stopped:
+        raise
+    except Exception:  # code in it, or something that pickle knows nothing of
+        from firn import replicate
+
+        return replicate.dump_result(value)
+    return file.getvalue()
+
+
+def reduce(value: Any) -> Any:
+    """How replicas and frozen values are reduced, or None."""
+    if isinstance(value, type):
+        token = rebuild.tokens.get(value)
+        return None if token is None else (rebuild.notebook_class, (token, value.__qualname__))
+    if type(value) in (_core.FrozenList, _core.FrozenDict, _core.FrozenFace):
+        return _core.adopt, (_core.address(value),)
+    return None
+
+
+class _Plain(pickle.Pickler):
+    """Without cloudpickle, whose import takes longer than most loops."""
+
+    def reducer_override(self, value: Any) -> Any:
+        reduced = reduce(value)
+        if reduced is not None:
+            return reduced
+        if isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__":
+            raise pickle.PicklingError("made in the worker: by value")
+        return NotImplemented

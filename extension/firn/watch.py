@@ -1,0 +1,92 @@
+"""Sees in a worker whether a loop's code changes a copy of something of the notebook's: what frozen data refuses at once
+would otherwise be lost in silence (`def poke(p): p.n += 1`, called for each item).
+
+A copy is compared by its pickle before and after. Not everything is looked at all the time: the first chunk always,
+later ones as long as looking takes a small part of the time. What `functools.cached_property` keeps does not count.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import types
+from time import perf_counter
+from typing import Any, Final
+
+from firn import _core
+
+LARGE: Final = 1 << 21
+"""Copies of more bytes are only watched where they are a loop's items, a chunk at a time."""
+
+_SHARE: Final = 0.05
+_ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+_SAME: Final = (
+    type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.CellType,
+    functools._lru_cache_wrapper, _core.FrozenList, _core.FrozenDict, _core.FrozenFace,
+)  # fmt: skip
+
+
+class Watch:
+    """Watches some values, each with the name that messages call it by."""
+
+    def __init__(self, values: list[tuple[str, Any]]) -> None:
+        began = perf_counter()
+        self._before = [(name, value, shape) for name, value in values if (shape := _shape(value)) is not None]
+        self._cost = perf_counter() - began
+        self._looked = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to look (again)."""
+        return not self._looked or perf_counter() - self._looked > self._cost / _SHARE
+
+    def also(self, name: str, value: Any) -> tuple[str, Any, bytes | None]:
+        """Looks at a chunk's items before they are worked on."""
+        began = perf_counter()
+        shape = _shape(value)
+        self._cost = max(self._cost, perf_counter() - began)
+        return name, value, shape
+
+    def changed(self, more: tuple[str, Any, bytes | None] | None) -> str:
+        """The name of a value that is not what it was, or ""."""
+        self._looked = perf_counter()
+        for name, value, before in [*self._before, *([more] if more is not None else [])]:
+            if before is not None and _shape(value) != before:
+                return name
+        return ""
+
+
+def _shape(value: Any) -> bytes | None:
+    file = io.BytesIO()
+    try:
+        _Shape(file, protocol=5).dump(value)
+    except Exception:  # nothing that can be compared
+        return None
+    return file.getvalue()
+
+
+class _Shape(pickle.Pickler):
+    """Pickles what a value holds; code and what cannot change stand for themselves."""
+
+    def persistent_id(self, value: Any) -> Any:
+        if type(value) in _ATOMS:
+            return None
+        return id(value) if isinstance(value, _SAME) else None
+
+    def reducer_override(self, value: Any) -> Any:
+        cached = _cached_names(type(value))
+        if not cached:
+            return NotImplemented
+        reduced = value.__reduce_ex__(5)
+        if not isinstance(reduced, tuple) or len(reduced) < 3 or type(reduced[2]) is not dict:
+            return reduced
+        state = {name: kept for name, kept in reduced[2].items() if name not in cached}
+        return (*reduced[:2], state or None, *reduced[3:])
+
+
+@functools.lru_cache
+def _cached_names(cls: type) -> frozenset[str]:
+    return frozenset(
+        name for base in cls.__mro__ for name, value in vars(base).items() if type(value) is functools.cached_property
+    )
