@@ -75,7 +75,7 @@ class _Shape(pickle.Pickler):
         return id(value) if isinstance(value, _SAME) else None
 
     def reducer_override(self, value: Any) -> Any:
-        cached = _cached_names(type(value))
+        cached = _cached_names(type(value))  # type: ignore[arg-type]
         if not cached:
             return NotImplemented
         reduced = value.__reduce_ex__(5)
