@@ -594,6 +594,8 @@ x.default_factory
 x.__missing__("nowhere")
 x.__getitem__("a")
 x.__or__(p)
+x.__or__(None)
+x.__or__([])
 x.__reversed__()
 x.__sizeof__() > 0
 "%(a)s" % x

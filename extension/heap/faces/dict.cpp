@@ -59,6 +59,18 @@ PyObject* items(PyObject* self, PyObject*) { return new_view(self, View::items);
 
 // ---- operators ----
 
+bool is_mapping(PyObject* object) {
+  PyTypeObject* frozendict = builtin_frozendict_type();
+  return is_dict_face(object) || PyDict_Check(object) ||
+         (frozendict && PyObject_TypeCheck(object, frozendict));
+}
+
+template <PyObject* (*operation)(PyObject*, PyObject*)>
+PyObject* combine(PyObject* left, PyObject* right) {
+  if (!is_mapping(left) || !is_mapping(right)) Py_RETURN_NOTIMPLEMENTED;
+  return on_plain<operation>(left, right);
+}
+
 bool is_counter(PyObject* object) {
   if (is_dict_face(object)) return kind_of(object) == FaceKind::counter;
   PyObject* counter = class_of(FaceKind::counter);
@@ -190,10 +202,10 @@ PyMappingMethods mapping;
 
 void fill_dict_type(PyTypeObject* type) {
   // dict, OrderedDict and defaultdict know |, Counter knows more; the originals do it on copies.
-  number.nb_or = on_plain<PyNumber_Or>;
-  number.nb_and = on_plain<PyNumber_And>;
-  number.nb_add = on_plain<PyNumber_Add>;
-  number.nb_subtract = on_plain<PyNumber_Subtract>;
+  number.nb_or = combine<PyNumber_Or>;
+  number.nb_and = combine<PyNumber_And>;
+  number.nb_add = combine<PyNumber_Add>;
+  number.nb_subtract = combine<PyNumber_Subtract>;
   number.nb_positive = on_plain<PyNumber_Positive>;
   number.nb_negative = on_plain<PyNumber_Negative>;
   number.nb_inplace_or = refuse_binary;

@@ -27,16 +27,19 @@ struct DictIterator {
 
 PyObject* face_of(PyObject* view) { return reinterpret_cast<FrozenView*>(view)->face; }
 
-bool is_view(PyObject* object) {
-  for (PyTypeObject* type : interpreter_objects()->views) {
-    if (Py_IS_TYPE(object, type)) return true;
-  }
-  return false;
-}
-
 template <View view>
 bool is_view(PyObject* object) {
-  return Py_IS_TYPE(object, interpreter_objects()->views[static_cast<int>(view)]);
+  const InterpreterObjects* objects = interpreter_objects();
+  return objects && Py_IS_TYPE(object, objects->views[static_cast<int>(view)]);
+}
+
+bool is_view(PyObject* object) {
+  return is_view<View::keys>(object) || is_view<View::values>(object) || is_view<View::items>(object);
+}
+
+PyObject* refuse_at_exit() {
+  PyErr_SetString(PyExc_RuntimeError, "this interpreter is shutting down");
+  return nullptr;
 }
 
 // ---- iterators ----
@@ -274,13 +277,16 @@ PyTypeObject* make_view_type(const char* name) {
 }  // namespace
 
 PyObject* new_view(PyObject* dict_face, View view) {
-  auto* made = PyObject_New(FrozenView, interpreter_objects()->views[static_cast<int>(view)]);
+  const InterpreterObjects* objects = interpreter_objects();
+  if (!objects) return refuse_at_exit();
+  auto* made = PyObject_New(FrozenView, objects->views[static_cast<int>(view)]);
   if (made) made->face = dict_face;
   return reinterpret_cast<PyObject*>(made);
 }
 
 PyObject* new_dict_iterator(PyObject* dict_face, View view, bool reverse) {
-  InterpreterObjects* objects = interpreter_objects();
+  const InterpreterObjects* objects = interpreter_objects();
+  if (!objects) return refuse_at_exit();
   auto* made = PyObject_New(DictIterator, (reverse ? objects->reverse_iterators
                                                    : objects->iterators)[static_cast<int>(view)]);
   if (!made) return nullptr;

@@ -64,7 +64,7 @@ struct InterpreterObjects {
   PyObject* classes[kinds] = {};  // what each kind reads as; filled on first use
 };
 
-// Those of the calling thread's interpreter.
+// Those of the calling thread's interpreter; nullptr once it has given them up at its end.
 InterpreterObjects* interpreter_objects();
 // Makes them. 1: made, 0: they were there, -1: an exception is set.
 int make_interpreter_objects();

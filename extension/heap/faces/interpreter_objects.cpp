@@ -78,7 +78,12 @@ PyObject* class_of(FaceKind kind) {
     default:
       break;
   }
-  PyObject*& known = interpreter_objects()->classes[index_of(kind)];
+  InterpreterObjects* objects = interpreter_objects();
+  if (!objects) {
+    PyErr_SetString(PyExc_RuntimeError, "this interpreter is shutting down");
+    return nullptr;
+  }
+  PyObject*& known = objects->classes[index_of(kind)];
   if (!known) {
     const char* name = kind == FaceKind::deque          ? "deque"
                        : kind == FaceKind::ordered_dict ? "OrderedDict"
