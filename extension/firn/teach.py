@@ -145,7 +145,7 @@ class _LessonFinder:
         if name not in _lessons:
             return None
         for finder in sys.meta_path:
-            spec = None if isinstance(finder, _LessonFinder) else finder.find_spec(name, path, target)
+            spec: Any = None if isinstance(finder, _LessonFinder) else finder.find_spec(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = _TeachingLoader(spec.loader)
@@ -171,4 +171,4 @@ def teach() -> None:
         if name in sys.modules:
             _give_lesson(name, sys.modules[name])
     if _lessons and not any(isinstance(finder, _LessonFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _LessonFinder())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _LessonFinder())

@@ -15,28 +15,18 @@
 
 namespace firn::heap {
 
-enum class FaceKind : std::uint32_t {
-  list,
-  dict,
-  set,
-  deque,
-  ordered_dict,
-  default_dict,
-  counter
-};
+enum class FaceKind : std::uint32_t { list, dict, set, deque, ordered_dict, default_dict, counter };
 
 // A frozen sequence. `items` is an exact tuple in the heap.
 struct FrozenList {
-  PyObject_HEAD
-  PyObject* items;
+  PyObject_HEAD PyObject* items;
   FaceKind kind;  // list, deque
   std::uint32_t reserved;
 };
 
 // A frozen mapping. `mapping` is an exact dict in the heap, which never reaches Python code.
 struct FrozenDict {
-  PyObject_HEAD
-  PyObject* mapping;
+  PyObject_HEAD PyObject* mapping;
   FaceKind kind;  // dict, ordered_dict, default_dict, counter
   std::uint32_t reserved;
 };
@@ -44,8 +34,7 @@ struct FrozenDict {
 // Every frozen container but list and dict; begins as they do, so that what reads a list also reads
 // a deque, and what reads a dict a Counter.
 struct FrozenFace {
-  PyObject_HEAD
-  PyObject* inner;  // set: frozenset; deque: tuple; the mappings: dict
+  PyObject_HEAD PyObject* inner;  // set: frozenset; deque: tuple; the mappings: dict
   FaceKind kind;
   std::uint32_t reserved;
   PyObject* extra;  // deque: maxlen (int or None); default_dict: default_factory; else nullptr
@@ -55,9 +44,7 @@ struct FrozenFace {
 inline constexpr std::uintptr_t types_address = 0x1ffffff00000;
 inline constexpr std::size_t type_stride = 1024;
 
-inline PyTypeObject* frozen_list_type() {
-  return reinterpret_cast<PyTypeObject*>(types_address);
-}
+inline PyTypeObject* frozen_list_type() { return reinterpret_cast<PyTypeObject*>(types_address); }
 inline PyTypeObject* frozen_dict_type() {
   return reinterpret_cast<PyTypeObject*>(types_address + type_stride);
 }

@@ -1,13 +1,13 @@
 // `seen |= frozen` and `names += frozen`, where `seen` is a plain set and `names` a plain list.
 //
-// set and list know no frozen values, so that CPython asks the right operand, which cannot know that
-// the left one is to be changed in place. A new value would then be bound to `seen`, and whoever else
-// holds the old one would silently miss the update. So the running instruction is looked at.
-#include "heap/cpython_layout.hpp"
-
+// set and list know no frozen values, so that CPython asks the right operand, which cannot know
+// that the left one is to be changed in place. A new value would then be bound to `seen`, and
+// whoever else holds the old one would silently miss the update. So the running instruction is
+// looked at.
 #include <opcode.h>
 #include <opcode_ids.h>
 
+#include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
 
 namespace firn::heap::faces {

@@ -1,6 +1,5 @@
 // FrozenDict: what a dict, an OrderedDict, a defaultdict or a Counter becomes.
 #include "heap/cpython_layout.hpp"
-
 #include "heap/faces/dict_lookup.hpp"
 #include "heap/faces/faces.hpp"
 
@@ -38,8 +37,9 @@ int contains_key(PyObject* self, PyObject* key) {
 
 PyObject* get(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
   if (given < 1 || given > 2) [[unlikely]] {
-    PyErr_Format(PyExc_TypeError, given < 1 ? "get expected at least 1 argument, got %zd"
-                                            : "get expected at most 2 arguments, got %zd",
+    PyErr_Format(PyExc_TypeError,
+                 given < 1 ? "get expected at least 1 argument, got %zd"
+                           : "get expected at most 2 arguments, got %zd",
                  given);
     return nullptr;
   }
@@ -79,9 +79,9 @@ bool is_counter(PyObject* object) {
 
 PyObject* compare(PyObject* self, PyObject* other, int operation) {
   const bool other_is_face = is_dict_face(other);
-  const bool plain_dicts = kind_of(self) == FaceKind::dict &&
-                           (PyDict_CheckExact(other) ||
-                            (other_is_face && kind_of(other) == FaceKind::dict));
+  const bool plain_dicts =
+      kind_of(self) == FaceKind::dict &&
+      (PyDict_CheckExact(other) || (other_is_face && kind_of(other) == FaceKind::dict));
   if (plain_dicts || (!other_is_face && !PyDict_Check(other))) {
     // The mapping is compared by the dict's own code, never by code of `other`, which would see it.
     return PyDict_Type.tp_richcompare(mapping_of(self), other_is_face ? mapping_of(other) : other,

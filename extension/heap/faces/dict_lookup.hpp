@@ -2,9 +2,9 @@
 // counted, locked or checked again after a comparison.
 #pragma once
 
-#include "heap/cpython_layout.hpp"
-
 #include <cstring>
+
+#include "heap/cpython_layout.hpp"
 
 namespace firn::heap::faces {
 
@@ -20,7 +20,8 @@ inline bool same_text(PyObject* a, PyObject* b) {
   const std::size_t size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(a));
   if (static_cast<std::size_t>(PyUnicode_GET_LENGTH(b)) != size) return false;
   const auto kind = PyUnicode_KIND(a);
-  return PyUnicode_KIND(b) == kind && std::memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), size * kind) == 0;
+  return PyUnicode_KIND(b) == kind &&
+         std::memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), size * kind) == 0;
 }
 
 // Where a string stands in a table of strings, or DKIX_EMPTY.
@@ -68,7 +69,8 @@ inline std::size_t size_of_dict(PyObject* mapping) {
   const PyDictKeysObject* keys = dict->ma_keys;
   const std::size_t entries = static_cast<std::size_t>(keys->dk_nentries);
   if (dict->ma_values) return sizeof(PyDictObject) + (entries + 1) * sizeof(PyObject*) + entries;
-  const std::size_t entry = DK_IS_UNICODE(keys) ? sizeof(PyDictUnicodeEntry) : sizeof(PyDictKeyEntry);
+  const std::size_t entry =
+      DK_IS_UNICODE(keys) ? sizeof(PyDictUnicodeEntry) : sizeof(PyDictKeyEntry);
   return sizeof(PyDictObject) + sizeof(PyDictKeysObject) +
          (std::size_t{1} << keys->dk_log2_index_bytes) + entries * entry;
 }

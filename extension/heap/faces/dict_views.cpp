@@ -1,10 +1,9 @@
 // keys(), values(), items() and the iterators of a FrozenDict.
 //
 // CPython's own views and iterators would hand out the inner dict (`x.items().mapping`,
-// gc.get_referents), and whoever writes to that corrupts the heap. These hold the frozen dict itself.
-// They live and die in one interpreter, hence they are heap types of that interpreter.
+// gc.get_referents), and whoever writes to that corrupts the heap. These hold the frozen dict
+// itself. They live and die in one interpreter, hence they are heap types of that interpreter.
 #include "heap/cpython_layout.hpp"
-
 #include "heap/faces/dict_lookup.hpp"
 #include "heap/faces/faces.hpp"
 
@@ -13,14 +12,12 @@ namespace firn::heap::faces {
 namespace {
 
 struct FrozenView {
-  PyObject_HEAD
-  PyObject* face;  // immortal
+  PyObject_HEAD PyObject* face;  // immortal
 };
 
 struct DictIterator {
-  PyObject_HEAD
-  PyObject* face;       // immortal
-  Py_ssize_t position;  // in the table's entries; the next one to look at
+  PyObject_HEAD PyObject* face;  // immortal
+  Py_ssize_t position;           // in the table's entries; the next one to look at
   Py_ssize_t left;
   PyObject* pair;  // of items: the tuple that is handed out again once nobody else has it
 };
@@ -34,7 +31,8 @@ bool is_view(PyObject* object) {
 }
 
 bool is_view(PyObject* object) {
-  return is_view<View::keys>(object) || is_view<View::values>(object) || is_view<View::items>(object);
+  return is_view<View::keys>(object) || is_view<View::values>(object) ||
+         is_view<View::items>(object);
 }
 
 PyObject* refuse_at_exit() {
@@ -124,10 +122,9 @@ PyTypeObject* make_iterator_type(const char* name, iternextfunc next) {
       {Py_tp_methods, iterator_methods},
       {0, nullptr},
   };
-  PyType_Spec spec = {name, sizeof(DictIterator), 0,
-                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
-                          Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                      slots};
+  PyType_Spec spec = {
+      name, sizeof(DictIterator), 0,
+      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
   return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
 }
 
@@ -163,7 +160,9 @@ Ref to_plain_operand(PyObject* object) {
   if (is_set_face(object)) return borrowed(inner_of(object));
   if (!is_view(object)) return borrowed(object);
   Ref plain(PyDict_Copy(mapping_of(face_of(object))));
-  const char* name = is_view<View::keys>(object) ? "keys" : is_view<View::items>(object) ? "items" : "values";
+  const char* name = is_view<View::keys>(object)    ? "keys"
+                     : is_view<View::items>(object) ? "items"
+                                                    : "values";
   return Ref(plain ? PyObject_CallMethod(plain.get(), name, nullptr) : nullptr);
 }
 
@@ -181,7 +180,8 @@ PyObject* compare(PyObject* self, PyObject* other, int operation) {
   if (!comparable) Py_RETURN_NOTIMPLEMENTED;
   if (is_view(other) || PyAnySet_CheckExact(other)) {
     const bool equality = operation == Py_EQ || operation == Py_NE;
-    if (equality && length(self) != PyObject_Size(other)) return PyBool_FromLong(operation == Py_NE);
+    if (equality && length(self) != PyObject_Size(other))
+      return PyBool_FromLong(operation == Py_NE);
   }
   Ref left = to_plain_operand(self);
   Ref right = left ? to_plain_operand(other) : Ref();
@@ -267,10 +267,9 @@ PyTypeObject* make_view_type(const char* name) {
     slots[count++] = {Py_nb_or, reinterpret_cast<void*>(combine<PyNumber_Or>)};
     slots[count++] = {Py_nb_xor, reinterpret_cast<void*>(combine<PyNumber_Xor>)};
   }
-  PyType_Spec spec = {name, sizeof(FrozenView), 0,
-                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
-                          Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                      slots};
+  PyType_Spec spec = {
+      name, sizeof(FrozenView), 0,
+      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
   return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
 }
 

@@ -92,7 +92,7 @@ void fill_set_type(PyTypeObject* type);
 
 // members.cpp: what every face answers in the same way.
 PyObject* get_class(PyObject* self, void*);
-PyObject* get_from_class(PyObject* self, void* name);   // an attribute of the class it reads as
+PyObject* get_from_class(PyObject* self, void* name);  // an attribute of the class it reads as
 // A member that only some kinds have: read from a plain copy, or, with a PyMethodDef, refused.
 PyObject* get_if_present(PyObject* self, void* name);
 PyObject* get_refusal_if_present(PyObject* self, void* method_definition);

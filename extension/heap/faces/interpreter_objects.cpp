@@ -1,9 +1,8 @@
 // The objects that each interpreter has for itself: types of views and iterators, classes.
-#include "heap/cpython_layout.hpp"
-
 #include <atomic>
 #include <cstdint>
 
+#include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
 
 namespace firn::heap::faces {
@@ -24,8 +23,7 @@ struct Remembered {
 thread_local Remembered remembered;
 
 void free_objects(PyObject* capsule) {
-  auto* objects =
-      static_cast<InterpreterObjects*>(PyCapsule_GetPointer(capsule, capsule_name));
+  auto* objects = static_cast<InterpreterObjects*>(PyCapsule_GetPointer(capsule, capsule_name));
   gone.fetch_add(1, std::memory_order_release);
   for (PyTypeObject* type : objects->views) Py_XDECREF(type);
   for (PyTypeObject* type : objects->iterators) Py_XDECREF(type);

@@ -1,6 +1,5 @@
 // FrozenList: what a list or a deque becomes.
 #include "heap/cpython_layout.hpp"
-
 #include "heap/faces/faces.hpp"
 
 namespace firn::heap::faces {
@@ -218,7 +217,8 @@ PyObject* index(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
   if (is_deque(self) || given < 1 || given > 3) {
     Ref plain = to_plain(self);
     Ref bound(plain ? PyObject_GetAttrString(plain.get(), "index") : nullptr);
-    return bound ? PyObject_Vectorcall(bound.get(), arguments, static_cast<std::size_t>(given), nullptr)
+    return bound ? PyObject_Vectorcall(bound.get(), arguments, static_cast<std::size_t>(given),
+                                       nullptr)
                  : nullptr;
   }
   const Py_ssize_t size = length(self);

@@ -1,8 +1,7 @@
 // What every frozen container answers in the same way: its class, its members, its plain copies.
-#include "heap/cpython_layout.hpp"
-
 #include <cstring>
 
+#include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
 
 namespace firn::heap::faces {
@@ -124,7 +123,8 @@ int tidy_members(PyTypeObject* type) {
     if (present < 0) return -1;
     if (present) continue;
     Ref descriptor(PyDescr_NewGetSet(type, member));
-    if (!descriptor || PyDict_SetItemString(dict.get(), member->name, descriptor.get()) < 0) return -1;
+    if (!descriptor || PyDict_SetItemString(dict.get(), member->name, descriptor.get()) < 0)
+      return -1;
   }
   // Frozen values are as unhashable as their originals, also for collections.abc.Hashable; tp_hash
   // stays for its message.

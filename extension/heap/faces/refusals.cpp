@@ -1,10 +1,9 @@
 // What a write to a frozen value says, and every slot and method that says it.
 //
 // The messages of the frozen types stand here and nowhere else.
-#include "heap/cpython_layout.hpp"
-
 #include <string>
 
+#include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
 
@@ -52,12 +51,12 @@ std::string refusal(PyObject* target) {
     return "this " + kind + " is frozen: firn.thaw() gives a copy that can be changed.";
   }
   const std::string& name = description->names[0];
-  const std::string frozen =
-      description->names.size() == 1
-          ? quoted(description->names) + " is frozen: the %%parallel cell " + description->cell +
-                " shares it with the workers. "
-          : "this " + kind + " is frozen: the %%parallel cell " + description->cell + " shares " +
-                quoted(description->names) + ", to which it belongs, with the workers. ";
+  const std::string frozen = description->names.size() == 1
+                                 ? quoted(description->names) + " is frozen: the %%parallel cell " +
+                                       description->cell + " shares it with the workers. "
+                                 : "this " + kind + " is frozen: the %%parallel cell " +
+                                       description->cell + " shares " + quoted(description->names) +
+                                       ", to which it belongs, with the workers. ";
   return frozen + name + " = firn.thaw(" + name +
          ") gives a copy that can be changed; %%parallel --copy " + name +
          " leaves the notebook's own untouched.";

@@ -1,10 +1,9 @@
 // Puts the frozen types at their constant address and registers them in each interpreter.
-#include "heap/cpython_layout.hpp"
-
 #include <sys/mman.h>
 
 #include <new>
 
+#include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
 
 namespace firn::heap {
@@ -23,18 +22,19 @@ bool filled = false;  // written by the main interpreter's thread before any oth
 // Only the main interpreter may come first: CPython hands out the slots there.
 int fill_types() {
   if (free_static_type_slots() < slots_needed) {
-    PyErr_Format(PyExc_ImportError,
-                 "firn needs %zu free slots for static types of extension modules, and this Python has "
-                 "%zu left: another extension module took the rest; import firn in a process without it.",
-                 slots_needed, free_static_type_slots());
+    PyErr_Format(
+        PyExc_ImportError,
+        "firn needs %zu free slots for static types of extension modules, and this Python has "
+        "%zu left: another extension module took the rest; import firn in a process without it.",
+        slots_needed, free_static_type_slots());
     return -1;
   }
   void* at = reinterpret_cast<void*>(types_address);
   if (mmap(at, types_size, PROT_READ | PROT_WRITE,
            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != at) {
-    PyErr_Format(PyExc_ImportError,
-                 "firn keeps its types at address %p, which something else in this process has taken.",
-                 at);
+    PyErr_Format(
+        PyExc_ImportError,
+        "firn keeps its types at address %p, which something else in this process has taken.", at);
     return -1;
   }
   const struct {

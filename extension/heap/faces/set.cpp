@@ -1,6 +1,5 @@
 // FrozenFace as a set: what a set becomes. The inner frozenset may be seen by anyone.
 #include "heap/cpython_layout.hpp"
-
 #include "heap/faces/faces.hpp"
 
 namespace firn::heap::faces {
