@@ -3,50 +3,32 @@
 scopes (names), flow (definite assignment), cellfacts (what is known before the cell runs), body (what may not stand in
 a loop), reductions and forms (changes that can be merged), classify and comprehensions (verdicts), codegen and rewrite
 (the two halves of the cell), chunk (the workers' part at run time), plan (the result), refusals (every message).
+
+Workers import `chunk` only, so that the rest is imported when it is asked for.
 """
 
-import ast
-import copy
-from collections.abc import Mapping
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from .cellfacts import CellFacts
-from .later import mutated_later
-from .plan import CellPlan, SplitLoop
-from .refusals import Refusal
-from .rewrite import Rewriter
+if TYPE_CHECKING:
+    from .cell import analyze, uses_parallel
+    from .plan import CellPlan, SplitLoop
+    from .refusals import Refusal
 
 __all__ = ["CellPlan", "Refusal", "SplitLoop", "analyze", "uses_parallel"]
 
-
-def analyze(tree: ast.Module, *, source: str, filename: str, namespace: Mapping[str, object]) -> CellPlan:
-    """Plans a cell. namespace: the notebook's variables before the cell runs. `tree` stays as it is.
-
-    Raises Refusal, before anything has run, when a loop cannot be split with the result of the serial cell.
-    """
-    if uses_parallel(tree, namespace):
-        return CellPlan(tree, uses_parallel=True)
-    module = copy.deepcopy(tree)
-    facts = CellFacts(tree, filename, namespace)
-    rewriter = Rewriter(facts, source, filename)
-    module.body = rewriter.block(module.body, tree.body, [], "")
-    if not rewriter.loops and not rewriter.notes:
-        rewriter.notes.append("the cell has no top-level loop or comprehension to split")
-    ast.fix_missing_locations(module)
-    return CellPlan(module, rewriter.loops, rewriter.notes, False, mutated_later(tree, rewriter.loops, rewriter.read))
+_HOMES = {
+    "CellPlan": "plan",
+    "Refusal": "refusals",
+    "SplitLoop": "plan",
+    "analyze": "cell",
+    "uses_parallel": "cell",
+}
 
 
-def uses_parallel(tree: ast.Module, namespace: Mapping[str, object]) -> bool:
-    """Whether the cell is written for `--each`: it names parallel.rank, parallel.size or parallel.split."""
-    if any(isinstance(node, ast.Name) and node.id == "parallel" and not isinstance(node.ctx, ast.Load)
-           for node in ast.walk(tree)):  # fmt: skip
-        return False
-    value = namespace.get("parallel")
-    if value is not None and not type(value).__module__.startswith("firn"):
-        return False
-    return any(
-        isinstance(node, ast.Attribute)
-        and node.attr in ("rank", "size", "split")
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "parallel"
-        for node in ast.walk(tree)
-    )
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(importlib.import_module(f".{home}", __name__), name)

@@ -1,0 +1,107 @@
+"""The workers' side: accumulators become compact data without losing what exactness needs."""
+
+import datetime
+import math
+import re
+import types
+from array import array
+from collections import Counter
+from typing import Any
+
+import pytest
+from firn.analysis import chunk
+
+
+@pytest.mark.parametrize(
+    ("values", "packed"),
+    [
+        ([], ("ints", 0, 0, b"")),
+        ([1, True, -3], ("ints", -1, 3, array("q", [1, 1, -3]).tobytes())),
+        ([10**30, 1], ("ints", 10**30 + 1, 2, [10**30, 1])),
+        ([0.5, 1.5], ("floats", array("d", [0.5, 1.5]).tobytes())),
+        ([0.5, 1], ("list", [0.5, 1])),
+        (["a"], ("list", ["a"])),
+    ],
+)
+def test_values(values: list[Any], packed: tuple[Any, ...]) -> None:
+    assert chunk.pack_values(values) == packed
+
+
+def test_raw_bytes_give_the_values_back() -> None:
+    assert list(chunk.unpack(chunk.pack_values([3, -(2**63), 2**63 - 1])[3], "q")) == [3, -(2**63), 2**63 - 1]
+    assert list(chunk.unpack(chunk.pack_values([2**63])[3], "q")) == [2**63]
+
+
+@pytest.mark.parametrize(
+    ("values", "spec", "left"),
+    [
+        ([1, 3, 3, 2], "max", [3]),
+        (["b", "a"], "min", ["a"]),
+        ([1, 2.0, 2], "max", [1, 2.0, 2]),
+        ([1.0, math.nan, 2.0], "max", None),
+        ([math.inf, -math.inf, 1.0], "max", [math.inf]),
+        ([(1,), (2,)], "max", [(1,), (2,)]),
+        ([], "max", []),
+    ],
+)
+def test_extremes_shrink_only_in_a_total_order(values: list[Any], spec: str, left: list[Any] | None) -> None:
+    assert chunk.pack_extreme(values, spec) == (values if left is None else left)
+
+
+def test_which_of_equal_values() -> None:
+    first, last = 10**20, int("1" + "0" * 20)
+    assert chunk.pack_extreme([first, last], "max")[0] is first
+    assert chunk.pack_extreme([first, last], "max>")[0] is last
+    assert chunk.pack_keyed([5, 5], ["a", "b"], "max") == [(5, "a")]
+
+
+def test_champions_keep_the_first_and_the_last_to_win() -> None:
+    acc = chunk.Champion(">")
+    for value in [2, 1, 5, 5, 3]:
+        if acc.beaten_by(value):
+            acc.take(value, (value,))
+    assert chunk.pack_champion(acc, "") == [(2, 2), (5, 5)]
+    with pytest.raises(chunk.NotMergeable, match="set"):
+        acc.beaten_by({1})
+
+
+def test_snapshots() -> None:
+    row = [1]
+    taken = chunk.snapshot(row)
+    row.append(2)
+    assert taken == [1]
+    day = datetime.date(2020, 1, 1)
+    assert chunk.snapshot(day) is day
+    counts = chunk.snapshot(Counter("aab"))
+    assert type(counts) is Counter and counts == Counter("aab")
+    with pytest.raises(chunk.NotMergeable, match="SimpleNamespace"):
+        chunk.snapshot(types.SimpleNamespace())
+    with pytest.raises(chunk.NotMergeable):
+        chunk.settled([1])
+
+
+def test_tallies() -> None:
+    assert chunk.pack_tally({"a": [1, 2], "b": []}, "+")[:3] == ("ints", ["a", "b"], [3, 0])
+    assert chunk.pack_tally({"a": [1, 0.5]}, "+") == ("lists", {"a": [1, 0.5]})
+
+
+def test_counts_must_be_ints() -> None:
+    assert chunk.pack_counts(Counter("aab"), "") == {"a": 2, "b": 1}
+    with pytest.raises(chunk.NotMergeable, match="not ints"):
+        chunk.pack_counts(Counter(a=0.5), "")
+
+
+def test_last_values() -> None:
+    variables = {"a": [1], "m": re, "hit": re.match("a", "a"), "__firn_gone_d": True, "other": 1, "deep": [{"k": {1}}]}
+    found = chunk.last_values(variables, ("a", "m", "hit", "d", "never", "deep"))
+    assert found == {
+        "a": ("value", [1]),
+        "m": ("module", "re"),
+        "hit": ("lost", "Match"),
+        "d": ("deleted", None),
+        "deep": ("value", [{"k": {1}}]),
+    }
+    loop: list[Any] = []
+    loop.append(loop)
+    assert chunk.portable(loop)
+    assert not chunk.portable([{"k": (iter(()), (n for n in ()))}])
