@@ -9,6 +9,13 @@ from .scopes import COMPREHENSIONS, root, uses
 
 MUTATORS = frozenset(
     [
+        "write",
+        "writelines",
+        "writerow",
+        "writerows",
+        "put",
+        "put_nowait",
+        "truncate",
         "append",
         "extend",
         "insert",
@@ -139,6 +146,12 @@ def mutations(node: ast.AST) -> Iterator[tuple[ast.AST, ast.Name | None, str]]:
                 owner = root(receiver)
                 if owner is not None:
                     yield part, owner, f".{method}()"
+            case ast.Call(func=ast.Name(id="print"), keywords=keywords):
+                for keyword in keywords:
+                    if keyword.arg == "file" and (owner := root(keyword.value)) is not None:
+                        yield part, owner, ".write() by print(file=...)"
+            case ast.Call(func=ast.Name(id="next"), args=[first, *_]) if root(first) is not None:
+                yield part, root(first), "next()"
             case ast.Call(func=function, args=[first, *_]):
                 match function:
                     case ast.Attribute(value=ast.Name(id=module), attr=name) if module in _MUTATING_FUNCTIONS:

@@ -35,7 +35,10 @@ class CellFacts:
     def __init__(self, tree: ast.Module, filename: str, namespace: Mapping[str, object]) -> None:
         self.namespace = namespace
         self.filename = filename
-        self.stored = stored(*tree.body)
+        found = [use for use in uses(*tree.body) if use.how == "store"]
+        self.stored = {use.name for use in found}
+        # Names that the cell binds by imports alone: modules, and what they define.
+        self._imported = self.stored - {use.name for use in found if not isinstance(use.node, ast.alias)}
         self._definitions: dict[str, list[types.CodeType]] = {}
         self._classes: set[str] = set()
         for statement in _statements(tree.body):
@@ -135,6 +138,8 @@ class CellFacts:
 
     def mutable_value(self, name: str) -> bool:
         """Whether a name may be bound to something whose methods called `add`, `pop`, `update` change it."""
+        if name in self._imported:
+            return False
         if name in self.stored or name not in self.namespace:
             return True
         value = self.namespace[name]

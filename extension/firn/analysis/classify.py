@@ -307,11 +307,22 @@ def _check_iterable(loop: ast.For, facts: CellFacts, reductions: set[str], bound
                     walk(child, copied)
 
     walk(loop.iter, False)
-    names = {use.name: use.node for use in uses(loop.iter) if use.how == "load"}
+    check_lazy(facts, loop.iter, reductions | bound, {use.name for use in uses(*loop.body) if use.how == "load"})
+
+
+def check_lazy(facts: CellFacts, iterable: ast.expr, changed: set[str], read: set[str]) -> None:
+    """Generators run in turns with the iterations of a serial loop: neither may see what the other assigns."""
+    for part in ast.walk(iterable):
+        if isinstance(part, ast.GeneratorExp):
+            for use in uses(part):
+                if use.how == "store" and use.name in read:
+                    raise refusals.lazy_reads(part, use.name)
+    names = {use.name: use.node for use in uses(iterable) if use.how == "load"}
     for first, code in facts.functions(names):
-        if code.co_flags & inspect.CO_GENERATOR or code.co_name == "<lambda>":
-            for name in sorted((reductions | bound) & global_uses(code)[0]):
-                raise refusals.lazy_reads(names.get(first, loop.iter), name)
+        if first and (code.co_flags & inspect.CO_GENERATOR or code.co_name == "<lambda>"):
+            reads, writes = global_uses(code)
+            for name in sorted((changed & reads) | (read & writes)):
+                raise refusals.lazy_reads(names[first], name)
 
 
 def _form(name: str, changes: list[Change]) -> Form:

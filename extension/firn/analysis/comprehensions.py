@@ -9,7 +9,7 @@ from typing import Any
 from . import plan, refusals
 from .body import check_expressions, mutations, walrus_targets
 from .cellfacts import CellFacts
-from .classify import cannot_swallow, check_reached
+from .classify import cannot_swallow, check_lazy, check_reached
 from .codegen import template
 from .flow import Flow
 from .scopes import elements, loaded, uses
@@ -233,6 +233,7 @@ def check(split: Split, facts: CellFacts) -> None:
     for use in uses(iterable):
         if use.how == "load" and use.name in split.bound:
             raise refusals.lazy_reads(use.node, use.name)
+    check_lazy(facts, iterable, split.bound, {use.name for part in inside for use in uses(part) if use.how == "load"})
     names = {use.name: use.node for use in uses(node, *split.also) if use.how == "load"}
     check_reached(facts, names, split.bound, node)
 

@@ -4,9 +4,11 @@ back."""
 import ast
 import builtins
 import importlib
+import io
+import types
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from types import CodeType
@@ -149,6 +151,15 @@ class SplitLoop:
             if value is iterable:
                 raise refusals.same_object(form.line, form.name, "the sequence of the loop")
             objects[id(value)] = form.name
+        for name in self.names & namespace.keys():
+            value = namespace[name]
+            if type(value) is not value.__class__:
+                continue  # frozen
+            if isinstance(value, io.IOBase) or type(value).__module__ in ("random", "_random", "_csv", "csv"):
+                if not isinstance(value, (types.ModuleType, types.MethodType, type, types.FunctionType)):
+                    raise refusals.keeps_state(self.lineno, name, value)
+            elif isinstance(value, Iterator):
+                raise refusals.used_up(self.lineno, name, value)
         for name in (self.names | self.read) - self.changed:
             if name in namespace and id(namespace[name]) in objects:
                 changed = objects[id(namespace[name])]

@@ -172,6 +172,24 @@ def wrong_kind(line: int, name: str, value: object, wanted: str) -> Refusal:
     )
 
 
+def used_up(line: int, name: str, value: object) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"'{name}' is a {type(value).__name__}: what an iteration takes from it depends on the iterations before.",
+        f"Read it before the loop (values = list({name})) and pair the values with the items (zip).",
+    )
+
+
+def keeps_state(line: int, name: str, value: object) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"'{name}' is a {type(value).__name__}, whose state every use changes: the workers would each change a copy.",
+        "Collect the results in a list and use it after the loop, or make one in each iteration.",
+    )
+
+
 def same_object(line: int, name: str, other: str) -> Refusal:
     return Refusal(
         line,

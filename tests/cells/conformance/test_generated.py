@@ -198,12 +198,14 @@ CELLS = st.one_of(loops(), loops(), comprehensions())
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @settings(max_examples=300, deadline=None, suppress_health_check=QUIET)
 @given(code=CELLS, size=st.integers(0, 3))
 def test_like_serial(code, size, in_process, run_serial, show):  # type: ignore[no-untyped-def]
     agree(code, size, in_process, run_serial, show)
 
 
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @pytest.mark.long
 @pytest.mark.timeout(3000)
 @settings(max_examples=10_000, deadline=None, suppress_health_check=QUIET)
