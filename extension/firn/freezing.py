@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -28,13 +29,14 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     of the units and those of every other object that was frozen with them. All or nothing, but for `copy` names, which
     have a segment of their own. Raises NotFreezableError.
     """
-    own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
-    shared = [unit for unit in data if planner.copy.isdisjoint(unit.names)]
     others = {
         name: value
         for name, value in planner.namespace.items()
         if type(value) in FREEZABLE and not name.startswith("_") and name not in _OURS and name not in planner.copy
     }
+    data = sorted(data, key=_size)  # what does not freeze is found before the big ones are walked
+    own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
+    shared = [unit for unit in data if planner.copy.isdisjoint(unit.names)]
     roots = _roots(data)
     results = []
     if shared:
@@ -60,6 +62,12 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
             kind += unit.names
             if units is shared and unit.pointer is not unit.value:
                 planner.rebound.update(dict.fromkeys(unit.names, unit.pointer))
+
+
+def _size(unit: Unit) -> int:
+    if type(unit.value) not in FREEZABLE:
+        return -1
+    return len(unit.value) if isinstance(unit.value, Sized) else 0
 
 
 def _roots(data: list[Unit]) -> dict[Unit, str]:

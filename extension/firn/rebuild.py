@@ -44,6 +44,11 @@ def load_code(raw: bytes) -> types.CodeType:
     return code
 
 
+def stream(name: str) -> Any:
+    """The worker's own stream in the place of the notebook's."""
+    return getattr(sys, name)
+
+
 def make_function(
     code: types.CodeType, namespace: dict[str, Any], name: str, closure: tuple[types.CellType, ...] | None
 ) -> types.FunctionType:

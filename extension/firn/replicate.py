@@ -95,6 +95,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             self._host.meet_module(value.__name__, value)
         elif kind is types.BuiltinFunctionType:
             self._host.meet_module(value.__module__ or "builtins", value)
+        elif value is sys.stdout or value is sys.stderr:
+            return rebuild.stream, ("stdout" if value is sys.stdout else "stderr",)
         elif isinstance(value, io.IOBase):
             # cloudpickle would send a copy of what the file holds.
             raise TypeError(f"cannot pickle an open file ({kind.__name__})")

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from firn import _core, effects
+from firn import _core, effects, rebuild
 from firn.names import ShippingRefusal
 
 SMALL: Final = 256
@@ -120,8 +120,10 @@ def by_value(value: Any) -> bool:
 
 
 def is_definition(value: object) -> bool:
-    """Whether something is code rather than data: it is never frozen."""
-    return isinstance(value, type) or (callable(value) and type(value) not in FROZEN)
+    """Whether something is code rather than data: it is never frozen. An object with a `__call__` of its own is data."""
+    return isinstance(value, type) or (
+        callable(value) and type(value) not in FROZEN and not rebuild.is_mutable(type(value))
+    )
 
 
 def functions_in(value: object) -> Iterator[types.FunctionType]:
@@ -139,7 +141,9 @@ def functions_in(value: object) -> Iterator[types.FunctionType]:
                     if callable(cell.cell_contents) and not isinstance(cell.cell_contents, type):
                         todo.append(cell.cell_contents)
         elif not isinstance(value, type):
-            todo += [getattr(value, name, None) for name in ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")]
+            for name in ("__func__", "__wrapped__", "fget", "fset", "fdel", "func"):
+                with suppress(Exception):  # any object may stand in a class
+                    todo.append(getattr(value, name))
 
 
 def refuse_state(unit: Unit) -> None:
@@ -147,6 +151,8 @@ def refuse_state(unit: Unit) -> None:
     random = sys.modules.get("random")
     if random is not None and isinstance(unit.value, random.Random):
         what, remedy = "is a random generator", "use the random module's own functions, which firn seeds per iteration"
+    elif unit.value is sys.stdout or unit.value is sys.stderr:
+        return
     elif isinstance(unit.value, io.IOBase):
         what, remedy = "is an open file", f"read it before the loop: lines = {unit.key}.readlines()"
     elif isinstance(unit.value, Iterator):

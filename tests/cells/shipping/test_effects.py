@@ -115,9 +115,13 @@ def test_what_cannot_be_seen_still_refuses_at_run_time(notebook: Any) -> None:
         notebook.loop("f(x)")
 
 
-HIDDEN = {
+HIDDEN: dict[str, tuple[str, str, Any, str]] = {
     "an object through an argument": ("class B: n = 0\nbox = B()\ndef poke(b):\n    b.n += 1\n", "poke(box)", range(4), "box"),
     "a table through an argument": ("t = {'f': len, 'n': 0}\ndef poke(t):\n    t['n'] += 1\n", "poke(t)", range(4), "t"),
+    "a callable object through an argument": (
+        "class B:\n    n = 0\n    def __call__(self): return 1\nbox = B()\ndef poke(b):\n    b.n += 1\n    return b()\n",
+        "poke(box)", range(4), "box",
+    ),
     "the items, by a method": (
         "class B:\n    n = 0\n    def poke(self): self.n += 1\nboxes = [B() for _ in range(6)]\n", "x.poke()", "boxes", "boxes",
     ),

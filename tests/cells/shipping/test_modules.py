@@ -27,6 +27,12 @@ IMPORTS = {
     "in a function": ("import concurrent.futures\ndef f(x): return concurrent.futures.Future.__name__", "f(x)"),
     "inside a function": ("def f(x):\n    import string\n    return string.digits[x]", "f(x)"),
     "instance of a module's class": ("import re\np = re.compile('[0-9]')", "bool(p.match(str(x)))"),
+    "firn itself": ("import firn\nrows = [[1], [2], [3], [4]]", "firn.thaw(rows)[x] + [x]"),
+    "an object with odd attributes": (
+        "class Odd:\n    def __getattr__(self, name): raise RuntimeError(name)\n"
+        "class C:\n    odd = Odd()\n    n = 5",
+        "C.n",
+    ),
     "pure package": ("import cloudpickle", "cloudpickle.__name__"),
 }
 
