@@ -633,6 +633,9 @@ x - p
 p - x
 x & y
 p & x
+x ^ p
+p ^ x
+hasattr(x, "__xor__")
 +x
 -x
 type(x + p)

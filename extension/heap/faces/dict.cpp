@@ -184,6 +184,7 @@ PyGetSetDef members[] = {
     only_some("__add__"),
     only_some("__sub__"),
     only_some("__and__"),
+    only_some("__xor__"),
     only_some("__pos__"),
     only_some("__neg__"),
     only_some("most_common"),
@@ -206,10 +207,12 @@ void fill_dict_type(PyTypeObject* type) {
   number.nb_and = combine<PyNumber_And>;
   number.nb_add = combine<PyNumber_Add>;
   number.nb_subtract = combine<PyNumber_Subtract>;
+  number.nb_xor = combine<PyNumber_Xor>;
   number.nb_positive = on_plain<PyNumber_Positive>;
   number.nb_negative = on_plain<PyNumber_Negative>;
   number.nb_inplace_or = refuse_binary;
   number.nb_inplace_and = refuse_binary;
+  number.nb_inplace_xor = refuse_binary;
   number.nb_inplace_add = refuse_binary;
   number.nb_inplace_subtract = refuse_binary;
   sequence.sq_contains = contains_key;
