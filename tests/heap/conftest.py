@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from firn import _core
 
+sys.path.insert(0, str(Path(__file__).parent))  # reading.py is imported here and by the readers
+
 
 class Readers:
     """Interpreters with a GIL of their own. They adopt frozen values by address, as the pool's workers do."""
