@@ -137,5 +137,3 @@ def writes_of(name: str) -> list[str]:
         if "Counter" in name:
             text += WRITES_COUNTER
     return [line for line in text.splitlines() if line]
-
-

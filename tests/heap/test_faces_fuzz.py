@@ -24,16 +24,37 @@ VALUES: list[Any] = [
 # Names that would end or stop the test itself, or that read the terminal.
 AVOIDED = {"__class__", "__init_subclass__", "__subclasshook__"}
 BINARY: list[Callable[[Any, Any], Any]] = [
-    *(getattr(operator, name) for name in "add sub mul and_ or_ xor matmul truediv mod lshift concat".split()),
-    *(getattr(operator, name) for name in "iadd isub imul iand ior ixor iconcat".split()),
-    *(getattr(operator, name) for name in "eq ne lt le gt ge contains getitem delitem is_".split()),
+    *(getattr(operator, name) for name in ["add", "sub", "mul", "and_", "or_", "xor", "matmul", "truediv", "mod", "lshift", "concat"]),
+    *(getattr(operator, name) for name in ["iadd", "isub", "imul", "iand", "ior", "ixor", "iconcat"]),
+    *(getattr(operator, name) for name in ["eq", "ne", "lt", "le", "gt", "ge", "contains", "getitem", "delitem", "is_"]),
     divmod,
     isinstance,
     getattr,
     hasattr,
 ]
 UNARY: list[Callable[[Any], Any]] = [
-    *(repr, str, hash, len, bool, list, tuple, dict, set, iter, next, reversed, sorted, min, max, sum, abs, int, dir, vars),
+    *(
+        repr,
+        str,
+        hash,
+        len,
+        bool,
+        list,
+        tuple,
+        dict,
+        set,
+        iter,
+        next,
+        reversed,
+        sorted,
+        min,
+        max,
+        sum,
+        abs,
+        int,
+        dir,
+        vars,
+    ),
     *(operator.neg, operator.pos, operator.invert, operator.index, callable, type, id, bytes, enumerate, frozenset),
     *(Counter, OrderedDict, deque),
 ]
@@ -56,8 +77,36 @@ def test_anything_may_be_called(seed: int) -> None:
     before = [repr(value) for value in frozen]
 
     def argument() -> Any:
-        plain = [None, 0, 1, -1, 2**70, 1.5, "a", "", b"x", (), (1, 2), slice(0, 2), slice(None, None, -1), object(), int, str]
-        made = [[], [1], {}, {"a": 1}, set(), {1}, lambda *arguments: 1, iter([1]), *frozen, *derived(choice.choice(frozen))]
+        plain = [
+            None,
+            0,
+            1,
+            -1,
+            2**70,
+            1.5,
+            "a",
+            "",
+            b"x",
+            (),
+            (1, 2),
+            slice(0, 2),
+            slice(None, None, -1),
+            object(),
+            int,
+            str,
+        ]
+        made = [
+            [],
+            [1],
+            {},
+            {"a": 1},
+            set(),
+            {1},
+            lambda *arguments: 1,
+            iter([1]),
+            *frozen,
+            *derived(choice.choice(frozen)),
+        ]
         return choice.choice(plain + made)
 
     answered = 0
