@@ -8,6 +8,7 @@ from .cellfacts import CellFacts
 from .later import mutated_later
 from .plan import CellPlan
 from .rewrite import Rewriter
+from .scopes import stored
 
 
 def analyze(tree: ast.Module, *, source: str, filename: str, namespace: Mapping[str, object]) -> CellPlan:
@@ -21,6 +22,10 @@ def analyze(tree: ast.Module, *, source: str, filename: str, namespace: Mapping[
     facts = CellFacts(tree, filename, namespace)
     rewriter = Rewriter(facts, source, filename)
     module.body = rewriter.block(module.body, tree.body, [], "")
+    for loop in rewriter.loops:
+        # What the cell does not bind before the loop can be looked at now, before anything runs.
+        earlier = stored(*(node for node in tree.body if node.lineno <= loop.lineno))
+        loop.check_values({name: value for name, value in namespace.items() if name not in earlier})
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     ast.fix_missing_locations(module)

@@ -138,6 +138,10 @@ class SplitLoop:
         for name, expected in self.fixed:
             if _lookup(namespace, name) is not expected:
                 raise refusals.not_builtin(self.lineno, name)
+        self.check_values(namespace, iterable)
+
+    def check_values(self, namespace: Mapping[str, Any], iterable: object = None) -> None:
+        """The part of `check` that looks at the values of the variables that are in `namespace`."""
         objects: dict[int, str] = {}
         for form in self.forms:
             if form.name not in namespace:

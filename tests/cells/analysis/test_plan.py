@@ -241,3 +241,11 @@ def test_functions_in_tables_count() -> None:
     exec("def f():\n    return x\ntable = {'f': [f]}", space)
     found = refusal("for x in xs:\n    print(table['f'][0]())", **space)
     assert found.name == "x" and found.line == 2
+
+
+def test_values_of_earlier_cells_are_looked_at_before_anything_runs() -> None:
+    found = refusal("print('never')\nfor x in xs:\n    out.append(x)", out=(), xs=[1])
+    assert (found.line, found.name) == (3, "out")
+    # What the cell itself binds is looked at when the loop starts.
+    assert plan("out = list()\nfor x in xs:\n    out.append(x)", out=(), xs=[1]).loops
+    assert refusal("ys = [next_of(it) for x in xs]", it=iter([1]), xs=[1], next_of=next).name == "it"
