@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from time import perf_counter
+from time import thread_time
 from typing import cast
 
 import firn
 from firn.report import Pickled
 
-SMALLEST = 1  # items of the first sample: one may be huge
+GROWTH = 4  # each sample has so many times the items of the one before; the first has one, for it may be huge
 WHOLE = 256  # containers up to this size are pickled as they are
 
 
 @dataclass
 class Cost:
-    """Seconds of one dumps and one loads, the pickle's bytes, and which part of how much was measured."""
+    """Seconds of one dumps and one loads, the pickle's bytes, and which part of how much was measured.
+
+    Seconds of this thread's CPU time: pickling waits for nothing, and a busy machine must not look like slow pickling.
+    """
 
     dumps: float
     loads: float
@@ -46,13 +50,13 @@ class Comparison:
             key = id(value)
             cost = self._costs.get(key) if firn.is_frozen(value) else None
             if cost is None or (budget is None and not cost.in_full):
-                began = perf_counter()
+                began = thread_time()
                 left = None if budget is None else max(0.0, budget) / (len(shared) - number)
                 cost = _cost(value, left)
                 if cost is None:
                     continue
                 if budget is not None:
-                    budget -= perf_counter() - began
+                    budget -= thread_time() - began
                 if firn.is_frozen(value):
                     self._costs[key] = cost
             costs.append((name, cost))
@@ -70,11 +74,19 @@ class Comparison:
 
 
 def _cost(value: object, budget: float | None) -> Cost | None:
-    """Measures a value; None when it does not pickle. The pickled values are ordinary ones, thawed for it."""
+    """Measures a value; None when it does not pickle. The pickled values are ordinary ones, thawed for it.
+
+    A collection of the notebook's garbage that falls into a sample would be taken for the cost of pickling it.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
     try:
         return _measured(value, budget)
     except Exception:
         return None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _measured(value: object, budget: float | None, depth: int = 0) -> Cost:
@@ -85,13 +97,31 @@ def _measured(value: object, budget: float | None, depth: int = 0) -> Cost:
             return _together([_measured(child, budget / length, depth + 1) for child in children])
     if budget is None or length <= WHOLE:
         return _pickle(firn.thaw(value), length, length)
-    began, cost, part = perf_counter(), None, SMALLEST
-    while part < length and (cost is None or 5 * (perf_counter() - began) < budget):
-        cost = _pickle(_sample(value, part, length), part, length)
-        part *= 4
-    if cost is None or (part >= length and 5 * (perf_counter() - began) < budget):
-        cost = _pickle(firn.thaw(value), length, length)
-    return cost
+    end = thread_time() + budget
+    part, smaller, cost = 1, None, _pickle(_sample(value, 1, length), 1, length)
+    spent = 0.0
+    while (part < length and thread_time() + GROWTH * spent < end) or smaller is None:
+        began = thread_time()
+        smaller, part = cost, min(part * GROWTH, length)
+        cost = _pickle(firn.thaw(value) if part == length else _sample(value, part, length), part, length)
+        spent = thread_time() - began
+    return cost if cost.in_full else _extrapolated(smaller, cost)
+
+
+def _extrapolated(smaller: Cost, larger: Cost) -> Cost:
+    """The cost of the whole from those of two parts: what a call costs by itself does not grow with the items."""
+    factor = (larger.whole - smaller.part) / (larger.part - smaller.part)
+
+    def line(one: float, other: float) -> float:
+        return one + max(0.0, other - one) * factor
+
+    return Cost(
+        line(smaller.dumps, larger.dumps),
+        line(smaller.loads, larger.loads),
+        line(smaller.bytes, larger.bytes),
+        larger.part,
+        larger.whole,
+    )
 
 
 def _together(costs: list[Cost]) -> Cost:
@@ -117,10 +147,9 @@ def _sample(value: object, part: int, length: int) -> object:
 
 
 def _pickle(value: object, part: int, whole: int) -> Cost:
-    began = perf_counter()
+    """The cost of this very value; `part` of `whole` says what it is a sample of."""
+    began = thread_time()
     data = pickle.dumps(value, protocol=5)
-    dumped = perf_counter()
+    dumped = thread_time()
     pickle.loads(data)
-    loaded = perf_counter()
-    factor = whole / part if part else 1.0
-    return Cost((dumped - began) * factor, (loaded - dumped) * factor, len(data) * factor, part, whole)
+    return Cost(dumped - began, thread_time() - dumped, len(data), part, whole)

@@ -107,7 +107,7 @@ class Run:
             job = pool.submit(shipment.setup, len(items), chunk=self.options.chunk, workers=self.options.workers)
             submitted = time.perf_counter()
             # The originals go while the workers run: giving back millions of objects takes its time.
-            self.keep_account(shipment, entry)
+            self.keep_account(shipment, entry, loop.read)
             del originals, items
             outcome = jobs.run(
                 job,
@@ -142,8 +142,8 @@ class Run:
             for name, kind in loop.lost.items():
                 self.note(f"{name} is unbound after the loop: its last value, a {kind}, stayed in a worker")
 
-    def keep_account(self, shipment: shipping.Shipment, entry: Loop) -> None:
-        """Writes down what was frozen, reused, copied and shipped."""
+    def keep_account(self, shipment: shipping.Shipment, entry: Loop, read: frozenset[str] = frozenset()) -> None:
+        """Writes down what was frozen, reused, copied and shipped; `read` are the names that what is run over has."""
         figures = shipment.figures
         entry.objects, entry.bytes, entry.freeze_seconds = figures.objects, figures.bytes, figures.seconds
         known = {item.name for item in self.report.shared}
@@ -154,7 +154,14 @@ class Run:
                 if how in ("frozen", "reused"):
                     self.shared[name] = value
                 if name not in known:
+                    known.add(name)
                     self.report.shared.append(Shared(name, value.__class__.__name__, how, size))
+        for name in sorted(read):
+            value = self.namespace.get(name)
+            if name not in known and not isinstance(value, str | bytes | int | float | None) and firn.is_frozen(value):
+                self.shared[name] = value
+                how = "frozen" if name in shipment.frozen else "reused"
+                self.report.shared.append(Shared(name, value.__class__.__name__, how))
         self.report.kept += [place for place in figures.kept if place not in self.report.kept]
 
     def count(self, entry: Loop, outcome: Outcome, prepare_seconds: float, submitted: float) -> None:
