@@ -113,7 +113,7 @@ class Run:
                 job,
                 decided=loop.decided,
                 deadline=self.deadline,
-                write=jobs.InOrder(),
+                write=jobs.to_notebook,
                 failed=jobs.own_failure(loop.what, loop.lineno),
             )
             self.count(entry, outcome, shipped - began, submitted)

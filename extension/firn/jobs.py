@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from firn import _core, errors
 from firn.raised import Failure
@@ -67,11 +67,11 @@ def run(
     *,
     decided: Callable[[Any], bool],
     deadline: float | None,
-    write: Writer,
+    write: Callable[[str, int, str], None],
     failed: Callable[[_core.Event], BaseException],
     place: Callable[[int, int], str] = errors.in_iteration,
 ) -> Outcome:
-    """Drives a job to its end. `write` gets the output; `failed(event)` names a failure of firn's own,
+    """Drives a job to its end. `write(stream, rank, text)` gets the output; `failed(event)` names a failure of firn's own,
     `place(index, others)` says for the user where an exception came from.
 
     Raises nothing of the user's: what the cell must raise is in the outcome. KeyboardInterrupt and a time limit stop
@@ -85,7 +85,7 @@ def run(
         with interruptible():
             for event in _events(job, deadline):
                 if event.kind == "output":
-                    write(event.start, event.stream, event.rank, event.text)
+                    write(event.stream, event.rank, event.text)
                     continue
                 if event.kind == "failed":
                     result: Any = ("failed", failed(event))
@@ -100,8 +100,6 @@ def run(
                     if decided(chunk.effects):
                         settled = event.stop
                         job.truncate(settled)
-                    else:
-                        write.done(event.start, event.stop)
                 else:
                     failures.append((event.start, result[1] if result[0] == "failed" else Failure(*result[1:])))
                     needed = event.start
@@ -157,40 +155,8 @@ def _stop(job: _core.Job) -> list[int]:
         return list(job.cancel(0.0))
 
 
-class Writer(Protocol):
-    """Where a job's output goes."""
-
-    def __call__(self, start: int, stream: str, rank: int, text: str) -> None:
-        """Takes what the chunk that begins at `start` wrote on a worker."""
-
-    def done(self, start: int, stop: int) -> None:
-        """Takes note that the chunk from `start` to `stop` is done, and what follows it counts."""
-
-
-class InOrder:
-    """Output as the serial loop would print it. What an iteration prints waits until all before it are known to count:
-    one of them may turn out to decide the result, or fail."""
-
-    def __init__(self) -> None:
-        self._reached = 0  # all iterations before this one count
-        self._done: dict[int, int] = {}
-        self._waiting: list[tuple[int, str, str]] = []
-
-    def __call__(self, start: int, stream: str, rank: int, text: str) -> None:
-        if start <= self._reached:
-            _write(stream, text)
-        else:
-            self._waiting.append((start, stream, text))
-
-    def done(self, start: int, stop: int) -> None:
-        self._done[start] = stop
-        while (reached := self._done.pop(self._reached, None)) is not None:
-            self._reached = reached
-        while self._waiting and self._waiting[0][0] <= self._reached:
-            _write(*self._waiting.pop(0)[1:])
-
-
-def _write(stream: str, text: str) -> None:
+def to_notebook(stream: str, _rank: int, text: str) -> None:
+    """Writes what an iteration printed to the notebook's own stream."""
     target: TextIO = sys.stdout if stream == "stdout" else sys.stderr
     target.write(text)
 
@@ -201,20 +167,17 @@ class Labelled:
     def __init__(self) -> None:
         self._rest: dict[tuple[str, int], str] = {}
 
-    def done(self, start: int, stop: int) -> None:
-        """Nobody waits for another's output."""
-
-    def __call__(self, start: int, stream: str, rank: int, text: str) -> None:
+    def __call__(self, stream: str, rank: int, text: str) -> None:
         lines = (self._rest.pop((stream, rank), "") + text).splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             self._rest[stream, rank] = lines.pop()
         for line in lines:
-            _write(stream, f"[{rank}] {line}")
+            to_notebook(stream, rank, f"[{rank}] {line}")
 
     def flush(self) -> None:
         """Writes the last lines, which no newline ended."""
         for (stream, rank), text in sorted(self._rest.items()):
-            _write(stream, f"[{rank}] {text}\n")
+            to_notebook(stream, rank, f"[{rank}] {text}\n")
         self._rest.clear()
 
 
