@@ -8,7 +8,7 @@ import re
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import firn
 import pytest
@@ -25,10 +25,10 @@ class Outcome:
     namespace: dict
     printed: str = ""
     error: BaseException | None = None
-    before: str = ""  # the namespace as the failing loop found it, in canonical form
+    before: str = ""  # the namespace as the last split loop found it, in canonical form
+    unbound: str = ""  # the same without the variables that the loop binds
     plan: CellPlan | None = None
     splits: int = 0
-    details: dict = field(default_factory=dict)
 
 
 def fresh(setup: str) -> dict:
@@ -90,6 +90,7 @@ class _Driver:
         loop = self.plan.loops[number]
         namespace = self.outcome.namespace
         self.outcome.before = canonical(namespace)
+        self.outcome.unbound = canonical({name: v for name, v in namespace.items() if name not in loop.bound})
         self.outcome.splits += 1
         loop.check(namespace, iterable)
         items = list(iterable)  # type: ignore[call-overload]
