@@ -47,35 +47,35 @@ def why_not(names: Iterable[str]) -> dict[str, str]:
     """The modules among `names` that no worker can load, each with the reason."""
     reasons: dict[str, str] = {}
     new: list[tuple[str, object]] = []
-    for name in sorted({name.partition(".")[0] if name in sys.builtin_module_names else name for name in names}):
-        if name in ("builtins", "__main__", "sys") or name in sys.builtin_module_names:
-            continue
+    for name in sorted(set(names) - {"builtins", "__main__"} - set(sys.builtin_module_names)):
         key = (name, getattr(getattr(sys.modules.get(name), "__spec__", None), "origin", None))
         if key not in _tried:
             new.append(key)
         elif _tried[key]:
             reasons[name] = _tried[key]
     if new:
-        _try(new)
-        reasons |= {key[0]: _tried[key] for key in new if _tried[key]}
+        reasons |= _try(new)
     return reasons
 
 
-def _try(keys: list[tuple[str, object]]) -> None:
+def _try(keys: list[tuple[str, object]]) -> dict[str, str]:
     from concurrent import interpreters
 
+    reasons: dict[str, str] = {}
     probe = interpreters.create()
     try:
         for key in keys:
             code = _TRY.format(path=list(sys.path), name=key[0], refuses=_REFUSES)
             try:
                 probe.exec(code)
-            except interpreters.ExecutionFailed as error:
-                _tried[key] = _first_line(error.excinfo.msg)
-            else:
                 _tried[key] = ""
+            except interpreters.ExecutionFailed as error:
+                reason = reasons[key[0]] = _first_line(error.excinfo.msg)
+                if _REFUSES in reason:  # anything else may be mended, and is tried again
+                    _tried[key] = reason
     finally:
         probe.close()
+    return reasons
 
 
 def _first_line(message: str) -> str:

@@ -29,8 +29,7 @@ IMPORTS = {
     "instance of a module's class": ("import re\np = re.compile('[0-9]')", "bool(p.match(str(x)))"),
     "firn itself": ("import firn\nrows = [[1], [2], [3], [4]]", "firn.thaw(rows)[x] + [x]"),
     "an object with odd attributes": (
-        "class Odd:\n    def __getattr__(self, name): raise RuntimeError(name)\n"
-        "class C:\n    odd = Odd()\n    n = 5",
+        "class Odd:\n    def __getattr__(self, name): raise RuntimeError(name)\nclass C:\n    odd = Odd()\n    n = 5",
         "C.n",
     ),
     "pure package": ("import cloudpickle", "cloudpickle.__name__"),
@@ -83,10 +82,13 @@ def test_a_module_made_by_hand_is_refused(refused: Any) -> None:
     assert isinstance(error, Unloadable) and "mine_by_hand" in str(error)
 
 
-def test_a_module_that_fails_at_import_is_refused(refused: Any, beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_fails_at_import_is_refused_until_it_is_mended(refused: Any, notebook: Any, beside: Path) -> None:
     (beside / "only_main.py").write_text("import signal\nsignal.signal(signal.SIGUSR1, signal.SIG_DFL)\n")
     error = refused("import only_main", "only_main.signal + x")
     assert isinstance(error, Unloadable) and "signal only works in main thread" in str(error)
+    (beside / "only_main.py").write_text("signal = 5\n")
+    notebook.cell("import importlib\nimportlib.reload(only_main)\n")
+    assert notebook.loop("only_main.signal + x") == [5, 6, 7, 8]
 
 
 @pytest.fixture
@@ -144,7 +146,12 @@ def test_warning_filters_and_the_decimal_context_are_followed(notebook: Any) -> 
 def test_a_module_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[object] = []
     original = modules._try
-    monkeypatch.setattr(modules, "_try", lambda keys: (tried.extend(keys), original(keys)))
+
+    def spy(keys: list[tuple[str, object]]) -> dict[str, str]:
+        tried.extend(keys)
+        return original(keys)
+
+    monkeypatch.setattr(modules, "_try", spy)
     importlib.import_module("colorsys")
     modules._tried.pop(("colorsys", sys.modules["colorsys"].__spec__.origin), None)  # type: ignore[union-attr]
     assert modules.why_not(["colorsys"]) == modules.why_not(["colorsys"]) == {}
