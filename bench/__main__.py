@@ -1,0 +1,68 @@
+"""Runs the benches, each in a process of its own, prints a table and writes build/bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.apart import apart
+from bench.harness import Figure
+
+BENCHES = ("freeze", "share", "reading", "scaling", "overhead", "memory")
+OUT = Path("build/bench.json")
+
+
+def measure(bench: str) -> list[Figure]:
+    return list(importlib.import_module(f"bench.{bench}").figures())
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def line(figure: Figure) -> str:
+    target = f"  (target: {figure.target})" if figure.target else ""
+    return (
+        f"  {figure.name:55} {number(figure.ours):>8} {figure.unit:3}  {figure.alternative:27}"
+        f" {number(figure.theirs):>8} {figure.unit:3}  {number(figure.ratio):>6} {figure.better}{target}"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("bench", nargs="*", metavar="BENCH", help=f"which ones: {', '.join(BENCHES)} (default: all)")
+    chosen = parser.parse_args(arguments).bench or list(BENCHES)
+    if unknown := set(chosen) - set(BENCHES):
+        parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    print(f"Python {platform.python_version()}, {os.process_cpu_count()} CPUs; medians of interleaved runs")
+    entries = []
+    for bench in chosen:
+        for figure in apart(measure, bench):
+            print(line(figure), flush=True)
+            entries.append(
+                {
+                    "name": figure.name,
+                    "ours": figure.ours,
+                    "theirs": figure.theirs,
+                    "ratio": figure.ratio,
+                    "unit": figure.unit,
+                    "command": f"python -m bench {bench}",
+                    "alternative": figure.alternative,
+                    "ratio_means": figure.better,
+                    "target": figure.target,
+                }
+            )
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(entries, indent=1) + "\n")
+    print(f"written to {OUT}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
