@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+if sys.implementation.name != "cpython" or not (3, 14) <= sys.version_info[:2] <= (3, 15):
+    raise ImportError(f"firn needs CPython 3.14 or 3.15, for it knows their object layouts: this is {sys.version}")
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    raise ImportError("firn needs a CPython with the GIL (each worker has its own): this is the free-threaded build")
 try:
     from firn._core import NotFreezableError, freeze, is_frozen, thaw
 except ImportError as error:  # "initialization failed" hides the sentence that says why

@@ -1,5 +1,7 @@
 #include "heap/arena.hpp"
 
+#include "heap/populator.hpp"
+
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@ char* heap_base = nullptr;
 namespace {
 
 constexpr std::size_t kPage = 4096;
+constexpr std::size_t kLargestExtent = std::size_t{16} << 20;  // pages are touched that far ahead
 constexpr std::size_t kCommitStep = std::size_t{64} << 20;
 constexpr std::size_t kWarmLimit = std::size_t{256} << 20;  // pages that free extents of an area may keep
 
@@ -180,6 +183,7 @@ void Area::give_back_tail(Extent& extent, char* used_end) {
   }
   if (keep >= extent.end) return;
   const std::size_t size = static_cast<std::size_t>(extent.end - keep);
+  if (huge_pages_) madvise(keep, size, MADV_DONTNEED);  // may have been touched ahead
   extent.end = keep;
   const std::lock_guard hold(mutex_);
   if (keep + size == frontier_) {
@@ -205,7 +209,8 @@ char* Region::allocate_slowly(std::size_t bytes) {
   begin_ = extent.begin;
   current_ = extent.begin + bytes;
   limit_ = extent.end;
-  next_bytes_ = std::min(next_bytes_ * 2, std::size_t{64} << 20);
+  next_bytes_ = std::min(next_bytes_ * 2, kLargestExtent);
+  populator_->add(extent);
   return extent.begin;
 }
 

@@ -94,10 +94,12 @@ Zone& transfer_zone();
 // With the guard on, makes a finished extent read-only.
 void protect(const Extent& extent);
 
+class Populator;
+
 // A bump allocator over extents of one zone. One thread at a time.
 class Region {
  public:
-  explicit Region(Zone& zone) : zone_(zone) {}
+  explicit Region(Zone& zone, Populator* populator) : zone_(zone), populator_(populator) {}
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
   ~Region() { discard(); }
@@ -128,6 +130,7 @@ class Region {
   char* allocate_slowly(std::size_t bytes);
 
   Zone& zone_;
+  Populator* const populator_;
   char* begin_ = nullptr;
   char* current_ = nullptr;
   char* limit_ = nullptr;

@@ -51,6 +51,7 @@ Outcome attempt(Zone& zone, const InterpreterTypes& types, const std::vector<Roo
       unchecked.insert(unchecked.end(), helper->unchecked().begin(), helper->unchecked().end());
     }
     check_hashes(unchecked);
+    freezing.populator.stop();
     for (PyObject* candidate : candidates) {
       out.replaced.push_back(static_cast<PyObject*>(freezing.memo.find(candidate)));
     }
@@ -63,11 +64,14 @@ Outcome attempt(Zone& zone, const InterpreterTypes& types, const std::vector<Roo
     }
     return Outcome::done;
   } catch (const Abandoned&) {
+    freezing.populator.stop();
     return Outcome::again;
   } catch (const Unfreezable& what) {
+    freezing.populator.stop();
     if (crew.was_used()) return Outcome::again;
     raise_not_freezable(types, *roots[root].name, main.frames(), what);
   } catch (const std::bad_alloc&) {
+    freezing.populator.stop();
     raise_no_memory();
   }
   return Outcome::failed;

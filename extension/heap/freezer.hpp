@@ -17,6 +17,7 @@
 #include "heap/arena.hpp"
 #include "heap/interpreter.hpp"
 #include "heap/memo.hpp"
+#include "heap/populator.hpp"
 #include "heap/shapes.hpp"
 #include "heap/types.hpp"
 
@@ -60,6 +61,7 @@ struct Freezing {
   explicit Freezing(Zone& heap_zone, const InterpreterTypes& interpreter, bool keep)
       : zone(heap_zone), types(interpreter), keep_lasting(keep) {}
   Zone& zone;
+  Populator populator;  // before the regions that use it
   const InterpreterTypes& types;
   bool keep_lasting;  // what lies in a lasting segment stays the pointer it is
   Memo memo;
@@ -71,7 +73,7 @@ class Crew;
 // One a thread.
 class Copier {
  public:
-  explicit Copier(Freezing& freezing) : freezing_(freezing), region_(freezing.zone) {}
+  explicit Copier(Freezing& freezing) : freezing_(freezing), region_(freezing.zone, &freezing.populator) {}
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
 

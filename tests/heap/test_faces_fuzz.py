@@ -24,9 +24,15 @@ VALUES: list[Any] = [
 # Names that would end or stop the test itself, or that read the terminal.
 AVOIDED = {"__class__", "__init_subclass__", "__subclasshook__"}
 BINARY: list[Callable[[Any, Any], Any]] = [
-    *(getattr(operator, name) for name in ["add", "sub", "mul", "and_", "or_", "xor", "matmul", "truediv", "mod", "lshift", "concat"]),
+    *(
+        getattr(operator, name)
+        for name in ["add", "sub", "mul", "and_", "or_", "xor", "matmul", "truediv", "mod", "lshift", "concat"]
+    ),
     *(getattr(operator, name) for name in ["iadd", "isub", "imul", "iand", "ior", "ixor", "iconcat"]),
-    *(getattr(operator, name) for name in ["eq", "ne", "lt", "le", "gt", "ge", "contains", "getitem", "delitem", "is_"]),
+    *(
+        getattr(operator, name)
+        for name in ["eq", "ne", "lt", "le", "gt", "ge", "contains", "getitem", "delitem", "is_"]
+    ),
     divmod,
     isinstance,
     getattr,

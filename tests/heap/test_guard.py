@@ -126,3 +126,27 @@ def test_freezing_goes_on_in_a_forked_child(run_python):
     """
     done = run_python(code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("sys.version_info = (3, 13, 9)", "CPython 3.14 or 3.15"),
+        ("sys.version_info = (3, 16, 0)", "CPython 3.14 or 3.15"),
+        ("sys.implementation.name = 'pypy'", "CPython 3.14 or 3.15"),
+        ("sysconfig.get_config_var = lambda name: 1", "free-threaded"),
+    ],
+)
+def test_an_unsupported_python_is_refused_in_one_sentence(run_python, change, words):
+    done = run_python(
+        f"""
+        import sys, sysconfig
+        {change}
+        try:
+            import firn
+        except ImportError as error:
+            assert "\\n" not in str(error).split(": this is")[0]
+            print(error)
+        """
+    )
+    assert words in done.stdout, done.stderr

@@ -1,0 +1,58 @@
+#include "heap/populator.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "heap/signals.hpp"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace firn::heap {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+}  // namespace
+
+void Populator::add(const Extent& extent) {
+  // Whoever took the extent touches its first page itself, at once.
+  if (extent.size() <= kHugePage) return;
+  const std::lock_guard hold(mutex_);
+  todo_.push_back({extent.begin + kHugePage, extent.end});
+  if (!thread_.joinable()) {
+    const SignalsBlocked blocked;
+    try {
+      thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    } catch (const std::system_error&) {
+      todo_.clear();  // no thread to be had: pages are touched when they are needed
+    }
+  }
+  wake_.notify_one();
+}
+
+void Populator::stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+void Populator::work(const std::stop_token& stop) {
+  std::unique_lock hold(mutex_);
+  while (wake_.wait(hold, stop, [this] { return !todo_.empty(); })) {
+    Extent& extent = todo_.front();
+    char* const at = extent.begin;
+    const std::size_t size = std::min(kHugePage, extent.size());
+    extent.begin += size;
+    if (!extent.size()) todo_.pop_front();
+    hold.unlock();
+    madvise(at, size, MADV_POPULATE_WRITE);  // an old kernel says no: then nothing is gained or lost
+    hold.lock();
+    if (stop.stop_requested()) return;
+  }
+}
+
+}  // namespace firn::heap

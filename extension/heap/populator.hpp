@@ -1,0 +1,35 @@
+// A thread that touches the pages of large extents before the copying gets there.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "heap/arena.hpp"
+
+namespace firn::heap {
+
+// Belongs to one freeze; any of its threads may add. Starts its thread when there is something to do.
+class Populator {
+ public:
+  Populator() = default;
+  Populator(const Populator&) = delete;
+  Populator& operator=(const Populator&) = delete;
+  ~Populator() { stop(); }
+
+  void add(const Extent& extent);
+
+  // Returns when no page will be touched any more.
+  void stop();
+
+ private:
+  void work(const std::stop_token& stop);
+
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::deque<Extent> todo_;
+  std::jthread thread_;
+};
+
+}  // namespace firn::heap
