@@ -1,6 +1,7 @@
 """Walks a cell and puts calls of `__firn__.split` in the place of the loops that are split."""
 
 import ast
+import builtins
 from typing import Any
 
 from . import codegen, comprehensions, plan
@@ -89,6 +90,9 @@ class Rewriter:
         if note not in self.notes:
             self.notes.append(note)
 
+    def _shared(self, names: set[str]) -> list[str]:
+        return sorted(name for name in names if not self.facts.is_builtin(name))
+
     def _line(self, node: ast.AST) -> str:
         number = int(getattr(node, "lineno", 1))
         return self.lines[number - 1].strip() if number <= len(self.lines) else ""
@@ -105,15 +109,13 @@ class Rewriter:
         # The line of the loop is taken before its tree is used up.
         source = self._line(node)
         code, order = codegen.loop_code(node, classes, self.filename, self.facts.is_builtin)
-        import builtins
-
         fixed = tuple(
             (form.spec.rstrip(">"), getattr(builtins, form.spec.rstrip(">")))
             for form in classes.reductions.values()
             if isinstance(form, Extreme)
         )
         kinds = {
-            **dict.fromkeys(sorted(classes.broadcast), "broadcast"),
+            **dict.fromkeys(self._shared(classes.broadcast), "broadcast"),
             **dict.fromkeys(sorted(classes.temporary), "temporary"),
             **dict.fromkeys(sorted(classes.loop), "loop"),
             **dict.fromkeys(order, "reduction"),
@@ -155,7 +157,7 @@ class Rewriter:
             (),
             found.merger,
             found.fixed,
-            {**dict.fromkeys(sorted(read), "broadcast"), **dict.fromkeys(bound, "temporary")},
+            {**dict.fromkeys(self._shared(read), "broadcast"), **dict.fromkeys(bound, "temporary")},
         )
         self.loops.append(loop)
         self.read.append(read)
