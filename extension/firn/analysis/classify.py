@@ -2,15 +2,17 @@
 
 import ast
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import refusals
-from .body import MUTATORS, check_expressions, mutations
+from .body import check_expressions, mutations
 from .cellfacts import CellFacts
+from .containers import Appended, Counts, Distinct, Grouped, Store, Tally
 from .flow import Flow
-from .forms import Appended, Best, Counts, Distinct, Extreme, Fold, Form, Grouped, Store, Tally
+from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, change, harmless
-from .scopes import global_uses, own_statements, root, stored, uses
+from .scopes import Use, global_uses, own_statements, stored, uses
 
 _SWALLOW_NOTHING = frozenset(
     [
@@ -175,13 +177,13 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
     return found
 
 
-def _check_reads(rest: list, bound: set[str], reductions: dict[str, list[Change]]) -> None:  # type: ignore[type-arg]
+def _check_reads(rest: list[Use], bound: set[str], reductions: dict[str, list[Change]]) -> None:
     for use in rest:
         if use.name in reductions and use.name not in bound:
             raise refusals.reads_reduction(use.node, use.name, reductions[use.name][0].statement.lineno)
 
 
-def _check_exposed(loop: ast.For, bound: set[str], kept: list[Change], found: list) -> None:  # type: ignore[type-arg]
+def _check_exposed(loop: ast.For, bound: set[str], kept: list[Change], found: list[Use]) -> None:
     flow = Flow(bound, cannot_swallow)
     flow.iteration(loop.target, loop.body)
     for name, node in flow.exposed:
@@ -252,7 +254,7 @@ def _expressions_of_change(statement: ast.stmt) -> list[ast.AST]:
 def _check_functions(
     loop: ast.For,
     facts: CellFacts,
-    rest: list,  # type: ignore[type-arg]
+    rest: list[Use],
     bound: set[str],
     reductions: set[str],
 ) -> None:
@@ -384,11 +386,8 @@ def _unit(changes: list[Change]) -> int:
     return 0 if len({c.op for c in changes}) > 1 else value
 
 
-def _alike(changes: list[Change], form: Form, key) -> Form:  # type: ignore[no-untyped-def]
+def _alike(changes: list[Change], form: Form, key: Callable[[Change], object]) -> Form:
     for other in changes[1:]:
         if key(other) != key(changes[0]):
             raise refusals.mixed_changes(other.statement, form.name, form.what, form.what)
     return form
-
-
-__all__ = ["MUTATORS", "LoopClasses", "cannot_swallow", "check_reached", "classify", "root"]

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from itertools import chain
 
 from .classify import LoopClasses
-from .forms import Appended, Best, Counts, Distinct, Extreme, Fold, Form, Grouped, Store, Tally
+from .containers import Appended, Counts, Distinct, Grouped, Store, Tally
+from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, harmless
 from .scopes import global_uses
 

@@ -4,7 +4,8 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .forms import SIGNS, Appended, Best, Counts, Distinct, Extreme, Fold, Form, Grouped, Store, Tally
+from .containers import Appended, Counts, Distinct, Grouped, Store, Tally
+from .forms import SIGNS, Best, Extreme, Fold, Form
 from .scopes import uses
 
 PREPENDABLE = frozenset("+*|&^")

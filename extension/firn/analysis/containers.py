@@ -1,0 +1,338 @@
+"""The forms of reduction that change a list, set, dict, deque or Counter in place."""
+
+import operator
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import refusals
+from .chunk import NUMBERS, unpack
+from .forms import IN_PLACE, MUTABLE, Commit, Form, Namespace, nothing, operate
+
+_DICTS = (dict, defaultdict, OrderedDict, Counter)
+
+
+def _kind(form: Form, value: Any, kinds: tuple[type, ...], wanted: str) -> None:
+    if type(value) not in kinds:
+        raise refusals.wrong_kind(form.line, form.name, value, wanted)
+
+
+@dataclass
+class Appended(Form):
+    """`x.append(e)`, `x.extend(e)` on a list or deque."""
+
+    packer = "same"
+    what = "append or extend"
+
+    def check(self, value: Any) -> None:
+        _kind(self, value, (list, deque), "a list or deque")
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+
+        def commit() -> None:
+            for values in effects:
+                target.extend(values)
+
+        return commit
+
+
+@dataclass
+class Distinct(Form):
+    """`x.add(e)`, `x.update(es)` on a set."""
+
+    packer = "distinct"
+    what = "add or update of a set"
+
+    def check(self, value: Any) -> None:
+        _kind(self, value, (set,), "a set")
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+
+        def commit() -> None:
+            for values in effects:
+                target.update(values)
+
+        return commit
+
+
+@dataclass
+class Store(Form):
+    """`x[k] = v`, `x.update(m)` on a dict; `x[i] = v` on a list."""
+
+    packer = "dict"
+    accumulator = "{}"
+    what = "an item assignment"
+    updates: bool = False
+
+    def check(self, value: Any) -> None:
+        kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict) if self.updates else (*_DICTS, list)
+        if self.guarded:
+            kinds = tuple(kind for kind in kinds if kind is not list)
+        _kind(self, value, kinds, "a dict" if self.updates or self.guarded else "a dict or list")
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+        if type(target) is list:
+            merged = _indices(self, target, effects)
+            return lambda: _assign(target, merged)
+
+        def commit() -> None:
+            for values in effects:
+                if type(target) in (dict, defaultdict):
+                    target.update(values)
+                else:
+                    _assign(target, values)
+
+        return commit
+
+
+def _assign(target: Any, values: dict[Any, Any]) -> None:
+    for key, value in values.items():
+        target[key] = value
+
+
+def _indices(form: Form, target: list[Any], effects: Sequence[dict[Any, Any]]) -> dict[int, Any]:
+    """Index -> value, checked; -1 and len - 1 are one place."""
+    merged: dict[int, Any] = {}
+    signs = set()
+    for values in effects:
+        for key, value in values.items():
+            try:
+                target[key]
+            except IndexError:
+                raise IndexError("list assignment index out of range") from None
+            signs.add(operator.index(key) < 0)
+            merged[operator.index(key)] = value
+    if len(signs) > 1:
+        raise refusals.cannot_replay(form.line, form.name)
+    return merged
+
+
+@dataclass
+class Tally(Form):
+    """`d[k] += v`, `d[k] = d.get(k, c) + v` on dicts of numbers and the like; `d[i] += v` on lists."""
+
+    op: str = "+"
+    default: tuple[Any, ...] = ()
+    unit: int = 0  # the one constant that all operands are, or 0
+    what = "an augmented item assignment"
+
+    @property
+    def packer(self) -> str:
+        return "tally units" if self.unit else "tally"
+
+    @property
+    def accumulator(self) -> str:
+        return f"__firn_tools__.defaultdict({'int' if self.unit else 'list'})"
+
+    @property
+    def argument(self) -> str:
+        return self.op
+
+    def check(self, value: Any) -> None:
+        kinds: tuple[type, ...] = _DICTS
+        if not self.default and not self.guarded:
+            kinds = (*_DICTS, list)
+        if self.guarded and not self.default:
+            kinds = (Counter, defaultdict)
+        _kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
+        if self.op in IN_PLACE and value and type(value) is not Counter:
+            contents = value if type(value) is list else value.values()
+            _distinct(self, contents)
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effect[1] for effect in effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+        new: dict[Any, Any] = {}
+        order: dict[Any, None] = {}
+        signs = set()
+        for key, value, operands in _operands(effects, self.unit):
+            if type(target) is list:
+                target[key]
+                signs.add(operator.index(key) < 0)
+                key = operator.index(key)
+            order.setdefault(key)
+            if not operands:
+                continue
+            if key not in new:
+                state = self._state(target, key)
+                if type(state) in MUTABLE:
+                    state = state.copy()
+                new[key] = state
+            state = new[key]
+            if value is not None and type(state) in (int, bool):
+                new[key] = operate(self.op, state, value)
+                continue
+            for operand in operands:
+                if self.guarded and type(operand) not in NUMBERS:
+                    raise refusals.cannot_replay(self.line, self.name)
+                state = operate(self.op, state, operand)
+            new[key] = state
+        if len(signs) > 1:
+            raise refusals.cannot_replay(self.line, self.name)
+
+        def commit() -> None:
+            for key in order:
+                if key not in new:
+                    # The operand failed where that was caught; a defaultdict has the key all the same.
+                    if type(target) is defaultdict and not self.default:
+                        target[key]
+                    continue
+                value = new[key]
+                old = target.get(key) if isinstance(target, dict) else target[key]
+                if type(old) in MUTABLE and self.op in IN_PLACE:
+                    _become(old, value)
+                    value = old
+                target[key] = value
+
+        return commit
+
+    def _state(self, target: Any, key: Any) -> Any:
+        if self.default:
+            return target.get(key, self.default[0])
+        if type(target) is defaultdict and key not in target:
+            if target.default_factory is None:
+                raise KeyError(key)
+            return target.default_factory()
+        return target[key]
+
+
+def _become(old: Any, new: Any) -> None:
+    """Gives a builtin container the contents of another one of its type, in place."""
+    if isinstance(old, (list, bytearray)):
+        old[:] = new
+    else:
+        old.clear()
+        old.extend(new) if isinstance(old, deque) else old.update(new)
+
+
+def _operands(effects: Sequence[Any], unit: int) -> Any:
+    """(key, their sum or None, operands) of each chunk in order of first appearance."""
+    for effect in effects:
+        if effect[0] == "units":
+            for key, total in effect[1].items():
+                yield key, total, [unit] * (total // unit)
+            continue
+        if effect[0] == "lists":
+            for key, operands in effect[1].items():
+                yield key, None, operands
+            continue
+        _, keys, sums, counts, raw = effect
+        operands = unpack(raw, "q")
+        start = 0
+        for key, total, count in zip(keys, sums, unpack(counts, "q"), strict=True):
+            yield key, total, operands[start : start + count]
+            start += count
+
+
+def _distinct(form: Form, contents: Any) -> None:
+    seen: set[int] = set()
+    for value in contents:
+        if type(value) in MUTABLE:
+            if id(value) in seen:
+                raise refusals.shared_values(form.line, form.name)
+            seen.add(id(value))
+
+
+@dataclass
+class Grouped(Form):
+    """`d[k].append(v)`, `d.setdefault(k, []).append(v)` and the same with extend, add and update. inner: list or set;
+    create: for setdefault."""
+
+    inner: str = "list"
+    create: bool = False
+    packer = "grouped"
+    what = "a change of an item"
+
+    @property
+    def accumulator(self) -> str:
+        return "__firn_tools__.defaultdict(list)"
+
+    @property
+    def argument(self) -> str:
+        return self.inner
+
+    def check(self, value: Any) -> None:
+        kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict)
+        if not self.create:
+            kinds = (defaultdict,) if self.guarded else (*kinds, list)
+        _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
+        _distinct(self, value if type(value) is list else value.values())
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+        merged: dict[Any, list[Any]] = {}
+        for effect in effects:
+            for key, values in effect.items():
+                merged.setdefault(key, []).append(values)
+        created: dict[Any, Any] = {}
+        wanted: tuple[type, ...] = (list, deque) if self.inner == "list" else (set,)
+        for key in merged:
+            if type(target) is list or key in target:
+                value = target[key]
+            elif self.create:
+                value = created[key] = [] if self.inner == "list" else set()
+            elif type(target) is defaultdict and target.default_factory is not None:
+                value = created[key] = target.default_factory()
+            else:
+                raise KeyError(key)
+            if type(value) not in wanted:
+                raise refusals.wrong_kind(self.line, f"{self.name}[{key!r}]", value, f"a {self.inner}")
+        # Two keys of one object (a list's -1 and len - 1 as well) would need the order among them.
+        _distinct(self, [created[key] if key in created else target[key] for key in merged])
+
+        def commit() -> None:
+            for key, value in created.items():
+                target[key] = value
+            for key, lists in merged.items():
+                value = target[key]
+                for values in lists:
+                    value.extend(values) if self.inner == "list" else value.update(values)
+
+        return commit
+
+
+@dataclass
+class Counts(Form):
+    """`c.update(words)` on a Counter."""
+
+    packer = "counts"
+    what = "update of a Counter"
+
+    @property
+    def accumulator(self) -> str:
+        return "__firn_tools__.Counter()"
+
+    def check(self, value: Any) -> None:
+        _kind(self, value, (Counter,), "a Counter")
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+        new: dict[Any, Any] = {}
+        for counts in effects:
+            for key, count in counts.items():
+                old = new[key] if key in new else target.get(key, 0)
+                if type(old) is not int:
+                    raise refusals.wrong_kind(self.line, f"{self.name}[{key!r}]", old, "an int")
+                new[key] = old + count
+        return lambda: dict.update(target, new)
