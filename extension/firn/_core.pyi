@@ -168,7 +168,7 @@ class WorkerInfo(TypedDict):
     rank: int
     state: Literal["starting", "idle", "busy", "abandoned"]
     generation: int
-    """How many workers of this rank were abandoned before."""
+    """How many workers of this rank there were before; each one starts empty."""
 
 class Pool:
     """Threads with an interpreter and a GIL of their own. Any thread of the notebook's interpreter may use it.

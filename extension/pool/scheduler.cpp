@@ -27,10 +27,13 @@ const char* name_of(const Worker& worker) {
 
 }  // namespace
 
-void Scheduler::launch(int rank, int generation) {
-  auto worker = std::make_shared<Worker>(*this, rank, generation);
+void Scheduler::launch(int rank) {
+  const auto index = static_cast<std::size_t>(rank);
+  if (launched_.size() <= index) launched_.resize(index + 1);
+  auto worker = std::make_shared<Worker>(*this, rank, launched_[index]);
   worker->launch(info_);
   workers_.push_back(std::move(worker));
+  ++launched_[index];
 }
 
 void Scheduler::start(const StartInfo& info, std::size_t size) {
@@ -46,7 +49,7 @@ void Scheduler::start(const StartInfo& info, std::size_t size) {
     if (rank < size) present[rank] = true;
   }
   for (std::size_t rank = 0; rank < size; ++rank) {
-    if (!present[rank]) launch(static_cast<int>(rank), 0);
+    if (!present[rank]) launch(static_cast<int>(rank));
   }
   work_.notify_all();
 }
@@ -157,7 +160,7 @@ void Scheduler::abandon(Worker& worker) {
   worker.abandoned = true;
   detach(worker);
   worker.insist();
-  if (!closed_ && !worker.quit) launch(worker.rank, worker.generation + 1);
+  if (!closed_ && !worker.quit) launch(worker.rank);
   room_.notify_all();
 }
 
