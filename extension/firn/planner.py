@@ -12,7 +12,7 @@ import types
 from enum import EnumType
 from typing import Any
 
-from firn import _core, effects, freezing, modules, names, replicate, settings
+from firn import _core, effects, freezing, modules, names, rebuild, replicate, settings
 from firn.names import BUILTINS, ShippingRefusal
 from firn.units import (
     CONTAINERS,
@@ -56,7 +56,13 @@ class Planner:
         self._optional: set[str] = set()  # names that only parked methods read
         self._users: dict[str, tuple[str, int | None, str]] = {}  # module -> who needs it, line, file
         self.files: set[str] = set()
-        self._functions = {id(value): name for name, value in namespace.items() if type(value) is types.FunctionType}
+        # What is to be the same object wherever it is met: functions, sentinels, instances of the notebook's classes.
+        self._functions = {
+            id(value): name
+            for name, value in namespace.items()
+            if type(value) in (types.FunctionType, object)
+            or (rebuild.is_mutable(type(value)) and type(value).__module__ == "__main__")
+        }
 
     # names
 

@@ -91,6 +91,8 @@ def make_class(metaclass: type, name: str, bases: tuple[type, ...], body: dict[s
 def set_class(cls: type, state: dict[str, Any]) -> None:
     for name, value in state.pop("dict").items():
         type.__setattr__(cls, name, value)
+    for name, attributes in state.pop("members", {}).items():  # what a member's __init__ had set
+        cls[name].__dict__.update(attributes)  # type: ignore[index]
     for subclass in state.pop("registered", ()):
         cls.register(subclass)  # type: ignore[attr-defined]
 

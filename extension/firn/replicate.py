@@ -28,6 +28,7 @@ from firn import names, rebuild, results
 
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
+_OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
 _AT_BIRTH = ("__module__", "__qualname__", "__slots__", "__orig_bases__")
 _numbers = itertools.count(1)
 _token_of: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
@@ -95,6 +96,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             self._host.meet_module(value.__name__, value)
         elif kind is types.BuiltinFunctionType:
             self._host.meet_module(value.__module__ or "builtins", value)
+        elif kind.__module__ == "_struct" and kind.__name__ == "Struct":
+            return kind, (value.format,)
         elif value is sys.stdout or value is sys.stderr:
             return rebuild.stream, ("stdout" if value is sys.stdout else "stderr",)
         elif isinstance(value, io.IOBase):
@@ -136,11 +139,17 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
     def _class(self, cls: type) -> Any:
         self._host.meet_class(cls)
         token = token_of(cls)
+        state: dict[str, Any]
         if issubclass(cls, Enum):
             arguments = (*internals._enum_getnewargs(cls)[:5], None, None)
             body, _ = internals._enum_getstate(cls)
             made = (internals._make_skeleton_enum, arguments, token)
-            return rebuild.make_enum, made, {"dict": _without_machinery(body)}, None, None, rebuild.set_class
+            own = {
+                member.name: {name: kept for name, kept in vars(member).items() if name not in _OF_MEMBERS}
+                for member in cls
+            }
+            state = {"dict": _without_machinery(body), "members": own}
+            return rebuild.make_enum, made, state, None, None, rebuild.set_class
         slots = cls.__dict__.get("__slots__", ())
         slots = {slots} if isinstance(slots, str) else set(slots)
         own = {
@@ -149,10 +158,10 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not (type(value) is types.MemberDescriptorType and value.__objclass__ is cls)
         }
         body = {name: own.pop(name) for name in _AT_BIRTH if name in own}
-        state: dict[str, Any] = {"dict": _without_machinery(own)}
+        state = {"dict": _without_machinery(own)}
         if isinstance(cls, abc.ABCMeta):
             registered, *_ = abc._get_dump(cls)  # type: ignore[attr-defined]
-            state["registered"] = [cls for reference in registered if (cls := reference()) is not None]
+            state["registered"] = [one for reference in registered if (one := reference()) is not None]
         newborn = (type(cls), cls.__name__, cls.__bases__, body, token)
         return rebuild.make_class, newborn, state, None, None, rebuild.set_class
 

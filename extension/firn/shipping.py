@@ -76,7 +76,7 @@ def prepare(
         "units": units,
         "items": items.numbered(unit.number for unit in sources) if items is not None else None,
         "copies": packer.copies(each),
-        "copied_items": any(unit.kind == "copy" for unit in sources),
+        "copied_items": any(unit.why is not None for unit in sources),
         "lines": packer.lines(code.co_filename),
         "gather": tuple(gather),
         "seed": planner.seed(seed),
@@ -103,6 +103,10 @@ class _Packer:
 
     def ordered(self) -> list[tuple[Any, ...]]:
         """The units as the workers get them, each after those that it refers to."""
+        # Copies may hold the same objects: in one pickle these stay the same.
+        copies = [unit for unit in self._planner.units.values() if unit.kind == "copy" and unit.error is None]
+        for unit, other in zip(copies, copies[1:] + copies[:1], strict=True):
+            unit.together = (other,)
         for component in components(list(self._planner.units.values())):
             if len(component) == 1:
                 self._place(component[0])
@@ -114,7 +118,7 @@ class _Packer:
         """The copies that a worker watches for changes; (-1, ...) when only a loop's items are to be."""
         if each:
             return []
-        copied = [unit for unit in self._ordered if unit.kind == "copy" and unit.error is None]
+        copied = [unit for unit in self._ordered if unit.why is not None and unit.error is None]
         return [(unit.number if len(unit.raw or b"") <= LARGE else -1, unit.key) for unit in copied]
 
     def bindings(self) -> dict[str, Any]:
@@ -129,8 +133,9 @@ class _Packer:
         return {name: entry[2] for name, entry in entries.items() if entry and len(entry) == 4 and entry[1] is None}
 
     def _merge(self, cycle: list[Unit]) -> None:
-        """Definitions that refer to each other in a circle cross in one pickle."""
-        group = Unit(tuple(unit.value for unit in cycle), cycle[0].label, "definition")
+        """What refers to each other in a circle crosses in one pickle."""
+        kind = "copy" if all(unit.kind == "copy" for unit in cycle) else "definition"
+        group = Unit(tuple(unit.value for unit in cycle), cycle[0].label, kind)
         group.own = frozenset(id(unit.value) for unit in cycle)
         self._planner.pickle(group)
         self._place(group)

@@ -68,6 +68,7 @@ class Unit:
     number: int = -1
     sticky: bool = False
     optional: bool = False
+    together: tuple[Unit, ...] = ()  # units that are to cross in the same pickle
     owner: Any = None
     content: bytes = b""
     root: str = ""
@@ -91,7 +92,7 @@ def components(units: list[Unit]) -> list[list[Unit]]:
     def visit(unit: Unit) -> None:
         index[unit] = low[unit] = len(index)
         stack.append(unit)
-        for need in unit.needs:
+        for need in (*unit.needs, *unit.together):
             if need not in index:
                 visit(need)
                 low[unit] = min(low[unit], low[need])
@@ -168,7 +169,8 @@ def refuse_state(unit: Unit) -> None:
 
 def unshippable(unit: Unit, error: Exception) -> Unshippable:
     if unit.why is not None:
-        what = f"{unit.why}, and it cannot be copied either"
+        kind = getattr(unit.why, "type_name", type(unit.value).__name__)
+        what = f"{getattr(unit.why, 'path', unit.key)}: a {kind} can neither be frozen nor copied to the workers"
     else:
         what = f"{unit.key} cannot be sent to the workers"
     return Unshippable(

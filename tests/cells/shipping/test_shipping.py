@@ -203,6 +203,40 @@ def test_definitions_that_refer_to_each_other_in_a_circle(notebook: Any) -> None
     assert notebook.loop("(A.b is B, B.a is A, A.f(x) is A, f(x) is A)") == [(True,) * 4] * 4
 
 
+def test_copies_share_what_the_notebooks_share(notebook: Any) -> None:
+    notebook.cell(
+        "class N: pass\nnodes = [N() for _ in range(4)]\nfirst = nodes[0]\nfirst.next = nodes[1]\nholder = {'n': nodes}\n"
+        "def f(x, start=first): return start is x\n"
+    )
+    body = "(x is first, first.next is x, holder['n'][0] is first, nodes[0] is first, f(x))"
+    assert notebook.loop(body, notebook["nodes"], chunk=4) == [
+        (True, False, True, True, True), (False, True, True, True, False), *[(False, False, True, True, False)] * 2
+    ]  # fmt: skip
+
+
+def test_a_sentinel_is_the_same_wherever_it_is_met(notebook: Any) -> None:
+    notebook.cell(
+        "MISSING = object()\ndef f(x, d=MISSING): return d is MISSING\nclass C:\n    m = MISSING\nt = {'a': MISSING}\n"
+    )
+    assert notebook.loop("(f(x), C.m is MISSING, t['a'] is MISSING)") == [(True,) * 3] * 4
+    notebook.cell(
+        "class M: pass\nGONE = M()\nclass D:\n    m = GONE\n    def f(self, d=GONE): return d is GONE and self.m is GONE\n"
+    )
+    assert notebook.loop("D().f()") == [True] * 4
+
+
+def test_members_keep_what_their_init_set(notebook: Any) -> None:
+    notebook.cell(
+        "import enum\nclass P(enum.Enum):\n    A = (1, 2)\n    def __init__(self, a, b): self.a, self.b = a, b\n"
+    )
+    assert notebook.loop("P.A.a + P.A.b + x") == [3, 4, 5, 6]
+
+
+def test_registered_subclasses_stay_registered(notebook: Any) -> None:
+    notebook.cell("import abc\nclass A(abc.ABC): pass\nclass B: pass\nA.register(B)\n")
+    assert notebook.loop("isinstance(B(), A)") == [True] * 4
+
+
 def test_hooks_of_class_statements_do_not_run_again(notebook: Any) -> None:
     notebook.cell(
         "made = []\nclass B:\n    def __init_subclass__(cls, key): made.append(key)\nclass C(B, key=5):\n    n = 1\n"
