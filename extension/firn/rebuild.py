@@ -75,6 +75,10 @@ def make_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -
     return functools.lru_cache(maxsize, typed)(function)
 
 
+def make_partialmethod(function: Any, arguments: tuple[Any, ...], words: dict[str, Any]) -> Any:
+    return functools.partialmethod(function, *arguments, **words)
+
+
 def make_class(metaclass: type, name: str, bases: tuple[type, ...], body: dict[str, Any], token: int) -> type:
     """A class without its attributes, which follow (`set_class`): methods may refer to the class itself.
 

@@ -96,6 +96,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             self._host.meet_module(value.__name__, value)
         elif kind is types.BuiltinFunctionType:
             self._host.meet_module(value.__module__ or "builtins", value)
+        elif kind is functools.partialmethod:  # its __new__ wants arguments that its pickle leaves out
+            return rebuild.make_partialmethod, (value.func, value.args, value.keywords)
         elif kind.__module__ == "_struct" and kind.__name__ == "Struct":
             return kind, (value.format,)
         elif value is sys.stdout or value is sys.stderr:

@@ -37,6 +37,10 @@ REACHED = {
     "default": ("def g(x): return x + K\ndef f(x, h=g): return h(x)\n", "f(x)"),
     "keyword default": ("def g(x): return x + K\ndef f(x, *, h=g): return h(x)\n", "f(x)"),
     "partial": ("import functools\ndef g(k, x): return x + K\nf = functools.partial(g, 1)\n", "f(x)"),
+    "partialmethod": (
+        "from functools import partialmethod\nclass C:\n    def m(self, a, b): return a + b + K\n    n = partialmethod(m, 1)\n",
+        "C().n(x)",
+    ),
     "bound method": ("class C:\n    def m(self, x): return x + K\nf = C().m\n", "f(x)"),
     "lru_cache": ("import functools\n@functools.lru_cache\ndef f(x): return x + K\n", "f(x)"),
     "singledispatch": (
