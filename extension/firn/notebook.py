@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import itertools
 import linecache
-import os
 import sys
 import threading
 from collections import deque
@@ -251,8 +250,7 @@ def load(shell: InteractiveShell) -> Notebook:
         return known
     notebook = _notebooks[id(shell)] = Notebook(shell)
     notebook.load()
-    if os.environ.get("FIRN_WARM", "1") != "0":
-        SESSION.warm()
+    SESSION.warm()
     return notebook
 
 
