@@ -3,12 +3,13 @@ back."""
 
 import ast
 import builtins
+import gc
 import importlib
 import io
 import types
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from types import CodeType
@@ -165,9 +166,10 @@ class SplitLoop:
             elif isinstance(value, Iterator):
                 raise refusals.used_up(self.lineno, name, value)
         for name in (self.names | self.read) - self.changed:
-            if name in namespace and id(namespace[name]) in objects:
-                changed = objects[id(namespace[name])]
-                raise refusals.same_object(self.lineno, changed, name)
+            if name in namespace and objects:
+                reached = _reached(namespace[name], objects.keys())
+                if reached is not None:
+                    raise refusals.same_object(self.lineno, objects[reached], name)
 
     def decided(self, effects: Effects) -> bool:
         """Whether nothing after this chunk matters (any, all)."""
@@ -203,6 +205,26 @@ class SplitLoop:
                 if how == "lost":
                     self.lost[name] = found
         return value
+
+
+_SEARCHED = 10_000
+
+
+def _reached(value: object, wanted: Container[int]) -> int | None:
+    """The id among `wanted` of an object that a value is or leads to, within its first few thousand objects; what lies
+    deeper is found when it freezes. Frozen values, modules, classes and functions are not entered."""
+    seen: set[int] = set()
+    todo = [value]
+    while todo and len(seen) < _SEARCHED:
+        item = todo.pop()
+        if id(item) in wanted:
+            return id(item)
+        if id(item) in seen or type(item) is not item.__class__ or not gc.is_tracked(item):
+            continue
+        seen.add(id(item))
+        if not isinstance(item, (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)):
+            todo += gc.get_referents(item)
+    return None
 
 
 def _lookup(namespace: Mapping[str, Any], name: str) -> Any:

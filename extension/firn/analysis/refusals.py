@@ -194,7 +194,7 @@ def same_object(line: int, name: str, other: str) -> Refusal:
     return Refusal(
         line,
         name,
-        f"'{name}' and '{other}' are one object, which the loop changes under one name and uses under the other.",
+        f"'{name}' and '{other}' share one object, which the loop changes under one name and uses under the other.",
         f"Give '{name}' an object of its own.",
     )
 
