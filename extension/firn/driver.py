@@ -91,7 +91,9 @@ class Run:
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
         loop.check(self.namespace, iterable)
+        began = time.perf_counter()
         items = as_items(iterable)
+        entry.read_seconds = time.perf_counter() - began
         del iterable
         entry.items = len(items)
         if items.note:
@@ -105,7 +107,6 @@ class Run:
             originals = rebind(self.namespace, shipment.frozen)
             shipped = time.perf_counter()
             job = pool.submit(shipment.setup, len(items), chunk=self.options.chunk, workers=self.options.workers)
-            submitted = time.perf_counter()
             # The originals go while the workers run: giving back millions of objects takes its time.
             self.keep_account(shipment, entry, loop.read)
             del originals, items
@@ -116,7 +117,7 @@ class Run:
                 write=jobs.to_notebook,
                 failed=jobs.own_failure(loop.what, loop.lineno),
             )
-            self.count(entry, outcome, shipped - began, submitted)
+            self.count(entry, outcome, shipped - began, shipped)
         if outcome.error is not None:
             raise outcome.error
         return self._merge(loop, entry, [chunk.effects for chunk in outcome.chunks])
@@ -164,7 +165,7 @@ class Run:
                 self.report.shared.append(Shared(name, value.__class__.__name__, how))
         self.report.kept += [place for place in figures.kept if place not in self.report.kept]
 
-    def count(self, entry: Loop, outcome: Outcome, prepare_seconds: float, submitted: float) -> None:
+    def count(self, entry: Loop, outcome: Outcome, prepare_seconds: float, shipped: float) -> None:
         """Writes down who did what, and when."""
         for done in outcome.spans:
             span = Span(done.rank, done.start, done.stop, done.began - self.began, done.ended - self.began)
@@ -175,7 +176,7 @@ class Run:
         self.sharers = max(self.sharers, entry.workers)
         if outcome.spans:
             first = min(done.began for done in outcome.spans)
-            entry.share_seconds = max(0.0, first - submitted) + max(0.0, prepare_seconds - entry.freeze_seconds)
+            entry.share_seconds = max(0.0, first - shipped) + max(0.0, prepare_seconds - entry.freeze_seconds)
         for rank in outcome.abandoned:
             self.note(f"worker {rank} did not stop and was replaced: its work may go on for a while")
 

@@ -97,7 +97,6 @@ def _run(run: Run, entry: Loop) -> None:
         originals = rebind(run.namespace, shipment.frozen)
         prepared = time.perf_counter() - began
         job = pool.submit(shipment.setup, size, pinned=True)
-        submitted = time.perf_counter()
         run.keep_account(shipment, entry)
         del originals
         labelled = jobs.Labelled()
@@ -110,7 +109,7 @@ def _run(run: Run, entry: Loop) -> None:
             place=errors.in_worker,
         )
         labelled.flush()
-        run.count(entry, outcome, prepared, submitted)
+        run.count(entry, outcome, prepared, began + prepared)
     WORKERS.names |= assigned(run.tree)
     if outcome.error is not None:
         raise outcome.error

@@ -40,6 +40,7 @@ class Loop:
     chunks: int = 0
     began: float = 0.0
     wall_seconds: float = 0.0
+    read_seconds: float = 0.0
     busy_seconds: float = 0.0
     objects: int = 0
     bytes: int = 0
@@ -75,7 +76,7 @@ class Report:
     """A parallel cell in figures. `way` is "split", "each" or "serial"; times are in seconds.
 
     `serial_seconds` is what the cell would have taken serially: the workers' busy time in place of the loops' own,
-    and all that ran in the notebook. `why` says why nothing, or not everything, was split.
+    and all that ran in the notebook (`read_seconds`: reading iterators to their end). `why` says why nothing, or not everything, was split.
     """
 
     cell: int | None = None
@@ -95,7 +96,8 @@ class Report:
 
     @property
     def serial_seconds(self) -> float:
-        return max(0.0, self.wall_seconds - sum(loop.wall_seconds for loop in self.loops)) + self.busy_seconds
+        outside = max(0.0, self.wall_seconds - sum(loop.wall_seconds for loop in self.loops))
+        return outside + sum(loop.read_seconds for loop in self.loops) + self.busy_seconds
 
     @property
     def speedup(self) -> float:
@@ -196,9 +198,10 @@ class Report:
         workers = f"{self.workers} worker{'s' if self.workers != 1 else ''}"
         if self.way == "each":
             return workers
+        on = f" on {workers}" if self.workers else ""
         items = sum(loop.items for loop in self.loops)
         loops = f"{len(self.loops)} loops" if len(self.loops) > 1 else self.loops[0].what if self.loops else "no loop"
-        return f"{loops} of {items:,} iteration{'s' if items != 1 else ''} on {workers}"
+        return f"{loops} of {items:,} iteration{'s' if items != 1 else ''}{on}"
 
 
 def seconds(value: float) -> str:

@@ -9,7 +9,7 @@ from firn.report import Loop, Report, Shared, Span, count, seconds, size
 
 ROWS = 16  # workers drawn in the timeline
 STYLE = """
-.firn{--i:#2f9fd0;--i2:#5b7fd6;--f:#e0a13a;--m:#8a8f98;font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);
+.firn{--i:#2f9fd0;--i2:#5b7fd6;--f:#e0a13a;--r:#7aa874;--m:#8a8f98;font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);
 color:var(--jp-ui-font-color1,inherit);border:1px solid rgba(128,128,128,.28);border-left:3px solid var(--i);border-radius:6px;
 padding:10px 14px 9px;margin:6px 0 4px;max-width:820px;box-sizing:border-box}
 .firn.slow{border-left-color:var(--f)}.firn.bad{border-left-color:#d05f5f}
@@ -71,7 +71,9 @@ def _timeline(report: Report) -> str:
     ranks = sorted({span.rank for loop in report.loops for span in loop.spans})
     own = []
     for loop in report.loops:
-        own.append(_rect(loop.began, loop.began + loop.freeze_seconds, wall, "var(--f)"))
+        read = loop.began + loop.read_seconds
+        own.append(_rect(loop.began, read, wall, "var(--r)") if loop.read_seconds > wall / 500 else "")
+        own.append(_rect(read, read + loop.freeze_seconds, wall, "var(--f)"))
         end = loop.began + loop.wall_seconds
         own.append(_rect(end - loop.merge_seconds, end, wall, "var(--m)"))
     rows = [_row("notebook", own, "")]
@@ -91,6 +93,8 @@ def _timeline(report: Report) -> str:
     key = [_key("var(--i)", "running the loop" if report.way == "split" else "running the cell")]
     if report.freeze_seconds > 0:
         key.append(_key("var(--f)", "freezing"))
+    if any(loop.read_seconds > wall / 500 for loop in report.loops):
+        key.append(_key("var(--r)", "reading the iterator"))
     key.append(_key("var(--m)", "merging"))
     return f"<div class='t'>{''.join(rows)}</div>{more}<div class='key dim'>{''.join(key)}</div>"
 

@@ -26,7 +26,7 @@ def test_the_figures_of_a_split_cell(notebook):
     busy = sum(span["ended"] - span["began"] for span in loop["spans"])
     assert loop["busy_seconds"] == pytest.approx(busy)
     outside = data["wall_seconds"] - loop["wall_seconds"]
-    assert data["serial_seconds"] == pytest.approx(outside + busy)
+    assert data["serial_seconds"] == pytest.approx(outside + busy + loop["read_seconds"])
     assert data["speedup"] == pytest.approx(data["serial_seconds"] / data["wall_seconds"])
     assert [item["name"] for item in data["shared"]] == ["data"]
     assert data["objects"] >= 40_000 and data["bytes"] > 0 and data["freeze_seconds"] > 0
@@ -42,6 +42,14 @@ def test_the_serial_equivalent_is_near_a_serial_run(notebook):
     assert report.serial_seconds >= 1.2
     assert report.wall_seconds < report.serial_seconds
     assert report.speedup > 1
+
+
+def test_reading_an_iterator_is_the_serial_cells_work_too(notebook):
+    notebook.ok("import time\ndef slow():\n    for i in range(4):\n        time.sleep(0.1)\n        yield i")
+    notebook.ok("%%parallel\nout = [x for x in slow()]")
+    report = notebook.report
+    assert report.loops[0].read_seconds >= 0.4 and report.serial_seconds >= 0.4
+    assert "reading the iterator" in notebook.reports[0]["text/html"]
 
 
 @pytest.mark.parametrize("compare, measured", [("full", "full"), ("sample", None)])
@@ -74,7 +82,7 @@ def test_no_comparison_when_it_is_switched_off(notebook):
 
 def sample(**changes) -> Report:
     spans = [Span(0, 0, 50, 0.02, 0.08), Span(1, 50, 100, 0.02, 0.09), Span(0, 100, 120, 0.0801, 0.1)]
-    loop = Loop(2, "list comprehension", "hits = [f(p) for p in rows if p < '<&>']", 120, 2, 3, 0.001, 0.11, 0.15)
+    loop = Loop(2, "list comprehension", "hits = [f(p) for p in rows if p < '<&>']", 120, 2, 3, 0.001, 0.11, 0.0, 0.15)
     loop.spans, loop.objects, loop.bytes, loop.freeze_seconds, loop.share_seconds = spans, 3_000_000, 127e6, 0.01, 2e-4
     report = Report(
         7, "split", 0.12, [loop], [Shared("rows", "list", "frozen"), Shared("f", "function", "shipped", 812)]
