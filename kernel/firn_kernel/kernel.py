@@ -194,9 +194,12 @@ def _notebooks_folder_closed() -> Iterator[None]:
 
 def start(connection_file: str) -> int:
     """Runs a kernel until it is shut down; the process's exit status."""
+    kernel = Kernel()
     try:
-        _kernel.run(connection_file, Kernel())
-    except RuntimeError as error:
+        _kernel.run(connection_file, kernel)
+    except (RuntimeError, ValueError) as error:
+        if kernel.shell is not None:
+            raise
         print(f"firn_kernel: {error}", file=sys.stderr)
         return 1
     return 0

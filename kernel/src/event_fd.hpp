@@ -7,8 +7,8 @@
 
 namespace firn::kernel {
 
-// A wake-up that a thread can poll for. Any thread may call any method; several notifications before
-// a clear() count as one.
+// A wake-up that a thread can poll for. Any thread may call any method; several notifications
+// before a clear() count as one.
 class EventFd {
  public:
   EventFd() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}

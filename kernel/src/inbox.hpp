@@ -24,8 +24,8 @@ struct Item {
   xeus::xmessage message;
 };
 
-// One per cell runner. The I/O thread (and whoever stops the kernel) fills it, its runner empties it;
-// the runner's event loop watches fd().
+// One per cell runner. The I/O thread (and whoever stops the kernel) fills it, its runner empties
+// it; the runner's event loop watches fd().
 class Inbox {
  public:
   int fd() const { return arrived_.fd(); }
@@ -50,7 +50,7 @@ class Inboxes {
   Inboxes();
 
   std::shared_ptr<Inbox> main() const { return main_; }
-  std::shared_ptr<Inbox> find(const std::string& id) const;    // null when there is none
+  std::shared_ptr<Inbox> find(const std::string& id) const;           // null when there is none
   std::shared_ptr<Inbox> route(const xeus::xmessage& message) const;  // never null
 
  private:

@@ -46,8 +46,8 @@ void IoThread::run() {
   send_the_rest();
 }
 
-// ZeroMQ's descriptors are edge-triggered, and sending can swallow an edge: poll only after a pass in
-// which nothing moved.
+// ZeroMQ's descriptors are edge-triggered, and sending can swallow an edge: poll only after a pass
+// in which nothing moved.
 void IoThread::move_until_quiet() {
   bool moved = true;
   while (moved) {
@@ -70,9 +70,15 @@ bool IoThread::send_errands() {
     }
     Parcel& parcel = std::get<Parcel>(errand);
     switch (parcel.channel) {
-      case Channel::shell: shell_.send(parcel.frames); break;
-      case Channel::control: control_.send(parcel.frames); break;
-      case Channel::stdin_: stdin_.send(parcel.frames); break;
+      case Channel::shell:
+        shell_.send(parcel.frames);
+        break;
+      case Channel::control:
+        control_.send(parcel.frames);
+        break;
+      case Channel::stdin_:
+        stdin_.send(parcel.frames);
+        break;
       case Channel::iopub:
         iopub_.send(parcel.frames);
         boxes_.outbox.published(byte_count(parcel.frames));

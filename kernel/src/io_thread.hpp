@@ -16,8 +16,8 @@
 
 namespace firn::kernel {
 
-// The thread that owns every socket of the kernel. It moves frames between sockets and boxes, publishes
-// collected stream text in time, and never touches Python.
+// The thread that owns every socket of the kernel. It moves frames between sockets and boxes,
+// publishes collected stream text in time, and never touches Python.
 class IoThread {
  public:
   struct Boxes {

@@ -89,8 +89,8 @@ void run_kernel(const Connection& connection, PythonSide& python) {
   auto interpreter = std::make_unique<Interpreter>(python, [] { the_server->interrupt(); });
   const auto build = [&](xeus::xcontext& holder, const xeus::xconfiguration&,
                          nl::json::error_handler_t) -> std::unique_ptr<xeus::xserver> {
-    auto server = std::make_unique<Server>(holder.get_wrapped_context<zmq::context_t>(),
-                                           connection, python);
+    auto server =
+        std::make_unique<Server>(holder.get_wrapped_context<zmq::context_t>(), connection, python);
     the_server = server.get();
     return server;
   };

@@ -22,10 +22,11 @@ struct Parcel {
 };
 using Errand = std::variant<Parcel, std::shared_ptr<Inbox>>;
 
-// What other threads ask of the I/O thread, in order. Any thread may push; only the I/O thread takes.
+// What other threads ask of the I/O thread, in order. Any thread may push; only the I/O thread
+// takes.
 //
-// Publications count against a bound until ZeroMQ has taken them: who writes faster than the I/O thread
-// sends is asked to wait (wait_for_room), and nothing is dropped.
+// Publications count against a bound until ZeroMQ has taken them: who writes faster than the I/O
+// thread sends is asked to wait (wait_for_room), and nothing is dropped.
 class Outbox {
  public:
   int fd() const { return arrived_.fd(); }

@@ -2,8 +2,8 @@
 
 namespace firn::kernel {
 
-// Knows when the process that started the kernel is gone, so that a client that was killed leaves no
-// kernel behind. jupyter_client asks for it with the environment variable JPY_PARENT_PID.
+// Knows when the process that started the kernel is gone, so that a client that was killed leaves
+// no kernel behind. jupyter_client asks for it with the environment variable JPY_PARENT_PID.
 class ParentWatch {
  public:
   ParentWatch();

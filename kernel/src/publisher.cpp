@@ -93,12 +93,12 @@ void Publisher::flush_locked() {
 
 void Publisher::send_locked(std::string_view type, const std::string& parent, std::string metadata,
                             std::string content, std::vector<std::string> buffers) {
-  outbox_.push(Channel::iopub, wire_.encode({topic_prefix_ + std::string(type)},
-                                            {.header = wire_.new_header(type),
-                                             .parent = parent,
-                                             .metadata = std::move(metadata),
-                                             .content = std::move(content),
-                                             .buffers = std::move(buffers)}));
+  outbox_.push(Channel::iopub,
+               wire_.encode({topic_prefix_ + std::string(type)}, {.header = wire_.new_header(type),
+                                                                  .parent = parent,
+                                                                  .metadata = std::move(metadata),
+                                                                  .content = std::move(content),
+                                                                  .buffers = std::move(buffers)}));
 }
 
 }  // namespace firn::kernel

@@ -38,8 +38,8 @@ void PythonSide::stop() {
   handler_.attr("stop")();
 }
 
-void PythonSide::execute(const std::string& code, bool silent, bool store_history,
-                         bool allow_stdin, const nlohmann::json& user_expressions, Done done) {
+void PythonSide::execute(const std::string& code, bool silent, bool store_history, bool allow_stdin,
+                         const nlohmann::json& user_expressions, Done done) {
   const py::gil_scoped_acquire gil;
   const auto reply = std::make_shared<Done>(std::move(done));
   const py::cpp_function done_once([reply](const std::string& content) {

@@ -12,14 +12,14 @@
 
 namespace firn::kernel {
 
-// The Python object that does the kernel's Python work (firn_kernel.kernel.Kernel). Any thread may call;
-// each call takes the GIL itself. JSON crosses as text.
+// The Python object that does the kernel's Python work (firn_kernel.kernel.Kernel). Any thread may
+// call; each call takes the GIL itself. JSON crosses as text.
 class PythonSide {
  public:
   explicit PythonSide(pybind11::object handler) : handler_(std::move(handler)) {}
 
-  // Runs the main thread's event loop until the kernel stops. What it raises waits for rethrow(): the
-  // threads and sockets have to be closed first.
+  // Runs the main thread's event loop until the kernel stops. What it raises waits for rethrow():
+  // the threads and sockets have to be closed first.
   void run();
   void rethrow();  // with the GIL held
   void stop();

@@ -13,7 +13,7 @@ namespace firn::kernel {
 namespace {
 
 const std::set<std::string> kShellTypesOfXeus{
-    "execute_request",     "complete_request", "inspect_request",  "history_request",
+    "execute_request",     "complete_request",    "inspect_request",  "history_request",
     "is_complete_request", "kernel_info_request", "shutdown_request", "interrupt_request"};
 const std::set<std::string> kControlTypesOfXeus{"kernel_info_request", "shutdown_request",
                                                 "interrupt_request"};
@@ -152,8 +152,8 @@ void Server::dispatch_control(xeus::xmessage message) {
   }
 }
 
-// Requests that xeus's core leaves without reply or idle. An error goes out as it is; anything else is
-// a question to Python.
+// Requests that xeus's core leaves without reply or idle. An error goes out as it is; anything else
+// is a question to Python.
 void Server::answer_ourselves(const xeus::xmessage&, Channel channel, nl::json content) {
   const Request& request = *current_request();
   publish_status(request, "busy");
@@ -183,11 +183,12 @@ void Server::send(Channel channel, const xeus::xmessage& message, const nl::json
                   nl::json content) {
   // xeus's headers have dates with missing zeros; ours are made anew.
   const std::string type = message.header().value("msg_type", "");
-  outbox_.push(channel, wire_.encode(message.identities(), {.header = wire_.new_header(type),
-                                                            .parent = to_text(message.parent_header()),
-                                                            .metadata = to_text(metadata),
-                                                            .content = to_text(content),
-                                                            .buffers = {}}));
+  outbox_.push(channel,
+               wire_.encode(message.identities(), {.header = wire_.new_header(type),
+                                                   .parent = to_text(message.parent_header()),
+                                                   .metadata = to_text(metadata),
+                                                   .content = to_text(content),
+                                                   .buffers = {}}));
 }
 
 void Server::send_shell_impl(xeus::xmessage message) {
@@ -213,12 +214,12 @@ void Server::send_stdin_impl(xeus::xmessage message) {
 }
 
 void Server::send_input_request(const Request& request, const std::string& content) {
-  outbox_.push(Channel::stdin_, wire_.encode(request.identities,
-                                             {.header = wire_.new_header("input_request"),
-                                              .parent = *request.header,
-                                              .metadata = "{}",
-                                              .content = content,
-                                              .buffers = {}}));
+  outbox_.push(Channel::stdin_,
+               wire_.encode(request.identities, {.header = wire_.new_header("input_request"),
+                                                 .parent = *request.header,
+                                                 .metadata = "{}",
+                                                 .content = content,
+                                                 .buffers = {}}));
 }
 
 void Server::publish_impl(xeus::xpub_message message, xeus::channel) {

@@ -21,8 +21,8 @@
 
 namespace firn::kernel {
 
-// xeus's server: takes messages from the boxes to xeus's core and back, and corrects on their way what
-// the core gets wrong (said at each place).
+// xeus's server: takes messages from the boxes to xeus's core and back, and corrects on their way
+// what the core gets wrong (said at each place).
 //
 // start() returns when the kernel has stopped; it is the main thread's, and so is dispatch() of the
 // main inbox. Control requests are dispatched by the control thread. The rest may be called by any.
@@ -42,8 +42,8 @@ class Server final : public xeus::xserver {
   void interrupt() const;
 
  private:
-  // Hands out the one thing that xeus's debugger interface wants: work of the control thread that needs
-  // Python. It runs in the calling thread, for whoever answers takes the GIL.
+  // Hands out the one thing that xeus's debugger interface wants: work of the control thread that
+  // needs Python. It runs in the calling thread, for whoever answers takes the GIL.
   class Messenger final : public xeus::xcontrol_messenger {
    public:
     explicit Messenger(Server& server) : server_(server) {}

@@ -58,7 +58,8 @@ void Router::send(const Frames& frames) {
 
 Broadcast::Broadcast(zmq::context_t& context, const std::string& address)
     : socket_(context, zmq::socket_type::xpub) {
-  socket_.set(zmq::sockopt::xpub_verbose, true);  // every subscriber is welcomed, not only the first
+  socket_.set(zmq::sockopt::xpub_verbose,
+              true);  // every subscriber is welcomed, not only the first
   socket_.set(zmq::sockopt::sndhwm, 0);
   bind(socket_, address);
 }

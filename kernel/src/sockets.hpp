@@ -9,7 +9,8 @@
 
 namespace firn::kernel {
 
-// A bound ROUTER socket (shell, control, stdin). Bound by the main thread, then the I/O thread's alone.
+// A bound ROUTER socket (shell, control, stdin). Bound by the main thread, then the I/O thread's
+// alone.
 class Router {
  public:
   Router(zmq::context_t& context, const std::string& address);
@@ -24,8 +25,9 @@ class Router {
 
 // The bound iopub socket. Bound by the main thread, then the I/O thread's alone.
 //
-// ZeroMQ keeps what a subscriber has not read yet, without a limit: at its usual 1000 messages it would
-// drop (an `idle` as well as anything else), and keeping back for one slow subscriber would starve all.
+// ZeroMQ keeps what a subscriber has not read yet, without a limit: at its usual 1000 messages it
+// would drop (an `idle` as well as anything else), and keeping back for one slow subscriber would
+// starve all.
 class Broadcast {
  public:
   Broadcast(zmq::context_t& context, const std::string& address);

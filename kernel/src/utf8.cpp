@@ -19,7 +19,8 @@ std::size_t announced(unsigned char lead) {
   return 0;
 }
 
-// Bytes from i on that are a well-formed prefix of one character; complete when equal to announced().
+// Bytes from i on that are a well-formed prefix of one character; complete when equal to
+// announced().
 std::size_t well_formed(std::string_view s, std::size_t i) {
   const unsigned char lead = at(s, i);
   const std::size_t length = announced(lead);

@@ -57,9 +57,7 @@ std::string now() {
 }
 
 Wire::Wire(const std::string& key, const std::string& scheme, std::string session)
-    : signer_(key, scheme),
-      session_(std::move(session)),
-      user_(to_text(xeus::get_user_name())) {}
+    : signer_(key, scheme), session_(std::move(session)), user_(to_text(xeus::get_user_name())) {}
 
 std::string Wire::new_header(std::string_view type) const {
   std::string text = R"({"msg_id":")" + session_ + '_' + std::to_string(::getpid()) + '_' +

@@ -114,6 +114,15 @@ def test_a_port_that_is_taken_and_a_file_that_is_wrong_are_named(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+def test_an_unknown_signature_scheme_is_named(tmp_path):
+    file = tmp_path / "connection.json"
+    ports = {f"{name}_port": 0 for name in ("shell", "control", "stdin", "iopub", "hb")}
+    file.write_text(json.dumps({**ports, "key": "k", "signature_scheme": "hmac-unheard-of"}))
+    command = [sys.executable, "-m", "firn_kernel", "-f", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "hmac-unheard-of" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_taken_port_is_named(new_kernel, tmp_path):
     file = tmp_path / "connection.json"
     file.write_text(json.dumps(new_kernel().connection))
