@@ -18,6 +18,9 @@ const std::set<std::string> kShellTypesOfXeus{
 const std::set<std::string> kControlTypesOfXeus{"kernel_info_request", "shutdown_request",
                                                 "interrupt_request"};
 
+// A failed cell's reply, between xeus's sending it and its next step: aborting the queue, or idle.
+thread_local std::optional<Frames> held_reply;
+
 bool is_request(const std::string& type) { return type.ends_with("_request"); }
 
 std::string reply_type(const std::string& request_type) {
@@ -179,20 +182,24 @@ void Server::publish_status(const Request& request, const char* state) {
   publisher_.publish("status", *request.header, "{}", to_text({{"execution_state", state}}));
 }
 
-void Server::send(Channel channel, const xeus::xmessage& message, const nl::json& metadata,
-                  nl::json content) {
+Frames Server::encode(const xeus::xmessage& message, const nl::json& metadata,
+                      const nl::json& content) const {
   // xeus's headers have dates with missing zeros; ours are made anew.
   const std::string type = message.header().value("msg_type", "");
-  outbox_.push(channel,
-               wire_.encode(message.identities(), {.header = wire_.new_header(type),
-                                                   .parent = to_text(message.parent_header()),
-                                                   .metadata = to_text(metadata),
-                                                   .content = to_text(content),
-                                                   .buffers = {}}));
+  return wire_.encode(message.identities(), {.header = wire_.new_header(type),
+                                             .parent = to_text(message.parent_header()),
+                                             .metadata = to_text(metadata),
+                                             .content = to_text(content),
+                                             .buffers = {}});
+}
+
+void Server::release_reply() {
+  if (held_reply) outbox_.push(Channel::shell, *std::exchange(held_reply, std::nullopt));
 }
 
 void Server::send_shell_impl(xeus::xmessage message) {
   nl::json metadata = message.metadata(), content = message.content();
+  const bool failed = content.value("status", "") == "error";
   if (message.header().value("msg_type", "") == "execute_reply") {
     // xeus takes the time of the reply for `started`, and counts cells that IPython does not count.
     if (const auto own = content.find("firn"); own != content.end()) {
@@ -201,16 +208,20 @@ void Server::send_shell_impl(xeus::xmessage message) {
       content.erase(own);
     }
     metadata["status"] = content.value("status", "error");
+    if (failed) {
+      held_reply = encode(message, metadata, content);
+      return;
+    }
   }
-  send(Channel::shell, message, metadata, std::move(content));
+  outbox_.push(Channel::shell, encode(message, metadata, content));
 }
 
 void Server::send_control_impl(xeus::xmessage message) {
-  send(Channel::control, message, message.metadata(), message.content());
+  outbox_.push(Channel::control, encode(message, message.metadata(), message.content()));
 }
 
 void Server::send_stdin_impl(xeus::xmessage message) {
-  send(Channel::stdin_, message, message.metadata(), message.content());
+  outbox_.push(Channel::stdin_, encode(message, message.metadata(), message.content()));
 }
 
 void Server::send_input_request(const Request& request, const std::string& content) {
@@ -223,6 +234,7 @@ void Server::send_input_request(const Request& request, const std::string& conte
 }
 
 void Server::publish_impl(xeus::xpub_message message, xeus::channel) {
+  release_reply();
   std::string type = message.header().value("msg_type", "");
   nl::json content = message.content();
   if (type == "interrupt") return;  // no message of the protocol
@@ -232,11 +244,14 @@ void Server::publish_impl(xeus::xpub_message message, xeus::channel) {
                      to_text(content));
 }
 
-// xeus asks for this inside the failing cell's reply, before its idle: nothing may be answered yet.
+// xeus asks for this between the failing cell's reply and its idle: nothing may be answered yet.
+// The fence comes before the reply, so that what a client sends when it has read the reply is not
+// aborted.
 void Server::abort_queue_impl(const listener&, long) {
   const auto inbox = inboxes_.main();
   inbox->abort_until_fence();
   outbox_.push_fence(inbox);
+  release_reply();
 }
 
 }  // namespace firn::kernel

@@ -69,8 +69,9 @@ class Server final : public xeus::xserver {
   void dispatch_control(xeus::xmessage message);
   void answer_ourselves(const xeus::xmessage& message, Channel channel, nl::json content);
   void run_control();
-  void send(Channel channel, const xeus::xmessage& message, const nl::json& metadata,
-            nl::json content);
+  Frames encode(const xeus::xmessage& message, const nl::json& metadata,
+                const nl::json& content) const;
+  void release_reply();
   void reply(Channel channel, const Request& request, std::string metadata, nl::json content);
   void publish_status(const Request& request, const char* state);
 

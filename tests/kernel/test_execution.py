@@ -132,6 +132,12 @@ def test_the_failing_cells_idle_comes_before_the_aborted_cells_busy(kernel):
     assert states == [(0, "busy"), (0, "idle"), (1, "busy"), (1, "idle")]
 
 
+def test_what_is_sent_after_the_error_reply_is_not_aborted(kernel):
+    for _ in range(100):
+        assert kernel.reply(kernel.client.execute("1/0"))["content"]["status"] == "error"
+        assert kernel.reply(kernel.client.execute("1"))["content"]["status"] == "ok"
+
+
 def test_stop_on_error_is_the_default_and_can_be_turned_off(kernel):
     fail = {"code": "import time; time.sleep(0.3); 1/0", "silent": False, "store_history": True, "allow_stdin": False}
     kernel.shell("execute_request", fail)
