@@ -6,6 +6,7 @@ One `Run` belongs to one execution of a cell and is used by the thread that runs
 from __future__ import annotations
 
 import ast
+import linecache
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,11 @@ class Run:
         self.report.cell = self.cell
         self._split_already: set[int] = set()
         self.deadline = None if self.options.timeout is None else time.monotonic() + self.options.timeout
+
+    @property
+    def copied(self) -> frozenset[str]:
+        """The variables of which the workers get copies: those that the user named, and those that the cell changes."""
+        return self.options.copy | (frozenset(self.plan.mutated_later) if self.plan is not None else frozenset())
 
     @property
     def label(self) -> str:
@@ -129,7 +135,7 @@ class Run:
             self.namespace,
             code=loop.code,
             items=items,
-            copy=self.options.copy | self.plan.mutated_later,
+            copy=self.copied,
             label=self.label,
         )
         return shipment
@@ -147,6 +153,7 @@ class Run:
         """Writes down what was frozen, reused, copied and shipped; `read` are the names that what is run over has."""
         figures = shipment.figures
         entry.objects, entry.bytes, entry.freeze_seconds = figures.objects, figures.bytes, figures.seconds
+        copied = self.copied
         known = {item.name for item in self.report.shared}
         for how, found in (("frozen", dict.fromkeys(figures.frozen, 0)), ("reused", dict.fromkeys(figures.reused, 0)),
                            ("copied", figures.copied), ("shipped", figures.shipped)):  # fmt: skip
@@ -154,6 +161,8 @@ class Run:
                 value = self.namespace.get(name)
                 if how in ("frozen", "reused"):
                     self.shared[name] = value
+                if how == "frozen" and name in copied:
+                    how = "copied"
                 if name not in known:
                     known.add(name)
                     self.report.shared.append(Shared(name, value.__class__.__name__, how, size))
@@ -192,12 +201,15 @@ class Run:
         if isinstance(error, jobs.Deadline):
             assert self.options.timeout is not None
             return errors.timed_out(self.options.timeout, line, self.source)
+        source = self.source
+        if isinstance(error, ShippingRefusal) and error.filename not in ("", self.filename):
+            source = "".join(linecache.getlines(error.filename))  # a function of another cell
         if isinstance(error, Refusal):
             refused = errors.refused(error.line, error.reason, error.remedy)
             refused.name = error.name
             error = refused
         if isinstance(error, (errors.CellError, ShippingRefusal, firn.NotFreezableError)):
-            error = errors.shown_plainly(error, line, self.source)
+            error = errors.shown_plainly(error, line, source)
         without_firn(error)
         top = error.__traceback__
         if top is not None and top.tb_lineno == line and top.tb_frame.f_code.co_filename == self.filename:
@@ -212,6 +224,9 @@ class Run:
         """Closes the report at the cell's end: the wall time, then the comparison within its budget."""
         report = self.report
         report.wall_seconds = time.perf_counter() - self.began
+        changed = self.plan.mutated_later if self.plan is not None else ()
+        if names := [item.name for item in report.shared if item.how == "copied" and item.name in changed]:
+            self.note(f"the workers got a copy of {', '.join(names)}, for the cell changes it after the loop")
         if self.runs > 1:
             self.note(f"the cell ran {self.runs} times; the figures are those of the last")
         if self.plan is not None:

@@ -38,7 +38,7 @@ class ParallelTimeout(CellError, TimeoutError):
 
 
 class WorkerError(RuntimeError):
-    """What went wrong in a worker: the cause of the exception that the cell raises, with the worker's own traceback."""
+    """What went wrong in a worker, where the exception itself cannot come to the notebook."""
 
 
 def excerpt(source: str, line: int | None) -> list[str]:
@@ -127,9 +127,10 @@ def in_worker(rank: int, others: int) -> str:
     return f"(in worker {rank}{more})"
 
 
-def unpicklable(type_name: str, message: str, traceback: str, where: str) -> str:
-    what = f"{type_name}: {message}" if message else type_name
-    return f"{what} {where}\nThe exception itself cannot leave its worker; this is its traceback there:\n{traceback.rstrip()}"
+def left_behind(type_name: str, message: str) -> WorkerError:
+    error = WorkerError(f"{type_name}: {message}" if message else type_name)
+    error.add_note(f"(the {type_name} itself stays in its worker, for it cannot be pickled)")
+    return error
 
 
 def missing_names(option: str, names: Sequence[str], known: Iterable[str]) -> OptionError:

@@ -26,11 +26,11 @@ class Failure:
     traceback: str
 
     def rebuild(self, where: str) -> BaseException:
-        """The original exception, with the worker's frames as its traceback and the note `where`;
-        a WorkerError with the traceback as text where the exception cannot be rebuilt."""
+        """The original exception, or a WorkerError in its place where it cannot leave the worker, with the worker's
+        frames as its traceback and the note `where`."""
         error = self._original()
         if error is None:
-            return errors.WorkerError(errors.unpicklable(self.type_name, self.message, self.traceback, where))
+            error = errors.left_behind(self.type_name, self.message)
         texts = re.split(r"^Traceback \(most recent call last\):\n", self.traceback, flags=re.MULTILINE)[1:]
         current: BaseException | None = error
         for text in reversed(texts):

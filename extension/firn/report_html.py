@@ -168,7 +168,7 @@ def _how(item: Shared) -> str:
             return "frozen now"
         case "reused":
             return "frozen before"
-    return f"{item.how}, {size(item.bytes)}"
+    return f"{item.how}, {size(item.bytes)}" if item.bytes else item.how
 
 
 def _pickled(report: Report) -> str:

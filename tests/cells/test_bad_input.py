@@ -275,6 +275,21 @@ def test_a_module_that_no_worker_can_load(notebook):
     assert "out" not in notebook
 
 
+def test_a_lost_effect_shows_the_line_of_the_function(notebook):
+    notebook.ok("n = 0\ndef count(x):\n    global n\n    n += x\n    return n")
+    error = notebook.fails("%%parallel\n# one\n# two\nout = [count(x) for x in range(3)]")
+    assert "count()" in str(error) and "'n'" in str(error)
+    assert "n += x" in notebook.shown
+    assert notebook["n"] == 0 and "out" not in notebook
+
+
+def test_the_message_of_a_frozen_value_names_the_variable(notebook):
+    notebook.ok("sizes = {'a': 1, 'b': 2}")
+    notebook.ok("%%parallel\nout = [sizes[k] for k in ['a', 'b']]")
+    error = notebook.fails("sizes['c'] = 3")
+    assert "'sizes' is frozen" in str(error) and "sizes = firn.thaw(sizes)" in str(error)
+
+
 def test_input_in_a_loop_is_refused(notebook):
     error = notebook.fails("%%parallel\nout = [input() for x in range(3)]")
     assert "input" in str(error)

@@ -107,6 +107,13 @@ def test_copy_leaves_the_notebooks_variable_alone(notebook):
     notebook["rows"].append(1)
 
 
+def test_what_the_cell_changes_later_is_copied_and_the_report_says_so(notebook):
+    notebook.ok("%%parallel\nseen = [1, 2, 3]\nout = [len(seen) + x for x in range(4)]\nseen.append(4)")
+    assert notebook["out"] == [3, 4, 5, 6] and notebook["seen"] == [1, 2, 3, 4]
+    assert type(notebook["seen"]) is list
+    assert "copy of seen" in str(notebook.report) and notebook.report.names("copied") == "seen"
+
+
 @pytest.mark.parametrize(
     "source, values",
     [

@@ -44,8 +44,18 @@ std::string class_name(PyObject* target) {
   return "value";
 }
 
+// The variables among the names: what was frozen without a name of its own has words for one.
+std::optional<Description> describe_variables(PyObject* target) {
+  std::optional<Description> description = describe(target);
+  if (description) {
+    std::erase_if(description->names,
+                  [](const std::string& name) { return name.find(' ') != name.npos; });
+  }
+  return description;
+}
+
 std::string refusal(PyObject* target) {
-  const std::optional<Description> description = describe(target);
+  const std::optional<Description> description = describe_variables(target);
   const std::string kind = class_name(target);
   if (!description || description->names.empty() || description->cell.empty()) {
     return "this " + kind + " is frozen: firn.thaw() gives a copy that can be changed.";
