@@ -251,7 +251,16 @@ def load(shell: InteractiveShell) -> Notebook:
     notebook = _notebooks[id(shell)] = Notebook(shell)
     notebook.load()
     SESSION.warm()
+    threading.Thread(target=_import_ahead, name="firn-imports", daemon=True).start()
     return notebook
+
+
+def _import_ahead() -> None:
+    """Imports what the first cells need while the user types: 0.1 s of the first one."""
+    import cloudpickle  # noqa: F401
+
+    from firn import replicate, report_html  # noqa: F401
+    from firn.analysis import rewrite  # noqa: F401
 
 
 def unload(shell: InteractiveShell) -> None:
