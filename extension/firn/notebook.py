@@ -257,8 +257,6 @@ def load(shell: InteractiveShell) -> Notebook:
 
 def _import_ahead() -> None:
     """Imports what the first cells need while the user types: 0.1 s of the first one."""
-    import cloudpickle  # noqa: F401
-
     from firn import replicate, report_html  # noqa: F401
     from firn.analysis import rewrite  # noqa: F401
 
