@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,11 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLargestExtent = std::size_t{16} << 20;  // pages are touched that far ahead
 constexpr std::size_t kCommitStep = std::size_t{64} << 20;
+// A huge page takes 0.2 ms to get where the memory is at hand, and several where a virtual machine has to ask its
+// host for it, page by page; then small ones, of which the system has some that were used a moment ago, are
+// quicker by far. How it stands is measured anew now and then.
+constexpr double kSlowHugePage = 1.5e-3;  // seconds of the thread's CPU time
+constexpr std::size_t kSmallPagesAfterSlow = std::size_t{256} << 20;
 constexpr std::size_t kWarmLimit = std::size_t{256} << 20;  // pages that free extents of an area may keep
 
 std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
@@ -32,6 +38,12 @@ char* try_reserve(void* wanted, int flags) {
     return nullptr;
   }
   return static_cast<char*>(got);
+}
+
+double thread_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 void before_fork() {
@@ -115,8 +127,21 @@ void Area::commit(char* end) {
   char* to = std::min(end_, committed_ + round_up(static_cast<std::size_t>(end - committed_), kCommitStep));
   const std::size_t size = static_cast<std::size_t>(to - committed_);
   if (mprotect(committed_, size, PROT_READ | PROT_WRITE)) throw std::bad_alloc();
-  if (huge_pages_) madvise(committed_, size, MADV_HUGEPAGE);
   committed_ = to;
+}
+
+void Area::choose_pages(const Extent& extent) {
+  if (small_pages_left_ > extent.size()) {
+    small_pages_left_ -= extent.size();
+    madvise(extent.begin, extent.size(), MADV_NOHUGEPAGE);
+    return;
+  }
+  madvise(extent.begin, extent.size(), MADV_HUGEPAGE);
+  const double began = thread_seconds();
+  madvise(extent.begin, kHugePage, MADV_POPULATE_WRITE);
+  if (thread_seconds() - began < kSlowHugePage) return;
+  small_pages_left_ = kSmallPagesAfterSlow;
+  madvise(extent.begin + kHugePage, extent.size() - kHugePage, MADV_NOHUGEPAGE);
 }
 
 Extent Area::take(std::size_t bytes) {
@@ -141,6 +166,7 @@ Extent Area::take(std::size_t bytes) {
   commit(frontier_ + size);
   extent = {frontier_, frontier_ + size};
   frontier_ += size;
+  if (huge_pages_) choose_pages(extent);
   return extent;
 }
 

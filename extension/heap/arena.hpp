@@ -15,6 +15,7 @@ struct Extent {
   std::size_t size() const { return static_cast<std::size_t>(end - begin); }
 };
 
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 inline constexpr std::size_t kGiB = std::size_t{1} << 30;
 inline constexpr std::size_t kReservedBytes = 1024 * kGiB;
 inline constexpr std::size_t kLastingBytes = 768 * kGiB;  // the rest is for transfers
@@ -56,6 +57,7 @@ class Area {
 
  private:
   void commit(char* end);
+  void choose_pages(const Extent& extent);
   void insert_free(char* begin, std::size_t size);
 
   const std::size_t grain_;
@@ -66,6 +68,7 @@ class Area {
   char* end_ = nullptr;
   std::map<char*, std::size_t> free_;
   std::size_t warm_bytes_ = 0;  // of the free extents that keep their pages
+  std::size_t small_pages_left_ = 0;  // bytes that get small pages because huge ones were slow to get
 };
 
 // The two areas of a kind of segment: small pages for small ones, huge pages for the rest.

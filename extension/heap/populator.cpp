@@ -7,16 +7,7 @@
 
 #include "heap/signals.hpp"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 namespace firn::heap {
-namespace {
-
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
-}  // namespace
 
 void Populator::add(const Extent& extent) {
   // Whoever took the extent touches its first page itself, at once.
