@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import platform
@@ -11,15 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.apart import apart
+from bench.apart import apart, measure
 from bench.harness import Figure
 
 BENCHES = ("freeze", "share", "reading", "scaling", "overhead", "memory")
 OUT = Path("build/bench.json")
-
-
-def measure(bench: str) -> list[Figure]:
-    return list(importlib.import_module(f"bench.{bench}").figures())
 
 
 def number(value: float) -> str:

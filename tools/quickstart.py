@@ -24,7 +24,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 NOTEBOOK = PROJECT / "notebooks" / "quickstart.ipynb"
 
 # What the kernel is asked after a parallel cell: the report as text and as data.
-QUESTION = "(lambda report: __import__('json').dumps([str(report), report.to_dict()]))(__import__('firn').last_report())"
+QUESTION = (
+    "(lambda report: __import__('json').dumps([str(report), report.to_dict()]))(__import__('firn').last_report())"
+)
 
 
 def bold(text: str) -> str:
@@ -79,13 +81,17 @@ class Quickstart:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", default="firn", help="the name of a kernelspec (default: firn)")
-    parser.add_argument("--out", type=Path, default=PROJECT / "build", help="folder for what it writes (default: build)")
+    parser.add_argument(
+        "--out", type=Path, default=PROJECT / "build", help="folder for what it writes (default: build)"
+    )
     options = parser.parse_args()
     began = time.perf_counter()
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     if options.kernel != "firn":
         notebook.cells.insert(0, nbformat.v4.new_code_cell("%load_ext firn"))
-    print(bold(f"notebooks/{NOTEBOOK.name} in the {options.kernel} kernel, Python {sys.version.split()[0]}"), flush=True)
+    print(
+        bold(f"notebooks/{NOTEBOOK.name} in the {options.kernel} kernel, Python {sys.version.split()[0]}"), flush=True
+    )
     quickstart = Quickstart(notebook, options.kernel)
     error = quickstart.run()
     options.out.mkdir(parents=True, exist_ok=True)
