@@ -100,7 +100,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, device_scale_factor=2)
+    context = browser.new_context(viewport={"width": 1500, "height": 900}, device_scale_factor=2)
     context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
