@@ -1,10 +1,11 @@
-"""What the workers take over from the notebook at each job: sys.path, reloaded modules, warning filters and the
-decimal context. `settings` is the notebook's side, `Follower` a worker's.
+"""What the workers take over from the notebook at each job: sys.path, reloaded modules, warning filters, the decimal
+context, the interpreter's limits and the environment variables. `settings` is the notebook's side, `Follower` a worker's.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 from contextlib import suppress
@@ -30,7 +31,7 @@ def generations() -> dict[str, int]:
 
 
 def settings() -> dict[str, Any]:
-    """What workers take over from the notebook: sys.path, reloads, warning filters, the decimal context."""
+    """What workers take over from the notebook (see above)."""
     decimal = sys.modules.get("decimal")
     context = None
     if decimal is not None:
@@ -46,6 +47,8 @@ def settings() -> dict[str, Any]:
             if isinstance(category, type)
         ),
         "decimal": context,
+        "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
+        "environment": hash(frozenset(os.environ.items())),
     }
 
 
@@ -61,6 +64,8 @@ class Follower:
         self._path: list[str] | None = None
         self._filters: object = None
         self._decimal: object = None
+        self._limits: object = None
+        self._environment: object = None
 
     def follow(self, settings: dict[str, Any]) -> None:
         if settings["path"] != self._path:
@@ -77,6 +82,14 @@ class Follower:
         if settings["decimal"] is not None and settings["decimal"] != self._decimal:
             self._decimal = settings["decimal"]
             _set_decimal(settings["decimal"])
+        if settings["limits"] != self._limits:
+            self._limits = settings["limits"]
+            recursion, digits = settings["limits"]
+            sys.setrecursionlimit(recursion)
+            sys.set_int_max_str_digits(digits)
+        if settings["environment"] != self._environment:
+            self._environment = settings["environment"]
+            os.reload_environ()  # type: ignore[attr-defined, unused-ignore]  # the process's own, which os.environ mirrors
 
     def _reload(self, generations: dict[str, int]) -> None:
         for name, generation in generations.items():

@@ -156,3 +156,18 @@ def test_a_module_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     modules._tried.pop(("colorsys", sys.modules["colorsys"].__spec__.origin), None)  # type: ignore[union-attr]
     assert modules.why_not(["colorsys"]) == modules.why_not(["colorsys"]) == {}
     assert len(tried) == 1
+
+
+def test_limits_and_environment_variables_are_followed(notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook.cell("import os\ndef deep(n): return 0 if n == 0 else 1 + deep(n - 1)\n")
+    assert notebook.loop("os.environ.get('FIRN_TEST_VARIABLE')") == [None] * 4
+    monkeypatch.setenv("FIRN_TEST_VARIABLE", "set")
+    limits = sys.getrecursionlimit(), sys.get_int_max_str_digits()
+    sys.setrecursionlimit(20_000)
+    sys.set_int_max_str_digits(0)
+    try:
+        expected = [(9000 + n, 5001, "set") for n in range(4)]
+        assert notebook.loop("(deep(9000 + x), len(str(10**5000)), os.environ.get('FIRN_TEST_VARIABLE'))") == expected
+    finally:
+        sys.setrecursionlimit(limits[0])
+        sys.set_int_max_str_digits(limits[1])
