@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, islice
+from itertools import count, groupby, islice
 from operator import length_hint
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from firn import _core
 
 type Plan = tuple[Any, ...]
 """("range", range) | ("slice", source) | ("walk", source, view) | ("back", plan) | ("enumerate", plan, start) |
-("zip", *plans) | ("part", plan, start, stop). A source is an object or, in a setup, its number among the pointers."""
+("zip", *plans) | ("groups", plan) | ("part", plan, start, stop). A source is an object or, in a setup, its number among the pointers."""
 
 _PIECE: Final = 1 << 16
 _SLICED: Final = (list, tuple, str, bytes, bytearray)
@@ -67,12 +67,20 @@ def as_items(iterable: Iterable[Any]) -> Items:
     if known is not None:
         return Items(*known)
     iterator = iter(iterable)
+    if type(iterator) is enumerate and type(inner := iterator.__reduce__()[1][0]) is groupby:
+        groups = as_items(inner)
+        return Items(("enumerate", groups.shared, iterator.__reduce__()[1][1]), len(groups), groups.note)
     if iterator is iterable:
         known = _plan_of_iterator(iterator)
         if known is not None:
             _exhaust(iterator)
             return Items(*known)
     read: list[Any] = []
+    if type(iterator) is groupby:  # a group is only there until the next one is asked for
+        read += ((key, list(group)) for key, group in iterator)
+        return Items(
+            ("groups", ("slice", read)), len(read), f"the groupby was read to the end first ({len(read):,} groups)"
+        )
     while part := list(islice(iterator, _PIECE)):  # between pieces an interrupt is seen, whatever the iterator is
         read += part
     return Items(("slice", read), len(read), f"{_describe(iterable)} was read to the end first ({len(read):,} items)")
@@ -162,7 +170,7 @@ def _sources(plan: Plan) -> list[object]:
     match plan:
         case ("slice", source) | ("walk", source, _):
             return [source]
-        case ("back", inner) | ("enumerate", inner, _) | ("part", inner, _, _):
+        case ("back", inner) | ("groups", inner) | ("enumerate", inner, _) | ("part", inner, _, _):
             return _sources(inner)
         case ("zip", *plans):
             return [source for inner in plans for source in _sources(inner)]
@@ -175,8 +183,8 @@ def _replace(plan: Plan, numbers: Iterator[int]) -> Plan:
             return ("slice", next(numbers))
         case ("walk", _, view):
             return ("walk", next(numbers), view)
-        case ("back", inner):
-            return ("back", _replace(inner, numbers))
+        case ("back" | "groups" as kind, inner):
+            return (kind, _replace(inner, numbers))
         case ("enumerate", inner, start):
             return ("enumerate", _replace(inner, numbers), start)
         case ("part", inner, start, stop):
@@ -193,8 +201,8 @@ def with_sources(plan: Plan, sources: Sequence[object]) -> Plan:
             return ("slice", sources[number])
         case ("walk", number, view):
             return ("walk", _Walk(sources[number], view))
-        case ("back", inner):
-            return ("back", with_sources(inner, sources))
+        case ("back" | "groups" as kind, inner):
+            return (kind, with_sources(inner, sources))
         case ("enumerate", inner, start):
             return ("enumerate", with_sources(inner, sources), start)
         case ("part", inner, start, stop):
@@ -260,6 +268,9 @@ def _cut(plan: Plan, start: int, stop: int) -> tuple[Iterator[Any], Iterator[Any
             length = _length(inner)
             ahead, _ = _cut(inner, length - stop, length - start)
             primary = reversed(list(ahead))
+        case ("groups", inner):
+            ahead, primary = _cut(inner, start, stop)
+            return ((key, iter(group)) for key, group in ahead), primary
         case ("enumerate", inner, first):
             ahead, primary = _cut(inner, start, stop)
             return zip(count(first + start), ahead), primary
@@ -281,6 +292,6 @@ def _length(plan: Plan) -> int:
             return len(source)
         case ("walk", walk):
             return len(walk._source)
-        case ("back", inner) | ("enumerate", inner, _):
+        case ("back" | "groups", inner) | ("enumerate", inner, _):
             return _length(inner)
     return min(_length(inner) for inner in plan[1:])

@@ -165,6 +165,15 @@ def test_errors_while_reading_are_the_serial_ones() -> None:
         as_items(iterator)
 
 
+def test_the_groups_of_groupby_are_there_and_are_iterators(notebook: Any) -> None:
+    assert notebook.loop("(x[0], next(x[1]), list(x[1]))", itertools.groupby("aabbbc"), chunk=1) == [
+        ("a", "a", ["a"]),
+        ("b", "b", ["b", "b"]),
+        ("c", "c", []),
+    ]
+    assert notebook.loop("(x[0], len(list(x[1][1])))", enumerate(itertools.groupby("aab"), 5)) == [(5, 2), (6, 1)]
+
+
 def test_an_endless_iterator_can_be_interrupted() -> None:
     main = threading.main_thread().ident
     assert main is not None
