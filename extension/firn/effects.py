@@ -38,6 +38,7 @@ _MUTATORS: Final[dict[type, frozenset[str]]] = {
 _DEQUE: Final = _MUTATORS[list] | {"appendleft", "extendleft", "popleft", "rotate"}
 _ALL_MUTATORS: Final = _DEQUE.union(*_MUTATORS.values())
 _ANYTHING: Final = object()  # an item of a container
+_CHANGING: Final = frozenset({"__setitem__", "__delitem__", "__iadd__", "__ior__", "__setattr__", "__delattr__"})
 _UNCALLED: Final = frozenset({"__init_subclass__", "__set_name__", "__prepare__", "__class_getitem__"})
 
 _trees: dict[tuple[str, int], ast.Module] = {}
@@ -87,6 +88,31 @@ def check_calls(code: types.CodeType, namespace: Mapping[str, object], reader: s
                     line=line,
                     filename=code.co_filename,
                 )
+
+
+def check_method(method: Any, what: str, name_of: str) -> None:
+    """Raises LostEffect if a bound method changes the object that it belongs to (`append = found.append`). `what` is
+    how the message starts ("append is"), `name_of` the variable that it is about."""
+    owner, name = method.__self__, method.__name__
+    function = getattr(method, "__func__", None)
+    if isinstance(owner, type):
+        return
+    changes = (
+        name in _mutators(owner) | _CHANGING
+        or (isinstance(owner, Iterator) and name == "__next__")
+        or isinstance(owner, sys.modules["random"].Random if "random" in sys.modules else ())
+        or (isinstance(function, types.FunctionType) and _changes_self(function, type(owner), set()))
+    )
+    if changes:
+        kind = type(owner).__name__
+        raise LostEffect(
+            f"{what} the method .{name}() of a {kind}, which it changes: each worker has its own copy of "
+            f"the {kind}, and the change would be lost",
+            f"call the method by the variable's own name in the loop, where firn can merge what it does (found.{name}(x))"
+            if name in _ALL_MUTATORS
+            else "return what is to change and change it after the loop",
+            name=name_of,
+        )
 
 
 def changed_copy(name: str) -> LostEffect:

@@ -12,6 +12,7 @@ from firn import rebuild, results
 
 _FIRN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _DEPTH = 8
+_PICKLED_BY = {"__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__", "__getstate__", "__setstate__"}
 
 
 def describe(error: BaseException) -> tuple[bytes | None, str, str, str]:
@@ -80,7 +81,8 @@ def _name_cells(shown: traceback.TracebackException) -> None:
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    for value in (_Raised(error, _DEPTH), _Raised(error, 0), _Bare(error)):
+    ways = (_Raised(error, _DEPTH), _Raised(error, 0), _Bare(error, _DEPTH), _Bare(error, 0))
+    for value in ways[2:] + ways[:2] if _passes_on_others(type(error)) else ways:
         try:
             raw = results.dump(value)
             # An exception whose __init__ takes other arguments than it passes on pickles, but does not unpickle.
@@ -94,6 +96,13 @@ def _pickled(error: BaseException) -> bytes | None:
     return None
 
 
+def _passes_on_others(cls: type) -> bool:
+    """Whether a class's `__init__` may take other arguments than those in `args`, with which pickle would call it."""
+    own = [vars(one) for one in cls.__mro__ if rebuild.is_mutable(one)]
+    wrote = {name for attributes in own for name in attributes}
+    return not wrote.isdisjoint({"__init__", "__new__"}) and wrote.isdisjoint(_PICKLED_BY)
+
+
 class _Raised:
     """Pickles as an exception together with what caused it, which an exception's own pickle leaves out."""
 
@@ -101,17 +110,34 @@ class _Raised:
         self._error, self._depth = error, depth
 
     def __reduce__(self) -> tuple[Any, ...]:
-        cause = self._error.__cause__
-        if cause is None or self._depth == 0:
-            return rebuild.raised, (self._error, None)
-        return rebuild.raised, (self._error, _Raised(cause, self._depth - 1))
+        return rebuild.raised, (self._error, _cause(self._error, self._depth))
 
 
 class _Bare:
     """Pickles as an exception of the same class, arguments and attributes, made without calling its `__init__`."""
 
-    def __init__(self, error: BaseException) -> None:
-        self._error = error
+    def __init__(self, error: BaseException, depth: int) -> None:
+        self._error, self._depth = error, depth
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild.bare, (type(self._error), self._error.args, dict(self._error.__dict__))
+        cls = type(self._error)
+        builtin: Any = next(one for one in cls.__mro__ if not rebuild.is_mutable(one))
+        reduced = builtin.__reduce__(self._error)
+        _, arguments, state = (*reduced, None)[:3]
+        made = _Made(cls, builtin, arguments, state)
+        return rebuild.raised, (made, _cause(self._error, self._depth))
+
+
+class _Made:
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild.bare, self._arguments
+
+
+def _cause(error: BaseException, depth: int) -> _Raised | _Bare | None:
+    cause = error.__cause__
+    if cause is None or depth == 0:
+        return None
+    return (_Bare if _passes_on_others(type(cause)) else _Raised)(cause, depth - 1)

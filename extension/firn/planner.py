@@ -215,6 +215,11 @@ class Planner:
         if self._current is not None and (name in sys.modules or type(value) is types.ModuleType):
             self._current.modules.add(name)
 
+    def meet_method(self, method: Any) -> None:
+        assert self._current is not None
+        unit = self._current
+        effects.check_method(method, f"{unit.key} {'is' if method is unit.value else 'holds'}", unit.key)
+
     # units
 
     def _capture(self, value: object, label: str, owner: object) -> None:

@@ -19,6 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+lent: weakref.WeakValueDictionary[int, Lent] = weakref.WeakValueDictionary()
+"""Shipment's number -> what it lent to the workers, as long as the job lasts; each side holds its own objects."""
+
+borrowed: Lent | None = None
+"""In a worker: what the shipment lent that it works on."""
+
 GLOBALS = "globals"
 """The persistent id of the namespace that all functions of the notebook share in a worker."""
 
@@ -37,6 +43,11 @@ originals: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary(
 def module_globals(name: str) -> dict[str, Any]:
     """The globals of an imported module, for functions that were made by one of its functions (decorators)."""
     return vars(importlib.import_module(name))
+
+
+def member_of_module(module: str, name: str) -> Any:
+    """A method of an object that a module keeps for itself: random.random and the like."""
+    return getattr(importlib.import_module(module), name)
 
 
 def load_code(raw: bytes) -> types.CodeType:
@@ -134,6 +145,44 @@ def notebook_class(token: int, qualname: str) -> type:
     return original
 
 
+class Lent:
+    """What crossed as copies, so that one that comes back in a result is the notebook's own object again: a sentinel,
+    a configuration, one of the instances that the loop ran over. Notebook and worker number the objects alike."""
+
+    def __init__(self, number: int, values: dict[int, Any]) -> None:
+        self.number = number
+        self._values = values  # by the number of their unit
+        self._parts: dict[int, list[Any]] = {}
+        self._places: dict[int, tuple[Any, int, int]] | None = None
+        lent[number] = self
+
+    def place(self, value: Any) -> tuple[int, int] | None:
+        """Where an object is: the number of its unit, and its position in that or -1."""
+        if self._places is None:
+            self._places = {}
+            for unit in self._values:
+                for position, part in enumerate(self._parts_of(unit)):
+                    self._places[id(part)] = part, unit, position
+            for unit, whole in self._values.items():
+                self._places[id(whole)] = whole, unit, -1
+        found = self._places.get(id(value))
+        return None if found is None else found[1:]
+
+    def at(self, unit: int, position: int) -> Any:
+        return self._values[unit] if position < 0 else self._parts_of(unit)[position]
+
+    def _parts_of(self, unit: int) -> list[Any]:
+        if unit not in self._parts:
+            value = self._values[unit]
+            whole = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+            self._parts[unit] = list(whole)
+        return self._parts[unit]
+
+
+def lent_object(number: int, unit: int, position: int) -> Any:
+    return lent[number].at(unit, position)
+
+
 class Stopped(BaseException):
     """Raised in the middle of a worker's code when nobody wants its result any more."""
 
@@ -159,9 +208,14 @@ def raised(error: BaseException, cause: BaseException | None) -> BaseException:
     return error
 
 
-def bare(cls: type[BaseException], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
-    error = cls.__new__(cls, *arguments)
-    error.__dict__.update(attributes)
+def bare(
+    cls: type[BaseException], builtin: type[BaseException], arguments: tuple[Any, ...], state: dict[str, Any] | None
+) -> BaseException:
+    """An exception as its builtin base class makes it, without the `__init__` that the class itself has."""
+    error = builtin.__new__(cls, *arguments)
+    builtin.__init__(error, *arguments)
+    if state is not None:
+        error.__setstate__(state)
     return error
 
 

@@ -29,6 +29,7 @@ from firn import names, rebuild, results
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
 _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
+_METHODS = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
 _AT_BIRTH = ("__module__", "__qualname__", "__slots__", "__orig_bases__")
 _numbers = itertools.count(1)
 _token_of: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
@@ -49,6 +50,9 @@ class Host(Protocol):
 
     def meet_module(self, name: str, value: object) -> None:
         """Something that a worker will import is named in the pickle."""
+
+    def meet_method(self, method: Any) -> None:
+        """A bound method is about to be pickled, and with it a copy of the object that it belongs to."""
 
 
 def token_of(cls: type) -> int:
@@ -94,6 +98,12 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _field(value)
         if kind is types.ModuleType:
             self._host.meet_module(value.__name__, value)
+        elif kind in _METHODS and not isinstance(value.__self__, types.ModuleType | None):
+            owner = value.__self__
+            if owner is getattr(sys.modules.get("random"), "_inst", _Globals):
+                self._host.meet_module("random", value)
+                return rebuild.member_of_module, ("random", value.__name__)
+            self._host.meet_method(value)
         elif kind is types.BuiltinFunctionType:
             self._host.meet_module(value.__module__ or "builtins", value)
         elif kind is functools.partialmethod:  # its __new__ wants arguments that its pickle leaves out

@@ -30,6 +30,8 @@ def reduce(value: Any) -> Any:
     if isinstance(value, type):
         token = rebuild.tokens.get(value)
         return None if token is None else (rebuild.notebook_class, (token, value.__qualname__))
+    if (lent := rebuild.borrowed) is not None and (place := lent.place(value)) is not None:
+        return rebuild.lent_object, (lent.number, *place)
     if type(value) in (_core.FrozenList, _core.FrozenDict, _core.FrozenFace):
         return _core.adopt, (_core.address(value),)
     return None

@@ -7,6 +7,7 @@ version. Functions find their globals in the worker's namespace, by name.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import linecache
 import marshal
 import pickle
@@ -32,6 +33,10 @@ class Shipment:
     setup: tuple[bytes, tuple[object, ...]]
     frozen: dict[str, object]
     figures: Figures
+    lent: rebuild.Lent  # alive until the results are unpacked
+
+
+_numbers = itertools.count()
 
 
 def prepare(
@@ -68,7 +73,11 @@ def prepare(
     figures = planner.settle(label)
     packer = _Packer(planner)
     units = packer.ordered()
+    own = packer.lent()
+    lent = rebuild.Lent(next(_numbers), own)
     header = {
+        "shipment": lent.number,
+        "lent": tuple(own),
         "mode": "each" if each else "split",
         "code": marshal.dumps(code),
         "bindings": packer.bindings(),
@@ -84,7 +93,7 @@ def prepare(
         "size": size,
         "settings": planner.settings,
     }
-    return Shipment((pickle.dumps(header, 5), tuple(packer.pointers)), planner.rebound, figures)
+    return Shipment((pickle.dumps(header, 5), tuple(packer.pointers)), planner.rebound, figures, lent)
 
 
 def unpack(raw: bytes) -> Any:
@@ -120,6 +129,11 @@ class _Packer:
             return []
         copied = [unit for unit in self._ordered if unit.why is not None and unit.error is None]
         return [(unit.number if len(unit.raw or b"") <= LARGE else -1, unit.key) for unit in copied]
+
+    def lent(self) -> dict[int, object]:
+        """The notebook's own objects of which the workers have copies, by number. Classes have numbers of their own."""
+        units = (unit for unit in self._ordered if unit.kind != "frozen" and unit.error is None)
+        return {unit.number: unit.value for unit in units if not isinstance(unit.value, type) and not unit.own}
 
     def bindings(self) -> dict[str, Any]:
         return {

@@ -110,6 +110,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
         _each = Space(header["generation"])
     space = _each if header["mode"] == "each" else _split
     found = space.fill(header, tuple(pointers))
+    rebuild.borrowed = rebuild.Lent(header["shipment"], {number: found[number] for number in header["lent"]})
     code = marshal.loads(header["code"])
     if header["mode"] == "each":
         return _whole_cell(space, code, header)

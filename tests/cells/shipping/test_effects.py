@@ -58,6 +58,17 @@ LOST = {
     ),
     "an object that is called": ("class S:\n    n = 0\n    def __call__(self, x): self.n += x\ns = S()\n", "s(x)", "s", None),
     "a bound method": ("class S:\n    n = 0\n    def add(self, x): self.n += x\nadd = S().add\n", "add(x)", "add", None),
+    "a list's method": ("found = []\nappend = found.append\n", "append(x)", "append", None),
+    "a method in a table": ("found = set()\ntable = {'add': found.add}\n", "table['add'](x)", "table", None),
+    "a method in a partial": (
+        "from functools import partial\nfound = {}\nput = partial(found.__setitem__, 1)\n", "put(x)", "put", None,
+    ),
+    "a Counter's method": ("from collections import Counter\nc = Counter()\ncount = c.update\n", "count([x])", "count", None),
+    "a generator's method": ("import random\nr = random.Random(1).random\n", "r()", "r", None),
+    "an iterator's method": ("import itertools\nfollowing = itertools.count().__next__\n", "following()", "following", None),
+    "an object's method in a table": (
+        "class S:\n    n = 0\n    def add(self, x): self.n += x\ntable = [S().add]\n", "table[0](x)", "table", None,
+    ),
     "a random generator": ("import random\nrng = random.Random(1)\n", "rng.random()", "rng", None),
     "an iterator": ("it = iter([1, 2, 3])\ndef f(x): return next(it)\n", "f(x)", "it", None),
     "a generator": ("it = (n for n in range(3))\n", "next(it)", "it", None),
@@ -85,6 +96,13 @@ KEPT = {
         "        return super().__new__(m, name, bases, body)\nclass C(metaclass=M): pass\ndef f(x): return C() and 1\n"
     ),
 }  # fmt: skip
+
+
+def test_bound_methods_that_only_read_cross(notebook: Any) -> None:
+    notebook.cell(
+        "table = {n: n * n for n in range(9)}\nget, has, starts = table.get, table.__contains__, 'abc'.startswith\n"
+    )
+    assert notebook.loop("(get(x), has(x), starts('ab'))") == [(x * x, True, True) for x in range(4)]
 
 
 @pytest.mark.parametrize("what", LOST)

@@ -38,6 +38,11 @@ EXCEPTIONS = {
     "own class": ("class E(Exception): pass\n", "E('a')", ("a",)),
     "other arguments": ("class E(Exception):\n    def __init__(self, a, b):\n        super().__init__(a)\n        self.b = b\n", "E(1, 2)", (1,)),
     "keyword arguments": ("class E(Exception):\n    def __init__(self, *, code):\n        super().__init__()\n        self.code = code\n", "E(code=3)", ()),
+    "a message made of the arguments": (
+        "class E(Exception):\n    def __init__(self, a, b='b'):\n        super().__init__(f'{a}:{b}')\n", "E(1, 'c')", ("1:c",),
+    ),
+    "arguments that init forgets": ("class E(Exception):\n    def __init__(self, a, b):\n        self.a = a\n", "E(1, 2)", (1, 2)),
+    "own OSError": ("class E(OSError):\n    def __init__(self, path): super().__init__(2, 'gone', path)\n", "E('p')", (2, "gone")),
     "notes": ("def E():\n    e = KeyError('k')\n    e.add_note('see below')\n    return e\n", "E()", ("k",)),
     "OSError": ("def E(): return FileNotFoundError(2, 'gone', 'file')\n", "E()", (2, "gone")),
     "group": ("def E(): return ExceptionGroup('g', [ValueError(1), TypeError(2)])\n", "E()", None),
@@ -58,10 +63,18 @@ def test_the_original_exception_is_rebuilt(what: str, notebook: Any) -> None:
         assert type(original) is notebook["E"]
     if what == "other arguments":
         assert original.b == 2  # type: ignore[attr-defined]
+    if what == "own OSError":
+        assert (original.errno, original.filename) == (2, "p")  # type: ignore[attr-defined]
     if what == "notes":
         assert original.__notes__ == ["see below"] and "see below" in error.traceback
     if what == "group":
         assert [type(one) for one in original.exceptions] == [ValueError, TypeError]  # type: ignore[attr-defined]
+
+
+def test_a_cause_crosses_with_its_message(notebook: Any) -> None:
+    cell = "class E(Exception):\n    def __init__(self, a, b='b'): super().__init__(f'{a}:{b}')\n"
+    error = failure(notebook, "throw()", cell + "def throw(): raise E(1) from E(2, 'c')\n")
+    assert str(error.original()) == "1:b" and str(error.original().__cause__) == "2:c"
 
 
 def test_the_cause_crosses(notebook: Any) -> None:
@@ -202,6 +215,25 @@ def test_results_that_do_not_freeze_come_back(notebook: Any) -> None:
     made = notebook.loop("(P(), [P(), rows], [P, {3}], mine, lambda: 6)[x]", range(5), chunk=1)
     assert type(made[0]) is notebook["P"] and made[1][1] is notebook["rows"] and made[2] == [notebook["P"], {3}]
     assert made[3]() == 5 and made[4]() == 6
+
+
+def test_copies_that_come_back_are_the_notebooks_own(notebook: Any) -> None:
+    notebook.cell(
+        "MISSING = object()\nclass C:\n    def __init__(self, n): self.n = n\n"
+        "many, byname, config = [C(0), C(1)], {'a': C(2)}, C(3)\ndef f(): pass\n"
+    )
+    (found,) = notebook.loop("(MISSING, many[1], byname['a'], config, f, C(4))", [0])
+    names = notebook.names
+    own = (names["MISSING"], names["many"][1], names["byname"]["a"], names["config"], names["f"])
+    assert [one is other for one, other in zip(found, own, strict=False)] == [True] * 5
+    assert type(found[5]) is names["C"]
+
+
+def test_items_that_come_back_are_the_notebooks_own(notebook: Any) -> None:
+    notebook.cell("class C:\n    def __init__(self, n): self.n = n\n")
+    items = [notebook["C"](n) for n in range(50)]
+    found = notebook.loop("{x.n: x}", items, chunk=7)
+    assert all(one == {n: items[n]} for n, one in enumerate(found))
 
 
 def test_a_worker_starts_light() -> None:
