@@ -118,6 +118,7 @@ class Copier {
 
   void build_table(std::size_t frame);
   PyObject* copy_key(PyObject* key);
+  PyDictKeysObject* shared_keys(const PyDictUnicodeEntry* entries, std::size_t count);
   void build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count);
   void push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count, std::uint8_t stride, Role role,
             bool check = false);
@@ -132,7 +133,8 @@ class Copier {
   Region region_;
   std::size_t objects_ = 0;
   std::vector<Frame> frames_;
-  Shapes shapes_;
+  Shapes by_source_;
+  Shapes by_copy_;
   Strings strings_;
   std::vector<PyObject*> unchecked_;
 };

@@ -1,5 +1,5 @@
 // Key tables that rows share. A row is a dict with a few string keys; rows with the same keys in the same
-// order get one table, which is found by the addresses of the source's keys.
+// order get one table, which is found by the addresses of the keys.
 #pragma once
 
 #include "heap/cpython_layout.hpp"
@@ -10,14 +10,15 @@
 
 namespace firn::heap {
 
-// One thread. Source keys must stay alive between clear() calls.
+// One thread. The keys must stay alive as long as it does.
 class Shapes {
  public:
-  // The address of the entries' first key; the keys are `stride` pointers apart.
+  // The address of the first key; the keys are `stride` pointers apart.
   struct Keys {
     PyObject* const* first;
     std::size_t count;
-    PyObject* operator[](std::size_t i) const { return first[2 * i]; }
+    std::size_t stride;
+    PyObject* operator[](std::size_t i) const { return first[stride * i]; }
   };
 
   static std::uint64_t hash(const Keys& keys) {

@@ -179,21 +179,36 @@ PyObject* Copier::copy_key(PyObject* key) {
   return made;
 }
 
-void Copier::build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count) {
-  const Shapes::Keys view{&entries[0].me_key, count};
-  const std::uint64_t hash = Shapes::hash(view);
-  PyDictKeysObject* keys = shapes_.find(view, hash);
+PyDictKeysObject* Copier::shared_keys(const PyDictUnicodeEntry* entries, std::size_t count) {
+  // Rows that a parser made one by one have keys of their own, which no other row can have: only keys that
+  // recur are worth looking up as they are. Equal keys have one copy, and so the rest is found by those.
+  const Shapes::Keys sources{&entries[0].me_key, count, 2};
+  bool recurring = true;
+  for (std::size_t i = 0; i < count && recurring; ++i) recurring = Py_REFCNT(sources[i]) > 1;
+  const std::uint64_t hash = recurring ? Shapes::hash(sources) : 0;
+  PyDictKeysObject* keys = recurring ? by_source_.find(sources, hash) : nullptr;
+  if (keys) return keys;
+
+  PyObject* copied[SHARED_KEYS_MAX_SIZE];
+  for (std::size_t i = 0; i < count; ++i) copied[i] = copy_key(entries[i].me_key);
+  const Shapes::Keys copies{copied, count, 1};
+  const std::uint64_t copies_hash = Shapes::hash(copies);
+  keys = by_copy_.find(copies, copies_hash);
   if (!keys) {
     const TableSize size = TableSize::for_entries(count);
     keys = reinterpret_cast<PyDictKeysObject*>(
         allocate(sizeof(PyDictKeysObject) + size.index_bytes() + count * sizeof(PyDictUnicodeEntry)));
     set_keys_header(keys, size, DICT_KEYS_SPLIT, count);
-    for (std::size_t i = 0; i < count; ++i) {
-      DK_UNICODE_ENTRIES(keys)[i] = {copy_key(entries[i].me_key), nullptr};
-    }
+    for (std::size_t i = 0; i < count; ++i) DK_UNICODE_ENTRIES(keys)[i] = {copied[i], nullptr};
     build_indices(keys);
-    shapes_.insert(view, hash, keys);
+    by_copy_.insert(copies, copies_hash, keys);
   }
+  if (recurring) by_source_.insert(sources, hash, keys);
+  return keys;
+}
+
+void Copier::build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count) {
+  PyDictKeysObject* keys = shared_keys(entries, count);
   auto* values = reinterpret_cast<PyDictValues*>(
       allocate(offsetof(PyDictValues, values) + count * sizeof(PyObject*) + count));
   values->capacity = values->size = static_cast<std::uint8_t>(count);

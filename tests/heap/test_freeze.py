@@ -78,6 +78,17 @@ def test_cycles_are_kept():
     assert frozen[3][1][0] is frozen[3]
 
 
+def test_rows_share_their_keys_also_when_each_was_parsed_with_keys_of_its_own():
+    names = [f"key {i}" for i in range(10)]
+    shared = [dict.fromkeys(names, i) for i in range(2000)]
+    parsed = [dict.fromkeys(["".join(["key ", str(i)]) for i in range(10)], i) for i in range(2000)]
+    assert next(iter(parsed[0])) is not next(iter(parsed[1]))
+    frozen, of_shared = _core.freeze_roots({"rows": parsed}, threads=1), _core.freeze_roots({"rows": shared}, threads=1)
+    assert frozen.frozen["rows"] == shared
+    assert frozen.bytes == of_shared.bytes
+    assert all(x is y for x, y in zip(frozen.frozen["rows"][0], frozen.frozen["rows"][1999], strict=True))
+
+
 def test_roots_share_one_segment_and_know_what_they_replace():
     row = {"a": [1, 2]}
     rows = [row, {"b": 3}]
