@@ -5,6 +5,12 @@
 #include "heap/static_objects.hpp"
 
 namespace firn::heap {
+namespace {
+
+// Copying waits for the originals, which lie anywhere: the one that comes so many steps later is asked for now.
+constexpr std::size_t kAhead = 4;
+
+}  // namespace
 
 char* Copier::allocate_gc(std::size_t bytes) {
   // Collectors of other interpreters look at the two words in front (hazard 5).
