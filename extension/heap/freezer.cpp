@@ -132,6 +132,7 @@ void Copier::run() {
       ++frame.index;
       PyObject* child = *slot;
       if (!child) continue;
+      if (frame.count - frame.index > kAhead) __builtin_prefetch(slot[kAhead * frame.stride]);
       if (members && reinterpret_cast<setentry*>(slot)->hash == -1) continue;  // was deleted
       *slot = copy(child);
       if (frames_.size() != depth) {
