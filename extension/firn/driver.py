@@ -24,6 +24,7 @@ from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
 from firn.session import Session
 
+RANDOM = "each iteration draws random numbers of its own, which random.seed() fixes: not the serial cell's"
 BUDGET = 0.05  # the part of a cell's time that measuring its pickled transfer may take
 
 type Result = tuple[BaseException | None, Any]
@@ -97,6 +98,8 @@ class Run:
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
         loop.check(self.namespace, iterable)
+        assert self.plan is not None
+        self.plan.check_given(loop.index, self.namespace, self.options.copy)
         began = time.perf_counter()
         items = as_items(iterable)
         entry.read_seconds = time.perf_counter() - began
@@ -172,6 +175,8 @@ class Run:
                 self.shared[name] = value
                 how = "frozen" if name in shipment.frozen else "reused"
                 self.report.shared.append(Shared(name, value.__class__.__name__, how))
+        if figures.random:
+            self.note(RANDOM)
         self.report.kept += [place for place in figures.kept if place not in self.report.kept]
 
     def count(self, entry: Loop, outcome: Outcome, prepare_seconds: float, shipped: float) -> None:

@@ -122,9 +122,12 @@ def state() -> str:
     pool = SESSION.pool
     if pool is None:
         return f"{SESSION.workers} workers, not started yet"
-    workers = pool.workers()
+    workers = [worker for worker in pool.workers() if worker["state"] != "abandoned"]
+    abandoned = len(pool.workers()) - len(workers)
     states = ", ".join(f"{worker['rank']} {worker['state']}" for worker in workers)
     lines = [f"{len(workers)} worker{'s' if len(workers) != 1 else ''}: {states}"]
+    if abandoned:
+        lines.append(f"{abandoned} more did not stop when asked to, and may still be at work (they were replaced)")
     if each.WORKERS.names:
         lines.append(f"variables of the workers: {', '.join(sorted(each.WORKERS.names))}")
     return "\n".join(lines)

@@ -132,6 +132,10 @@ class Planner:
             return None
         return seed if seed is not None else random.getrandbits(64)
 
+    def draws(self) -> bool:
+        """Whether the code seems to draw from the random module's own generator, not from one that it makes."""
+        return "Random" not in self._attributes
+
     def source(self, value: object) -> Unit:
         """The unit of something that the loop runs over."""
         unit = self._unit(value, "what the loop runs over")

@@ -74,6 +74,8 @@ def prepare(
     packer = _Packer(planner)
     units = packer.ordered()
     own = packer.lent()
+    stream = planner.seed(seed)
+    figures.random = stream is not None and planner.draws()
     lent = rebuild.Lent(next(_numbers), own)
     header = {
         "shipment": lent.number,
@@ -88,7 +90,7 @@ def prepare(
         "copied_items": any(unit.why is not None for unit in sources),
         "lines": packer.lines(code.co_filename),
         "gather": tuple(gather),
-        "seed": planner.seed(seed),
+        "seed": stream,
         "generation": generation,
         "size": size,
         "settings": planner.settings,

@@ -46,6 +46,7 @@ class Figures:
     copied: dict[str, int] = field(default_factory=dict)
     shipped: dict[str, int] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)
+    random: bool = False  # the loop may draw random numbers
     kept: list[str] = field(default_factory=list)  # what keeps an original alive: "Out[3]", "_"
     objects: int = 0
     bytes: int = 0

@@ -115,6 +115,19 @@ def test_what_the_cell_changes_later_is_copied_and_the_report_says_so(notebook):
 
 
 @pytest.mark.parametrize(
+    "loop",
+    ["out = [seen for x in range(3)]", "out = {}\nfor x in range(3):\n    out[x] = seen if x else None"]
+    + ["out = []\nfor x in range(3):\n    out.append((x, seen))"],
+)
+def test_a_container_that_is_collected_and_changed_later_is_refused(notebook, loop):
+    error = notebook.fails(f"%%parallel\nseen = [1]\n{loop}\nseen.append(4)")
+    assert "puts 'seen' itself into what it collects" in str(error)
+    assert notebook["seen"] == [1] and type(notebook["seen"]) is list
+    notebook.ok(f"%%parallel\nseen = 1\n{loop}\nseen += 4")
+    assert notebook["seen"] == 5
+
+
+@pytest.mark.parametrize(
     "source, values",
     [
         ("[]", []),
@@ -224,3 +237,15 @@ def test_the_manual_and_the_completion(notebook, shell):
     assert "--workers" in found and "%frozen" in found
     _, matches = shell.complete("--ti", "%%parallel --ti", len("%%parallel --ti"))
     assert "--timeout" in matches
+
+
+def test_random_numbers_follow_the_seed_and_the_report_says_whose_they_are(notebook):
+    cell = "%%parallel --chunk {chunk}\n{name} = [rnd() + random.randint(0, 9) for x in range(20)]"
+    for name, chunk in (("a", 3), ("b", 20)):
+        notebook.ok("import random\nfrom random import random as rnd\nrandom.seed(7)")
+        notebook.ok(cell.format(name=name, chunk=chunk))
+        assert "draws random numbers of its own" in str(notebook.report)
+    assert notebook["a"] == notebook["b"] and len(set(notebook["a"])) == 20
+    notebook.ok("%%parallel\nc = [random.Random(x).random() for x in range(20)]")
+    assert notebook["c"] == notebook.ok("[random.Random(x).random() for x in range(20)]")
+    assert "draws random numbers" not in str(notebook.report)

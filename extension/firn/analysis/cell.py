@@ -5,7 +5,7 @@ import copy
 from collections.abc import Mapping
 
 from .cellfacts import CellFacts
-from .later import mutated_later
+from .later import given, mutated_later
 from .plan import CellPlan
 from .rewrite import Rewriter
 from .scopes import stored
@@ -29,7 +29,9 @@ def analyze(tree: ast.Module, *, source: str, filename: str, namespace: Mapping[
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     ast.fix_missing_locations(module)
-    return CellPlan(module, rewriter.loops, rewriter.notes, False, mutated_later(tree, rewriter.loops, rewriter.read))
+    later = mutated_later(tree, rewriter.loops, rewriter.read)
+    kept = [given(tree, loop) & later for loop in rewriter.loops]
+    return CellPlan(module, rewriter.loops, rewriter.notes, False, later, kept)
 
 
 def uses_parallel(tree: ast.Module, namespace: Mapping[str, object]) -> bool:

@@ -1,10 +1,13 @@
-"""Which of the variables that a loop shares a later statement of the same cell changes in place."""
+"""Which of the variables that a loop shares a later statement of the same cell changes in place, and which of those the
+loop puts into its results, where the change would have to be seen."""
 
 import ast
 
 from .body import mutations
 from .plan import SplitLoop
-from .scopes import loaded, root
+from .scopes import COMPREHENSIONS, loaded, root
+
+_TAKING = frozenset({"append", "appendleft", "insert", "setdefault", "extend", "update"})
 
 
 def mutated_later(tree: ast.Module, loops: list[SplitLoop], read: list[set[str]]) -> set[str]:
@@ -69,3 +72,43 @@ def _origins(name: str, leads: dict[str, set[str]]) -> set[str]:
             found.add(current)
             todo.extend(leads.get(current, ()))
     return found
+
+
+def given(tree: ast.Module, loop: SplitLoop) -> set[str]:
+    """Names whose very object a loop may put into what it collects (`[default for x in xs]`, `d[k] = default`)."""
+    here = [node for node in ast.walk(tree) if getattr(node, "lineno", 0) == loop.lineno]
+    loops = [node for node in here if isinstance(node, ast.For)]
+    found: set[str] = set()
+    for node in loops:
+        for part in (inner for statement in node.body for inner in ast.walk(statement)):
+            match part:
+                case ast.Assign(value=value):
+                    found |= _itself(value)
+                case ast.AugAssign(value=ast.List() | ast.Tuple() | ast.Set() | ast.Dict() as value):
+                    found |= _itself(value)
+                case ast.Call(func=ast.Attribute(attr=attribute), args=arguments) if attribute in _TAKING:
+                    for argument in arguments:
+                        if attribute not in ("extend", "update") or not isinstance(argument, ast.Name):
+                            found |= _itself(argument)
+    for part in () if loops else here:
+        if isinstance(part, COMPREHENSIONS):
+            found |= _itself(part.value if isinstance(part, ast.DictComp) else part.elt)
+    return found
+
+
+def _itself(value: ast.expr) -> set[str]:
+    """The names whose object an expression's value may be, or hold."""
+    match value:
+        case ast.Name(id=name):
+            return {name}
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts) | ast.BoolOp(values=parts):
+            inner = parts
+        case ast.Dict(values=parts):
+            inner = parts
+        case ast.IfExp(body=body, orelse=other):
+            inner = [body, other]
+        case ast.NamedExpr(value=assigned):
+            inner = [assigned]
+        case _:
+            return set()
+    return {name for part in inner for name in _itself(part)}

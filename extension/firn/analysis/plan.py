@@ -8,7 +8,7 @@ import importlib
 import io
 import types
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -242,10 +242,19 @@ COUNTER: Any = Counter
 class CellPlan:
     """module: the cell with `__firn__.split(k, iterable)` where loop k stood. notes: why something was not split.
     uses_parallel: the cell names `parallel.rank`, `.size` or `.split`: it is one for --each. mutated_later: variables
-    that a loop shares and a later statement changes: they travel as copies."""
+    that a loop shares and a later statement changes: they travel as copies. given: for each loop, those of them that
+    it may put into its results, which is wrong for containers (`Refusal`)."""
 
     module: ast.Module
     loops: Sequence[SplitLoop] = ()
     notes: list[str] = field(default_factory=list)
     uses_parallel: bool = False
     mutated_later: set[str] = field(default_factory=set)
+    given: Sequence[set[str]] = ()
+
+    def check_given(self, index: int, namespace: Mapping[str, object], wanted: Container[str]) -> None:
+        """Raises Refusal when a loop would put a copy where the cell has to find the container that it changes later;
+        `wanted` are the names of which the user wants copies."""
+        for name in sorted(self.given[index]) if self.given else ():
+            if name not in wanted and issubclass(type(namespace.get(name)), (list, dict, set, deque, bytearray)):
+                raise refusals.kept_and_changed(self.loops[index].lineno, name)

@@ -123,6 +123,16 @@ def function_reads(node: ast.AST, function: str, name: str, verb: str = "reads")
     )
 
 
+def kept_and_changed(line: int, name: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"the loop puts '{name}' itself into what it collects, and a later line of the cell changes '{name}': the"
+        " collected ones would not change with it.",
+        f"Collect copies ({name}.copy()), or change '{name}' in another cell, before or after this one.",
+    )
+
+
 def iterated_and_changed(node: ast.AST, name: str) -> Refusal:
     return Refusal(
         _line(node),
