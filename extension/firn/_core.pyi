@@ -53,6 +53,8 @@ class SegmentInfo(TypedDict):
     seconds: float
     time: float
     """When it was frozen, in seconds of time.time()'s clock."""
+    backing: Literal["memory", "moving", "file", "kept"]
+    """Where its pages are: "moving" to a file, or "kept" in memory because they could not."""
 
 def freeze(obj: _T, /) -> _T:
     """A frozen copy of `obj`, deep, that every interpreter of the process can read by reference (PEP 795).
@@ -86,6 +88,23 @@ def set_cell(segment: int, cell: str) -> None:
 
 def segments() -> list[SegmentInfo]:
     """What is frozen, a dict a segment."""
+
+def count_segments() -> int:
+    """How many segments there are: their ids are 1 to this."""
+
+def segments_of(values: list[Any], /) -> list[int]:
+    """The ids of the segments that the values lie in, each once, ascending; a look at each address, no more."""
+
+def retire(segments: list[int], /) -> None:
+    """Gives back the memory of segments, in the background; every pointer into them stays valid.
+
+    Their pages move to private files without a name in `FIRN_SPOOL` (else `TMPDIR`, else /var/tmp), mapped over the
+    same addresses while others read. Segments that fill a few pages only, and those that were retired before, are left
+    alone. Returns at once, and raises nothing for a disk that is full: see spool_problem().
+    """
+
+def spool_problem() -> tuple[str, str] | None:
+    """Why retired segments stay in memory ("kept"): the folder and the reason. They are tried again with the next."""
 
 def address(frozen: object, /) -> int:
     """The address of a frozen value, for adopt() in another interpreter."""

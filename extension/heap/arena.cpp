@@ -1,6 +1,8 @@
 #include "heap/arena.hpp"
 
 #include "heap/populator.hpp"
+#include "heap/retirement.hpp"
+#include "heap/segments.hpp"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -49,11 +51,24 @@ double thread_seconds() {
 void before_fork() {
   lasting_zone().lock();
   transfer_zone().lock();
+  hold_segments();
+  hold_retirement();
+}
+
+void release_all_but_retirement() {
+  release_segments();
+  transfer_zone().unlock();
+  lasting_zone().unlock();
 }
 
 void after_fork() {
-  transfer_zone().unlock();
-  lasting_zone().unlock();
+  release_retirement();
+  release_all_but_retirement();
+}
+
+void after_fork_in_child() {
+  resume_retirement_in_child();
+  release_all_but_retirement();
 }
 
 }  // namespace
@@ -75,7 +90,7 @@ bool reserve_heap() {
   heap_base = base;
   lasting_zone().set_range(base, base + kLastingBytes);
   transfer_zone().set_range(base + kLastingBytes, base + kReservedBytes);
-  pthread_atfork(before_fork, after_fork, after_fork);
+  pthread_atfork(before_fork, after_fork, after_fork_in_child);
   return true;
 }
 

@@ -45,6 +45,9 @@ std::optional<Description> describe(const void* address);
 // The error class NotFreezableError of the calling interpreter (borrowed), or nullptr with an exception set.
 PyObject* not_freezable_error();
 
+// Where a segment's pages are: `moving` to a file, or `kept` in memory because they could not.
+enum class Backing { memory, moving, file, kept };
+
 struct SegmentInfo {
   std::uint64_t id = 0;
   std::vector<std::string> names;
@@ -53,10 +56,31 @@ struct SegmentInfo {
   std::size_t bytes = 0;
   double seconds = 0;
   double time = 0;  // when it was frozen, seconds since the epoch
+  Backing backing = Backing::memory;
 };
 
 std::vector<SegmentInfo> list_segments();
 bool set_cell(std::uint64_t segment, std::string cell);  // false: no such segment
+
+// How many lasting segments there are; their ids are 1 to this.
+std::uint64_t count_segments();
+
+// The lasting segments that the addresses lie in, each once, ascending.
+std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses);
+
+// Gives back the memory of lasting segments: a thread that touches no Python moves their pages to unlinked files in
+// $FIRN_SPOOL (else $TMPDIR, else /var/tmp), mapped over the same addresses while others read, so that every pointer
+// stays valid. Returns at once. Segments that fill a few pages only, and those that were retired before, are left
+// alone. Nobody waits for a disk: a process that ends leaves neither files nor work behind. With the GIL.
+void retire(const std::vector<std::uint64_t>& segments);
+
+struct SpoolProblem {
+  std::string folder;
+  std::string reason;  // empty: all is well
+};
+
+// Why retired segments stay in memory (Backing::kept). They are tried again with the next one.
+SpoolProblem spool_problem();
 
 struct FreezeResult {
   std::vector<PyObject*> frozen;    // one a root

@@ -3,63 +3,113 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "heap/static_objects.hpp"
 
 namespace firn::heap {
 namespace {
 
-// Any thread; the lock is never held while Python runs.
+// Any thread; the lock is never held while Python runs, and no other lock is taken under it.
 class Registry {
  public:
   std::uint64_t add(std::vector<Extent> extents, SegmentInfo info) {
     const std::lock_guard hold(mutex_);
     info.id = segments_.size() + 1;
-    for (const Extent& extent : extents) extents_[extent.begin] = {extent.end, info.id};
-    segments_.push_back(std::move(info));
+    for (const Extent& extent : extents) places_[extent.begin] = {extent.end, info.id};
+    segments_.push_back({std::move(info), std::move(extents)});
     return segments_.size();
   }
 
   std::uint64_t find(const void* address) {
     const std::lock_guard hold(mutex_);
-    const char* at = static_cast<const char*>(address);
-    auto after = extents_.upper_bound(const_cast<char*>(at));
-    if (after == extents_.begin()) return 0;
-    const auto& [end, id] = std::prev(after)->second;
-    return at < end ? id : 0;
+    return locate(address);
+  }
+
+  std::vector<std::uint64_t> find(const std::vector<const void*>& addresses) {
+    std::set<std::uint64_t> found;
+    const std::lock_guard hold(mutex_);
+    for (const void* address : addresses) {
+      if (const std::uint64_t id = in_lasting(address) ? locate(address) : 0) found.insert(id);
+    }
+    return {found.begin(), found.end()};
+  }
+
+  std::uint64_t count() {
+    const std::lock_guard hold(mutex_);
+    return segments_.size();
   }
 
   std::optional<SegmentInfo> get(std::uint64_t id) {
     const std::lock_guard hold(mutex_);
-    if (!id || id > segments_.size()) return std::nullopt;
-    return segments_[id - 1];
+    Segment* const segment = at(id);
+    return segment ? std::optional(segment->info) : std::nullopt;
+  }
+
+  std::vector<Extent> extents(std::uint64_t id) {
+    const std::lock_guard hold(mutex_);
+    Segment* const segment = at(id);
+    return segment ? segment->extents : std::vector<Extent>();
   }
 
   bool set_cell(std::uint64_t id, std::string cell) {
     const std::lock_guard hold(mutex_);
-    if (!id || id > segments_.size()) return false;
-    segments_[id - 1].cell = std::move(cell);
+    Segment* const segment = at(id);
+    if (segment) segment->info.cell = std::move(cell);
+    return segment;
+  }
+
+  bool begin_retirement(std::uint64_t id, std::size_t least) {
+    const std::lock_guard hold(mutex_);
+    Segment* const segment = at(id);
+    if (!segment || segment->info.backing != Backing::memory || segment->info.bytes < least) return false;
+    segment->info.backing = Backing::moving;
     return true;
+  }
+
+  void set_backing(std::uint64_t id, Backing backing) {
+    const std::lock_guard hold(mutex_);
+    if (Segment* const segment = at(id)) segment->info.backing = backing;
   }
 
   std::vector<SegmentInfo> all() {
     const std::lock_guard hold(mutex_);
-    return segments_;
+    std::vector<SegmentInfo> all;
+    for (const Segment& segment : segments_) all.push_back(segment.info);
+    return all;
   }
+
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
  private:
   struct Place {
     char* end;
     std::uint64_t id;
   };
+  struct Segment {
+    SegmentInfo info;
+    std::vector<Extent> extents;
+  };
+
+  Segment* at(std::uint64_t id) { return id && id <= segments_.size() ? &segments_[id - 1] : nullptr; }
+
+  std::uint64_t locate(const void* address) {
+    const char* const wanted = static_cast<const char*>(address);
+    auto after = places_.upper_bound(const_cast<char*>(wanted));
+    if (after == places_.begin()) return 0;
+    const auto& [end, id] = std::prev(after)->second;
+    return wanted < end ? id : 0;
+  }
 
   std::mutex mutex_;
-  std::map<char*, Place> extents_;
-  std::vector<SegmentInfo> segments_;
+  std::map<char*, Place> places_;
+  std::vector<Segment> segments_;
 };
 
+// Never destroyed: a thread may be retiring segments while the process ends.
 Registry& registry() {
-  static Registry registry;
+  static Registry& registry = *new Registry;
   return registry;
 }
 
@@ -96,5 +146,26 @@ std::optional<Description> describe(const void* address) {
 std::vector<SegmentInfo> list_segments() { return registry().all(); }
 
 bool set_cell(std::uint64_t segment, std::string cell) { return registry().set_cell(segment, std::move(cell)); }
+
+std::uint64_t count_segments() { return registry().count(); }
+
+std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses) {
+  return registry().find(addresses);
+}
+
+std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments, std::size_t least) {
+  std::vector<std::uint64_t> begun;
+  for (const std::uint64_t id : segments) {
+    if (registry().begin_retirement(id, least)) begun.push_back(id);
+  }
+  return begun;
+}
+
+void set_backing(std::uint64_t segment, Backing backing) { registry().set_backing(segment, backing); }
+
+std::vector<Extent> extents_of(std::uint64_t segment) { return registry().extents(segment); }
+
+void hold_segments() { registry().lock(); }
+void release_segments() { registry().unlock(); }
 
 }  // namespace firn::heap

@@ -52,6 +52,20 @@ py::object adopt(std::uintptr_t address) {
   return borrowed(reinterpret_cast<PyObject*>(address));
 }
 
+const char* word(heap::Backing backing) {
+  switch (backing) {
+    case heap::Backing::memory:
+      return "memory";
+    case heap::Backing::moving:
+      return "moving";
+    case heap::Backing::file:
+      return "file";
+    case heap::Backing::kept:
+      return "kept";
+  }
+  return "";
+}
+
 py::list segments() {
   py::list out;
   for (const auto& info : heap::list_segments()) {
@@ -63,6 +77,7 @@ py::list segments() {
     entry["bytes"] = info.bytes;
     entry["seconds"] = info.seconds;
     entry["time"] = info.time;
+    entry["backing"] = word(info.backing);
     out.append(std::move(entry));
   }
   return out;
@@ -72,6 +87,18 @@ void set_cell(std::uint64_t segment, std::string cell) {
   if (!heap::set_cell(segment, std::move(cell))) {
     throw py::value_error("there is no segment " + std::to_string(segment));
   }
+}
+
+std::vector<std::uint64_t> segments_of(const py::list& values) {
+  std::vector<const void*> addresses;
+  for (const auto& value : values) addresses.push_back(value.ptr());
+  return heap::segments_of(addresses);
+}
+
+py::object spool_problem() {
+  const heap::SpoolProblem problem = heap::spool_problem();
+  if (problem.reason.empty()) return py::none();
+  return py::make_tuple(problem.folder, problem.reason);
 }
 
 py::object type_object(PyTypeObject* type) { return borrowed(reinterpret_cast<PyObject*>(type)); }
@@ -105,7 +132,15 @@ void bind_heap(py::module_& module) {
   module.def("set_cell", &set_cell, py::arg("segment"), py::arg("cell"),
              "Notes which cell a segment was frozen for, as \"[12]\".");
   module.def("segments", &segments,
-             "What is frozen, a dict a segment: id, names, cell, objects, bytes, seconds, time (of the clock).");
+             "What is frozen, a dict a segment: id, names, cell, objects, bytes, seconds, time (of the clock), "
+             "backing.");
+  module.def("count_segments", &heap::count_segments, "How many segments there are: their ids are 1 to this.");
+  module.def("segments_of", &segments_of, py::arg("values"), py::pos_only(),
+             "The ids of the segments that the values lie in, each once.");
+  module.def("retire", &heap::retire, py::arg("segments"), py::pos_only(),
+             "Gives back the memory of segments: their pages move to unlinked files, in the background.");
+  module.def("spool_problem", &spool_problem,
+             "Why retired segments stay in memory: the folder and the reason, or None.");
   module.def(
       "address", [](const py::object& object) { return reinterpret_cast<std::uintptr_t>(object.ptr()); },
       py::arg("frozen"), py::pos_only(), "The address of a frozen value, for adopt() in another interpreter.");
