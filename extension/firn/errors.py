@@ -146,6 +146,13 @@ def no_variable(magic: str, name: str, known: Iterable[str]) -> OptionError:
     return OptionError(f"{magic} {name}: the notebook has no variable '{name}'{did_you_mean(name, known)}")
 
 
+def cannot_spool(folder: str, reason: str) -> str:
+    return (
+        f"frozen data that no variable needs any more stays in memory: {folder} cannot take it ({reason}); "
+        "FIRN_SPOOL names another folder"
+    )
+
+
 def internal(error: BaseException) -> Refused:
     return Refused(
         f"firn failed to analyse this cell ({type(error).__name__}: {error}), and has run nothing of it. "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import firn
 from firn import _core, each, errors, options
+from firn.lifetime import holders
 from firn.report import count, size
 from firn.session import SESSION
 
@@ -51,11 +52,13 @@ LINE_MANUAL = f"""Shows the workers, or changes them; the cell magic %%parallel 
 
 %%parallel: {MANUAL[0].lower()}{MANUAL[1:]}"""
 
-FROZEN_MANUAL = """Lists the frozen variables: name, type, objects, bytes, the cell that froze them, and when.
+FROZEN_MANUAL = """Lists the frozen variables: name, type, objects, bytes, the cell that froze them, when, and where they are.
 
   %frozen
 
-Objects and bytes are those of all that was frozen together with the variable.
+Objects and bytes are those of all that was frozen together with the variable. What no variable is bound to any more
+retires at the end of a cell: it moves from memory to files without a name in the folder FIRN_SPOOL (else TMPDIR, else
+/var/tmp), and everything that still refers to it reads on. It stays there when a variable is bound to it again.
 """
 
 THAW_MANUAL = """Gives variables a copy of their frozen value that can be changed.
@@ -133,24 +136,36 @@ def state() -> str:
     return "\n".join(lines)
 
 
+_WHERE = {"memory": "memory", "moving": "memory, moving to a file", "file": "file", "kept": "memory, retired"}
+
+
 def frozen_table(namespace: dict[str, Any]) -> str:
-    """The table of %frozen."""
-    segments = _core.segments()
+    """The table of %frozen, and a line on what retired."""
+    held = holders(namespace)
     rows = []
-    for segment in segments:
-        names = [name for name in segment["names"] if name in namespace and _core.is_frozen(namespace[name])]
-        if not names:
+    retired = dict.fromkeys(_WHERE, 0)
+    for segment in _core.segments():
+        holding = held.get(segment["id"])
+        if not holding:
+            retired[segment["backing"]] += segment["bytes"]
             continue
+        names = [name for name in segment["names"] if name in holding] or holding
         kinds = ", ".join(dict.fromkeys(type_name(namespace[name]) for name in names))
         since = time.strftime("%H:%M:%S", time.localtime(segment["time"]))
-        rows.append(
-            (", ".join(names), kinds, count(segment["objects"]), size(segment["bytes"]), segment["cell"], since)
-        )
-    if not rows:
-        return "nothing is frozen"
-    head = ("name", "type", "objects", "size", "cell", "since")
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    return "\n".join("  ".join(map(str.ljust, row, widths, strict=True)).rstrip() for row in [head, *rows])
+        numbers = count(segment["objects"]), size(segment["bytes"])
+        rows.append((", ".join(names), kinds, *numbers, segment["cell"], since, _WHERE[segment["backing"]]))
+    lines = ["nothing is frozen"]
+    if rows:
+        head = ("name", "type", "objects", "size", "cell", "since", "where")
+        widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+        lines = ["  ".join(map(str.ljust, row, widths, strict=True)).rstrip() for row in [head, *rows]]
+    if retired["file"] or retired["moving"]:
+        moving = f", {size(retired['moving'])} on the way there" if retired["moving"] else ""
+        lines.append(f"retired: {size(retired['file'])} in files{moving}")
+    problem = _core.spool_problem()
+    if retired["kept"] and problem:
+        lines.append(f"retired, in memory: {size(retired['kept'])}; {errors.cannot_spool(*problem)}")
+    return "\n".join(lines)
 
 
 def type_name(value: object) -> str:

@@ -17,6 +17,7 @@ import firn
 from firn import _core, analysis, each, errors, options, transform
 from firn.compare import Comparison
 from firn.driver import Result, Run
+from firn.lifetime import LIFETIME
 from firn.options import Options
 from firn.report import Report
 from firn.session import SESSION
@@ -132,8 +133,12 @@ class Notebook:
                 self._finish(frame.run)
             if info is None or frame.info is info or frame.info.raw_cell == info.raw_cell:
                 break
+        if not frames:
+            LIFETIME.cell_ended([notebook.shell.user_ns for notebook in _notebooks.values()])
 
     def _finish(self, run: Run) -> None:
+        if news := LIFETIME.news():
+            run.note(news)
         report = run.finish()
         firn._reports.append(report)
         if run.error is None and not run.options.quiet and self.reports:

@@ -33,6 +33,16 @@ class Session:
         with self._turn:
             yield self._made()
 
+    @contextmanager
+    def idle(self) -> Iterator[bool]:
+        """Whether no cell holds the pool; if so, none gets it before the end of the block. Does not wait."""
+        free = self._turn.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free:
+                self._turn.release()
+
     def resize(self, workers: int) -> None:
         with self._turn:
             self.workers = workers

@@ -55,7 +55,7 @@ def test_frozen_lists_the_variables_and_thaw_gives_a_copy(notebook):
     notebook.ok("%%parallel\nout = [r['n'] + names['a'] for r in rows]")
     notebook.ok("%frozen")
     head, *table = notebook.out.splitlines()
-    assert head.split() == ["name", "type", "objects", "size", "cell", "since"]
+    assert head.split() == ["name", "type", "objects", "size", "cell", "since", "where"]
     assert any("rows" in line and "list" in line for line in table)
     notebook.ok("%thaw rows names")
     notebook["rows"].append(1)

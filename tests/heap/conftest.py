@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -78,3 +79,10 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def spool() -> Iterator[Path]:
+    """An empty folder for spool files, on a disk: the folder of temporary files may be memory."""
+    with tempfile.TemporaryDirectory(prefix="firn-test-", dir="/var/tmp") as folder:
+        yield Path(folder)

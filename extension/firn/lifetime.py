@@ -1,0 +1,67 @@
+"""When frozen data retires: at a cell's end, when no variable of the notebook is bound to anything of its segment.
+
+Retired means out of memory, not gone: the pages move to a file under the same addresses, so what still points there
+(rows that a plain list picked out, workers' own variables, running loops) reads on. That is why a look at the variables
+is enough, and nothing that they hold is searched. What is bound again later stays in its file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from firn import _core, errors
+from firn.session import SESSION
+
+_HISTORY: Final = re.compile(r"_{1,3}|_\d+")
+"""IPython's names for what cells showed: a look at `rows[0]` is no reason to keep all rows in memory."""
+
+
+class Lifetime:
+    """Which of the process's segments may still have to retire. One thread at a time: whoever finds the pool idle."""
+
+    def __init__(self) -> None:
+        self._lasting: set[int] = set()  # in memory when an earlier cell ended
+        self._met = 0  # segments up to this number have seen the end of a cell
+        self._told: set[tuple[str, str]] = set()
+
+    def cell_ended(self, namespaces: Iterable[dict[str, Any]]) -> None:
+        """Retires what no variable needs. What was frozen during this cell, perhaps without a name, has until the next
+        cell's end; nothing is retired while another thread's cell freezes or uses the pool."""
+        with SESSION.idle() as idle:
+            if not idle:
+                return
+            newest = _core.count_segments()
+            if self._lasting:
+                bound = [value for namespace in namespaces for value in variables(namespace).values()]
+                if unbound := self._lasting.difference(_core.segments_of(bound)):
+                    _core.retire(sorted(unbound))
+                    self._lasting -= unbound
+            self._lasting.update(range(self._met + 1, newest + 1))
+            self._met = newest
+
+    def news(self) -> str:
+        """Why retired data stays in memory, once for each folder and reason; empty when there is nothing to say."""
+        problem = _core.spool_problem()
+        if problem is None or problem in self._told:
+            return ""
+        self._told.add(problem)
+        return errors.cannot_spool(*problem)
+
+
+LIFETIME = Lifetime()
+
+
+def variables(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The variables that count: those of the user."""
+    return {name: value for name, value in namespace.copy().items() if not _HISTORY.fullmatch(name)}
+
+
+def holders(namespace: dict[str, Any]) -> dict[int, list[str]]:
+    """Segment -> the variables that are bound to something in it."""
+    found: dict[int, list[str]] = {}
+    for name, value in variables(namespace).items():
+        for segment in _core.segments_of([value]):
+            found.setdefault(segment, []).append(name)
+    return found
