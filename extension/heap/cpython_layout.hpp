@@ -80,9 +80,12 @@ inline std::size_t integer_digits(PyObject* integer) {
   return reinterpret_cast<PyLongObject*>(integer)->long_value.lv_tag >> _PyLong_NON_SIZE_BITS;
 }
 
-// Gives a positive integer that has room for three digits its value.
+// Gives an integer that has room for three digits its value.
 inline void set_integer(PyLongObject* integer, std::uint64_t value) {
   std::size_t count = 0;
+  integer->long_value.ob_digit[0] = 0;  // zero has no digits, but this one is read
+  integer->long_value.lv_tag = _PyLong_FALSE_TAG;
+  if (!value) return;
   for (; value; value >>= PyLong_SHIFT) {
     integer->long_value.ob_digit[count++] = static_cast<digit>(value & PyLong_MASK);
   }

@@ -43,6 +43,13 @@ def test_any_value_crosses_twice_and_comes_back_equal(pool, value):
     compare(result, [value])
 
 
+def test_a_bound_of_zero_is_zero_in_memory_that_was_used_before(pool):
+    for _ in range(5):
+        cross(pool, RETURN_DATA, [b"\xff" * (300 + i) for i in range(100)])
+        (result,) = cross(pool, RETURN_DATA, [collections.deque([], 0) for _ in range(200)])
+        assert {queue.maxlen for queue in result} == {0}
+
+
 def test_nothing_that_came_back_points_into_memory_that_is_used_again(pool):
     # With the guard on, memory that is not in use cannot even be read.
     data = {
