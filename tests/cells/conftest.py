@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import firn
@@ -93,3 +95,10 @@ def notebook(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setattr(shell.display_pub, "publish", publish)
     yield notebook
     firn.load_ipython_extension(shell)
+
+
+@pytest.fixture
+def spool() -> Iterator[Path]:
+    """An empty folder for spool files, on a disk: the folder of temporary files may be memory."""
+    with tempfile.TemporaryDirectory(prefix="firn-test-", dir="/var/tmp") as folder:
+        yield Path(folder)

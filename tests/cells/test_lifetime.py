@@ -1,0 +1,180 @@
+"""When frozen data leaves memory: what retires at which cell's end, and what `%frozen` and the report say of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from firn import _core
+
+LOAD = "{name} = [{{'n': i, 'text': 'x' * 100 + str(i)}} for i in range(3000)]"
+SUM = "%%parallel\nout = [r['n'] for r in {name}]"
+
+
+@pytest.fixture
+def frozen(notebook, spool, monkeypatch):
+    """Freezes `rows` in a parallel cell; the number of its segment."""
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    notebook.ok(LOAD.format(name="rows"))
+    notebook.ok(SUM.format(name="rows"))
+    return segment_of(notebook["rows"])
+
+
+def segment_of(value):
+    (segment,) = _core.segments_of([value])
+    return segment
+
+
+def backing(segment):
+    """Where a segment is; waits for the end of a move."""
+    end = time.monotonic() + 60
+    while (state := _core.segments()[segment - 1]["backing"]) == "moving":
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    return state
+
+
+@pytest.mark.parametrize("cell", ["del rows", "rows = 1", "%thaw rows", "%reset -f", LOAD.format(name="rows")])
+def test_it_retires_when_the_last_name_goes(notebook, frozen, cell):
+    notebook.ok("1")
+    assert backing(frozen) == "memory"
+    notebook.ok(cell)
+    assert backing(frozen) == "file"
+
+
+def test_it_retires_when_the_cell_that_drops_it_fails(notebook, frozen):
+    notebook.fails("del rows\n1 / 0")
+    assert backing(frozen) == "file"
+
+
+@pytest.mark.parametrize("keep", ["alias = rows", "first = rows[0]", "text = rows[5]['text']"])
+def test_a_variable_that_is_bound_to_a_part_keeps_it_in_memory(notebook, frozen, keep):
+    notebook.ok(keep)
+    notebook.ok("del rows")
+    assert backing(frozen) == "memory"
+    notebook.ok("%frozen")
+    name = keep.split()[0]
+    assert any(line.startswith(name + " ") and line.endswith("memory") for line in notebook.out.splitlines())
+    notebook.ok(f"del {name}")
+    assert backing(frozen) == "file"
+
+
+def test_what_cells_showed_keeps_nothing_in_memory(notebook, frozen):
+    notebook.ok("rows[0]")
+    notebook.ok("rows")
+    notebook.ok("del rows")
+    assert backing(frozen) == "file"
+    assert notebook.ok("_") [5]["n"] == 5
+
+
+def test_pointers_that_are_left_read_the_right_values(notebook, frozen):
+    notebook.ok("hits = [r for r in rows if r['n'] % 100 == 7]\nrest = {'all': rows}")
+    notebook.ok("%%parallel\nfound = [r for r in rows if r['n'] % 100 == 8]")
+    notebook.ok("del rows")
+    assert backing(frozen) == "file"
+    assert notebook["hits"] == [{"n": i, "text": "x" * 100 + str(i)} for i in range(7, 3000, 100)]
+    assert notebook["found"] == [{"n": i, "text": "x" * 100 + str(i)} for i in range(8, 3000, 100)]
+    notebook.ok("rows = rest['all']")
+    assert backing(frozen) == "file"  # it stays there
+    notebook.ok("%%parallel\ntotal = sum(r['n'] for r in rows)")
+    assert notebook["total"] == sum(range(3000))
+    notebook.ok("%frozen")
+    assert any(line.startswith("rows ") and line.endswith("file") for line in notebook.out.splitlines())
+
+
+def test_workers_read_on_what_retired(notebook, frozen):
+    notebook.ok("%%parallel --each\nmine = rows[parallel.rank::2]\nwhole = rows")
+    notebook.ok("del rows")
+    assert backing(frozen) == "file"
+    notebook.ok("%%parallel --gather n\nn = (sum(r['n'] for r in mine), sum(r['n'] for r in whole))")
+    assert notebook["n"] == [(sum(range(rank, 3000, 2)), sum(range(3000))) for rank in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("setup", "cell"),
+    [
+        ("table = ['y' * 90 + str(i) for i in range(3000)]", "%%parallel --copy table\nout = [len(t) for t in table]"),
+        ("pass", "%%parallel\nout = [len(t) for t in map(str, range(10**9, 10**9 + 9000))]"),
+        (
+            "def f(i, table=['y' * 90 + str(i) for i in range(3000)]):\n    return len(table[i])",
+            "%%parallel\nout = [f(i) for i in range(3000)]",
+        ),
+    ],
+)
+def test_what_was_frozen_without_a_name_retires_after_the_next_cell(notebook, frozen, setup, cell):
+    notebook.ok(setup)
+    before = _core.count_segments()
+    notebook.ok(cell)
+    new = [segment for segment in _core.segments()[before:] if segment["bytes"] > 100_000]
+    assert len(new) == 1 and new[0]["backing"] == "memory"
+    notebook.ok("1")
+    assert backing(new[0]["id"]) == "file"
+    notebook.ok("once, out = out, None")
+    notebook.ok(cell)
+    assert notebook["out"] == notebook["once"]
+    assert backing(frozen) == "memory"
+
+
+def test_frozen_says_what_retired(notebook, frozen):
+    notebook.ok("%frozen")
+    assert any(line.startswith("rows ") and line.endswith(" memory") for line in notebook.out.splitlines())
+    notebook.ok("del rows")
+    backing(frozen)
+    notebook.ok("%frozen")
+    assert notebook.out.startswith("nothing is frozen\nretired: ") and notebook.out.endswith(" in files\n")
+
+
+def test_a_folder_that_cannot_take_it_is_named_once(notebook, frozen, spool, monkeypatch):
+    missing = spool / "missing"
+    monkeypatch.setenv("FIRN_SPOOL", str(missing))
+    notebook.ok("del rows")
+    assert backing(frozen) == "kept"
+    told = []
+    for name in ("a", "b"):
+        notebook.ok(LOAD.format(name=name))
+        notebook.ok(SUM.format(name=name))
+        told.append(f"{missing} cannot take it" in str(notebook.report))
+    assert told == [True, False]
+    notebook.ok("%frozen")
+    assert f"{missing} cannot take it (No such file or directory)" in notebook.out and "FIRN_SPOOL" in notebook.out
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    a = notebook["a"]
+    notebook.ok("del a")  # the next one takes it along
+    notebook.ok("1")
+    assert backing(segment_of(a)) == "file" and backing(frozen) == "file"
+    notebook.ok("%frozen")
+    assert "cannot take" not in notebook.out
+
+
+def test_rounds_of_loading_and_running_need_the_memory_of_one(spool):
+    code = """
+        import time
+        from IPython.core.interactiveshell import InteractiveShell
+        from firn import _core
+        shell = InteractiveShell.instance()
+        shell.history_manager.enabled = False
+        shell.extension_manager.load_extension("firn")
+        resident = []
+        for round in range(10):
+            shell.run_cell("rows = [{'n': i, 'text': 'x' * 1000 + str(i)} for i in range(80_000)]").raise_error()
+            shell.run_cell("%%parallel --quiet\\nhits = [r for r in rows if r['n'] % 9999 == 5]").raise_error()
+            while any(segment["backing"] == "moving" for segment in _core.segments()):
+                time.sleep(0.005)
+            lines = open("/proc/self/smaps_rollup").read().splitlines()
+            resident.append(next(int(line.split()[1]) for line in lines if line.startswith("Rss:")) // 1024)
+            assert [hit["n"] for hit in shell.user_ns["hits"]] == list(range(5, 80_000, 9999))
+        assert sum(segment["backing"] == "file" for segment in _core.segments()) == 9
+        assert sum(segment["bytes"] for segment in _core.segments()) > 800_000_000
+        assert max(resident) < 1.5 * resident[0], resident
+        print(resident)
+    """
+    environment = os.environ | {"FIRN_SPOOL": str(spool), "FIRN_WORKERS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert not list(spool.iterdir())
