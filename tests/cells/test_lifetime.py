@@ -68,7 +68,7 @@ def test_what_cells_showed_keeps_nothing_in_memory(notebook, frozen):
     notebook.ok("rows")
     notebook.ok("del rows")
     assert backing(frozen) == "file"
-    assert notebook.ok("_") [5]["n"] == 5
+    assert notebook.ok("_")[5]["n"] == 5
 
 
 def test_pointers_that_are_left_read_the_right_values(notebook, frozen):

@@ -46,7 +46,7 @@ def test_any_value_crosses_twice_and_comes_back_equal(pool, value):
 def test_a_bound_of_zero_is_zero_in_memory_that_was_used_before(pool):
     for _ in range(5):
         cross(pool, RETURN_DATA, [b"\xff" * (300 + i) for i in range(100)])
-        (result,) = cross(pool, RETURN_DATA, [collections.deque([], 0) for _ in range(200)])
+        (result,) = cross(pool, RETURN_DATA, [collections.deque(maxlen=0) for _ in range(200)])
         assert {queue.maxlen for queue in result} == {0}
 
 
