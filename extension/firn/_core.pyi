@@ -62,7 +62,7 @@ def freeze(obj: _T, /) -> _T:
     The copy reads as the original and raises TypeError when it is written to. Sharing and cycles within `obj` are
     kept; what is frozen already, or shared by all interpreters anyway (None, small integers, builtin types), is
     returned as it is, at once. Raises NotFreezableError with the path of the first value that cannot be frozen, or
-    MemoryError; then nothing has been frozen. The memory of what was frozen is not given back.
+    MemoryError; then nothing has been frozen.
     """
 
 def thaw(obj: _T, /) -> _T:

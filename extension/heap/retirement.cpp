@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -51,13 +52,14 @@ std::string spool_folder() {
 // Any thread; the lock is never held while pages move, and no other lock is taken under it.
 class Retirer {
  public:
-  void add(const std::vector<std::uint64_t>& segments, std::string folder) {
+  void add(std::vector<Retiree> retirees, std::string folder) {
     const std::lock_guard hold(mutex_);
     folder_ = std::move(folder);
     // What did not fit gets another chance whenever there is something new.
-    for (Retiree& retiree : kept_) queue_.push_back(std::move(retiree));
-    kept_.clear();
-    for (const std::uint64_t segment : segments) queue_.push_back({segment, joined(extents_of(segment))});
+    for (std::vector<Retiree>* some : {&kept_, &retirees}) {
+      std::move(some->begin(), some->end(), std::back_inserter(queue_));
+      some->clear();
+    }
     if (running_ || queue_.empty()) return;
     const SignalsBlocked blocked;
     try {
@@ -144,7 +146,11 @@ Retirer& retirer() {
 }  // namespace
 
 void retire(const std::vector<std::uint64_t>& segments) {
-  retirer().add(begin_retirement(segments, kWorthAFile), spool_folder());
+  std::vector<Retiree> retirees;
+  for (const std::uint64_t segment : begin_retirement(segments, kWorthAFile)) {
+    retirees.push_back({segment, joined(extents_of(segment))});
+  }
+  retirer().add(std::move(retirees), spool_folder());
 }
 
 SpoolProblem spool_problem() { return retirer().problem(); }
