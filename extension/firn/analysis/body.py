@@ -134,6 +134,9 @@ def _lazy_arguments(node: ast.expr, safe: set[int], facts: CellFacts) -> None:
                     _lazy_arguments(argument, safe, facts)
 
 
+_TYPES = frozenset({"list", "dict", "set", "bytearray"})
+
+
 def mutations(node: ast.AST) -> Iterator[tuple[ast.AST, ast.Name | None, str]]:
     """What a piece of code changes in place: (where, the name it is reached by or None, how)."""
     for part in ast.walk(node):
@@ -142,8 +145,10 @@ def mutations(node: ast.AST) -> Iterator[tuple[ast.AST, ast.Name | None, str]]:
                 yield part, root(part), f"assignment to .{part.attr}"
             case ast.Subscript(ctx=ast.Store() | ast.Del()):
                 yield part, root(part), "assignment to an item"
-            case ast.Call(func=ast.Attribute(value=receiver, attr=method)) if method in MUTATORS:
+            case ast.Call(func=ast.Attribute(value=receiver, attr=method), args=arguments) if method in MUTATORS:
                 owner = root(receiver)
+                if isinstance(receiver, ast.Name) and receiver.id in _TYPES and arguments:  # list.append(found, x)
+                    owner = root(arguments[0])
                 if owner is not None:
                     yield part, owner, f".{method}()"
             case ast.Call(func=ast.Name(id="print"), keywords=keywords):

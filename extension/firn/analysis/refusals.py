@@ -50,7 +50,8 @@ def mixed_changes(node: ast.AST, name: str, first: str, second: str) -> Refusal:
     return Refusal(
         _line(node),
         name,
-        f"the loop changes '{name}' in two ways ({first} and {second}) whose order among the iterations matters.",
+        f"the loop changes '{name}' in two ways ({first} and {second if second != first else 'a different one'}) whose"
+        " order among the iterations matters.",
         "Use one variable for each, and put them together after the loop.",
     )
 
