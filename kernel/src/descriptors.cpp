@@ -29,6 +29,7 @@ void Descriptors::capture() {
     ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
     originals_[which] = ::fcntl(which + 1, F_DUPFD_CLOEXEC, kFirstSpareFd);
     pipes_[which] = ::fcntl(ends[0], F_DUPFD_CLOEXEC, kFirstSpareFd);
+    writers_[which] = ::fcntl(ends[1], F_DUPFD_CLOEXEC, kFirstSpareFd);
     ::dup2(ends[1], which + 1);
     ::close(ends[0]);
     ::close(ends[1]);
@@ -43,7 +44,8 @@ void Descriptors::restore() {
       ::close(originals_[which]);
     }
     ::close(pipes_[which]);
-    pipes_[which] = originals_[which] = -1;
+    if (writers_[which] >= 0) ::close(writers_[which]);
+    pipes_[which] = originals_[which] = writers_[which] = -1;
   }
 }
 
