@@ -1,7 +1,5 @@
 #include "heap/crew.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <thread>
 
@@ -14,13 +12,7 @@ constexpr std::size_t kBlock = 256;
 
 }  // namespace
 
-unsigned usable_threads() {
-  cpu_set_t cpus;
-  if (sched_getaffinity(0, sizeof cpus, &cpus)) return 1;
-  return static_cast<unsigned>(std::clamp(CPU_COUNT(&cpus), 1, 16));
-}
-
-void Crew::fill(Copier& main, const Frame& frame) {
+void Crew::fill(Copier& main, const Frame frame) {
   freezing_.memo.share();
   while (helpers_.size() + 1 < threads_) {
     helpers_.push_back(std::make_unique<Copier>(freezing_));

@@ -16,8 +16,9 @@ class Crew {
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  // Replaces all slots of the frame. Throws Abandoned when a helper failed.
-  void fill(Copier& main, const Frame& frame);
+  // Replaces all slots of the frame, its own copy of it: the copier's goes when the copier fails, while
+  // helpers still read. Throws Abandoned when any of them failed.
+  void fill(Copier& main, Frame frame);
 
   bool was_used() const { return !helpers_.empty(); }
   const std::vector<std::unique_ptr<Copier>>& helpers() const { return helpers_; }
@@ -27,8 +28,5 @@ class Crew {
   const unsigned threads_;
   std::vector<std::unique_ptr<Copier>> helpers_;
 };
-
-// How many threads may run at once: the process's CPUs.
-unsigned usable_threads();
 
 }  // namespace firn::heap

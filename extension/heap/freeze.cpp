@@ -1,4 +1,5 @@
 // Freezing from end to end: all or nothing.
+#include "heap/cpus.hpp"
 #include "heap/crew.hpp"
 #include "heap/errors.hpp"
 #include "heap/freezer.hpp"
@@ -7,6 +8,7 @@
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace firn::heap {
@@ -103,8 +105,10 @@ std::optional<FreezeResult> freeze_roots(const std::vector<std::pair<std::string
     list.push_back({&name, object});
     if (!name.empty()) names.push_back(name);
   }
+  constexpr unsigned most_threads = 16;
+  if (!threads) threads = std::min(most_threads, static_cast<unsigned>(usable_cpus()));
   Frozen frozen;
-  if (!freeze(lasting_zone(), list, candidates, threads ? threads : usable_threads(), frozen)) return std::nullopt;
+  if (!freeze(lasting_zone(), list, candidates, threads, frozen)) return std::nullopt;
   if (!frozen.extents.empty()) {
     frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names), frozen.figures);
   }

@@ -107,6 +107,8 @@ bool find_static_objects(const PyDateTime_CAPI& datetime) {
   datetime_types = {datetime.DateType, datetime.DateTimeType, datetime.TimeType, datetime.DeltaType,
                     Py_TYPE(datetime.TimeZone_UTC)};
   static_strings.fill();
+  // Threads that freeze hash what is static, and may not make the tuple from which UTC's hash comes.
+  if (PyObject_Hash(datetime.TimeZone_UTC) == -1) return false;
   PyObject* dict = PyDict_New();
   if (!dict) return false;
   empty_keys = reinterpret_cast<PyDictObject*>(dict)->ma_keys;

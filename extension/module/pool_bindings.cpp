@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "heap/cpus.hpp"
 #include "module/bindings.hpp"
-#include "pool/cpus.hpp"
 #include "pool/messages.hpp"
 #include "pool/pool.hpp"
 
@@ -64,7 +64,7 @@ void worker_write(int stream, const py::str& text) {
 int cpu_count() {
   const int usable =
       py::module_::import("os").attr("process_cpu_count")().cast<std::optional<int>>().value_or(1);
-  const int quota = pool::cgroup_cpus();
+  const int quota = heap::cgroup_cpus();
   return quota == 0 ? usable : std::min(usable, quota);
 }
 

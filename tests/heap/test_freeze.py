@@ -345,3 +345,14 @@ def test_adopt_refuses_other_addresses():
     for address in (0, 1, id([]), _core.address(frozen) + 1, _core.address(frozen) + (1 << 36)):
         with pytest.raises(ValueError, match="no frozen value"):
             _core.adopt(address)
+
+
+def test_values_that_cannot_be_frozen_are_found_by_several_threads_at_once():
+    """The thread that fails leaves first; the others still read what it works on."""
+    rows = [[number, [number]] for number in range(5000, 35_000)]
+    for at in range(0, 30_000, 1_000):
+        rows[at].append([object()])
+    for _ in range(30):
+        with pytest.raises(firn.NotFreezableError) as error:
+            _core.freeze_roots({"rows": rows}, threads=4)
+        assert error.value.path == "rows[0][2][0]"

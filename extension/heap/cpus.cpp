@@ -1,4 +1,6 @@
-#include "pool/cpus.hpp"
+#include "heap/cpus.hpp"
+
+#include <sched.h>
 
 #include <algorithm>
 #include <cmath>
@@ -6,15 +8,15 @@
 #include <optional>
 #include <string>
 
-namespace firn::pool {
+namespace firn::heap {
 namespace {
 
 std::optional<double> quota_v2(const std::string& folder) {
   std::ifstream file(folder + "/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return std::nullopt;
-  return std::stod(quota) / period;
+  double quota = 0, period = 0;
+  // Without a limit the first word is "max", which is no number.
+  if (!(file >> quota >> period) || quota <= 0 || period <= 0) return std::nullopt;
+  return quota / period;
 }
 
 std::optional<double> quota_v1(const std::string& folder) {
@@ -57,4 +59,11 @@ int cgroup_cpus() {
   return std::isinf(least) ? 0 : std::max(1, static_cast<int>(std::ceil(least)));
 }
 
-}  // namespace firn::pool
+int usable_cpus() {
+  static const int quota = cgroup_cpus();  // a dozen files: read once
+  cpu_set_t cpus;
+  const int own = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+  return std::max(1, quota == 0 ? own : std::min(own, quota));
+}
+
+}  // namespace firn::heap
