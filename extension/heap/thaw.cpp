@@ -46,6 +46,7 @@ class Thawer {
   Thawer& operator=(const Thawer&) = delete;
   ~Thawer() {
     for (Step& step : steps_) Py_XDECREF(step.pending);
+    for (PyObject* snapshot : snapshots_) Py_DECREF(snapshot);
     Py_XDECREF(append_);
   }
 
@@ -121,13 +122,20 @@ class Thawer {
       return check(PyBytes_FromStringAndSize(PyBytes_AS_STRING(object), PyBytes_GET_SIZE(object)));
     }
     if (type == &PyList_Type) {
-      return make_list(reinterpret_cast<PyListObject*>(object)->ob_item, PyList_GET_SIZE(object));
+      PyObject* items = keep(PyList_AsTuple(object));
+      return make_list(reinterpret_cast<PyTupleObject*>(items)->ob_item, PyTuple_GET_SIZE(items));
     }
-    if (type == &PyDict_Type) return push({object, check(PyDict_New()), Fill::dict});
+    if (type == &PyDict_Type) {
+      PyObject* items = keep(PyDict_Copy(object));
+      return push({items, check(PyDict_New()), Fill::dict});
+    }
     if (type == frozen_face_type()) {
       return push({reinterpret_cast<FrozenFace*>(object)->inner, check(PySet_New(nullptr)), Fill::set});
     }
-    if (type == &PySet_Type) return push({object, check(PySet_New(nullptr)), Fill::set});
+    if (type == &PySet_Type) {
+      PyObject* members = keep(PyFrozenSet_New(object));
+      return push({members, check(PySet_New(nullptr)), Fill::set});
+    }
     if (type == &PyFrozenSet_Type) return push({object, check(PyFrozenSet_New(nullptr)), Fill::set});
     return make_rare(object, type);
   }
@@ -229,6 +237,19 @@ class Thawer {
       default: made = PyDict_New();
     }
     return push({mapping->mapping, check(made), Fill::dict});
+  }
+
+  // Hashing a key may run code that changes a plain container, or drops it, while it is being walked: what
+  // is walked is a shallow copy of it, which lives until all is done.
+  PyObject* keep(PyObject* snapshot) {
+    check(snapshot);
+    try {
+      snapshots_.push_back(snapshot);
+    } catch (const std::bad_alloc&) {
+      Py_DECREF(snapshot);
+      throw;
+    }
+    return snapshot;
   }
 
   PyObject* push(Step step) {
@@ -340,6 +361,7 @@ class Thawer {
   PyObject* const append_ = PyUnicode_InternFromString("append");
   PointerTable memo_;
   std::vector<Step> steps_;
+  std::vector<PyObject*> snapshots_;
 };
 
 }  // namespace

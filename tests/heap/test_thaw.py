@@ -4,6 +4,7 @@ import collections
 import datetime as dt
 
 import firn
+import pytest
 
 
 def test_thawed_is_equal_and_mutable_all_the_way_down():
@@ -84,3 +85,27 @@ def test_keys_and_members_are_complete_when_they_are_hashed():
     plain = {((1, ("x" * 9,)), frozenset({(2, 3)})): {frozenset({frozenset({("y",)})})}}
     thawed = firn.thaw(firn.freeze(plain))
     assert thawed == plain and thawed[((1, ("x" * 9,)), frozenset({(2, 3)}))] == {frozenset({frozenset({("y",)})})}
+
+
+@pytest.mark.parametrize("make", [list, lambda rows: dict(enumerate(rows)), lambda rows: [tuple(rows)]])
+def test_a_plain_container_that_is_emptied_while_it_is_thawed(make):
+    """Hashing a key runs code of the user's."""
+    emptied: list[object] = []
+
+    class Key:
+        armed = False
+
+        def __hash__(self) -> int:
+            if Key.armed:
+                emptied.clear()
+                rows.clear()
+            return 1
+
+    rows = make([{Key(): "value"}, *([number] for number in range(10_000))])
+    emptied.append(rows)
+    Key.armed = True
+    thawed = firn.thaw([emptied])
+    (inner,) = thawed[0]
+    assert not rows and len(inner) in (1, 10_001)
+    last = inner[0][-1] if len(inner) == 1 else inner[10_000]
+    assert last == [9_999]
