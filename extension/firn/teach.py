@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from firn._core import FrozenDict, FrozenFace, FrozenList
+from firn._core import FrozenDict, FrozenFace, FrozenList, is_frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing takes longer to load than all of this
@@ -109,10 +109,24 @@ def _teach_yaml(representer: Any) -> None:
         representer.SafeRepresenter.add_representer(kind, lambda dumper, value: dumper.represent_data(value.copy()))
 
 
+def _teach_weakref(weakref: Any) -> None:
+    """CPython enters a proxy into a list that begins in the object. References have another way (the heap's
+    weak_references.cpp); a proxy has none."""
+    make_proxy = weakref.proxy
+
+    def proxy(object: Any, callback: Callable[[Any], Any] | None = None, /) -> Any:
+        if type(object) is frozenset and is_frozen(object):
+            raise TypeError("cannot create a weak proxy of a frozen frozenset: use the value itself, it lives for ever")
+        return make_proxy(object, callback)
+
+    weakref.proxy = sys.modules["_weakref"].proxy = proxy  # type: ignore[attr-defined]
+
+
 _lessons: dict[str, Callable[[Any], None]] = {
     "json.encoder": _teach_json,
     "pprint": _teach_pprint,
     "reprlib": _teach_reprlib,
+    "weakref": _teach_weakref,
     "IPython.core.guarded_eval": _teach_completion,
     "IPython.lib.pretty": _teach_display,
     "yaml.representer": _teach_yaml,

@@ -4,6 +4,7 @@
 #include "heap/heap.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/types.hpp"
+#include "heap/weak_references.hpp"
 
 namespace firn::heap {
 namespace {
@@ -106,7 +107,7 @@ int init_interpreter() {
     PyErr_SetString(PyExc_ImportError, "firn cannot find the static objects of this CPython");
     return -1;
   }
-  if (init_types() < 0) return -1;
+  if (init_types() < 0 || !teach_weak_references()) return -1;
 
   PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
   if (!dict) return -1;

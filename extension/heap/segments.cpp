@@ -1,5 +1,7 @@
 #include "heap/segments.hpp"
 
+#include <pthread.h>
+
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -107,9 +109,15 @@ class Registry {
   std::vector<Segment> segments_;
 };
 
-// Never destroyed: a thread may be retiring segments while the process ends.
+Registry& registry();
+
+// Never destroyed: a thread may be retiring segments while the process ends. A child process must not find
+// the lock taken by a thread that it does not have.
 Registry& registry() {
   static Registry& registry = *new Registry;
+  [[maybe_unused]] static const int guarded = pthread_atfork(
+      [] { firn::heap::registry().lock(); }, [] { firn::heap::registry().unlock(); },
+      [] { firn::heap::registry().unlock(); });
   return registry;
 }
 

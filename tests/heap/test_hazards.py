@@ -243,6 +243,79 @@ def test_collectors_of_all_interpreters_pass_over_frozen_objects(readers):
     readers.run(code, frozen)
 
 
+def test_weak_references_to_frozen_values_write_nothing(readers):
+    """CPython would enter them into a list that begins in the object."""
+    frozen = firn.freeze([frozenset({1, 2}), {frozenset({"key"}): "value"}, {3, 4}])
+    code = """
+    import gc, weakref
+    from functools import partial
+
+    inner = [value for value in gc.get_referents(iter(frozen[2])) if type(value) is frozenset]
+    for value in [frozen[0], *frozen[1], *inner]:
+        called = []
+        references = [weakref.ref(value), weakref.ref(value, called.append), weakref.ref(value, None)]
+        assert all(reference() is value for reference in references)
+        assert len({*references}) == 1 and hash(references[0]) == hash(value)
+        mapping = weakref.WeakKeyDictionary({value: "there"})
+        values = weakref.WeakValueDictionary(there=value)
+        assert mapping[value] == "there" and values["there"] is value and value in weakref.WeakSet([value])
+        finalizer = weakref.finalize(value, called.append, 1)
+        assert finalizer.alive and finalizer.detach()
+        cycle = [value, references]
+        cycle.append(weakref.ref(value, partial(cycle.append)))
+        del references, mapping, values, cycle
+        gc.collect()
+        assert not called
+        for make in (weakref.proxy, partial(weakref.proxy, value)):
+            try:
+                make(value)
+            except TypeError as error:
+                assert "weak proxy of a frozen frozenset" in str(error)
+            else:
+                raise AssertionError
+    for wrong in ((), (1,), (value, None, None)):
+        try:
+            weakref.ref(*wrong)
+        except TypeError:
+            pass
+        else:
+            raise AssertionError(wrong)
+    ordinary = frozenset({5})
+    reference = weakref.ref(ordinary)
+    assert weakref.ref(ordinary) is reference and set(weakref.proxy(ordinary)) == {5}
+    del ordinary
+    assert reference() is None
+    """
+    readers.run(code, frozen)
+
+
+def test_the_tuple_behind_the_iterator_of_a_list_is_only_read(readers):
+    frozen = firn.freeze([[1, "a"], [[2], {"unhashable": []}]])
+    code = """
+    import gc
+    for values in (frozen, *frozen):
+        [inner] = [value for value in gc.get_referents(iter(values)) if type(value) is tuple]
+        assert inner == tuple(values) and inner + (1,) != inner and inner * 1 == inner
+        grown = inner
+        grown += (1,)
+        hash(inner), {inner: 1}[inner]
+        assert list(values) == list(inner)
+    """
+    readers.run(code, frozen)
+
+
+def test_static_objects_have_their_hash_before_threads_ask_for_it(run_python):
+    code = """
+        import datetime
+        from firn import _core
+        pairs = [(datetime.timezone.utc, number) for number in range(5000, 25000)]
+        frozen = _core.freeze_roots({"pairs": pairs}, [], 4).frozen["pairs"]
+        assert len({*frozen}) == 20000 and (datetime.timezone.utc, 5000) in {*frozen}
+    """
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_keys_that_hash_by_identity_are_found_after_freezing(readers):
     nan = float("nan")
     plain = {nan: "nan", (1, nan): "pair", 2.5: "float", "s": 1, complex(0, nan): "c"}
