@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -107,6 +107,8 @@ def run(
     except BaseException as error:
         outcome.error = error
         outcome.abandoned = _stop(job)
+        with suppress(Exception, KeyboardInterrupt):
+            _write_the_rest(job, write)
         outcome.chunks.clear()
         return outcome
     finally:
@@ -146,6 +148,13 @@ def _lowest(failures: list[Failure | BaseException], place: Callable[[int, int],
         case [BaseException() as error, *_]:
             return error
     raise AssertionError
+
+
+def _write_the_rest(job: _core.Job, write: Callable[[str, int, str], None]) -> None:
+    """What a stopped job had printed, as far as its turn had come."""
+    while (event := job.next(0)) is not None:
+        if event.kind == "output":
+            write(event.stream, event.rank, event.text)
 
 
 def _stop(job: _core.Job) -> list[int]:

@@ -26,9 +26,14 @@ constexpr double patience = 1.0;  // seconds until workers that do not end are l
 
 std::atomic<bool> leaving_workers{false};
 
+struct Entry {
+  std::weak_ptr<Scheduler> scheduler;
+  unsigned forks;  // a pool of another process is closed there
+};
+
 // Never destroyed: exit handlers and destructors of static objects have no order among them.
-std::vector<std::weak_ptr<Scheduler>>& schedulers() {
-  static auto* const list = new std::vector<std::weak_ptr<Scheduler>>;
+std::vector<Entry>& schedulers() {
+  static auto* const list = new std::vector<Entry>;
   return *list;
 }
 
@@ -88,16 +93,17 @@ void close_at_exit(const std::shared_ptr<Scheduler>& scheduler) {
     on_exit(end_process, nullptr);
     py::module_::import("atexit").attr("register")(py::cpp_function(shutdown));
   }
-  std::erase_if(schedulers(), [](const auto& other) { return other.expired(); });
-  schedulers().push_back(scheduler);
+  std::erase_if(schedulers(), [](const auto& other) { return other.scheduler.expired(); });
+  schedulers().push_back({scheduler, fork_count()});
 }
 
 void shutdown() {
-  if (fork_count() != 0) return;  // they are the parent's
   std::vector<std::shared_ptr<Scheduler>> open;
   for (const auto& entry : schedulers()) {
-    if (auto scheduler = entry.lock()) open.push_back(std::move(scheduler));
+    if (entry.forks != fork_count()) continue;
+    if (auto scheduler = entry.scheduler.lock()) open.push_back(std::move(scheduler));
   }
+  if (open.empty()) return;
   const WithoutGil released;
   const Time deadline = Clock::now() + ticks(patience);
   for (const auto& scheduler : open) scheduler->close(deadline);

@@ -16,6 +16,18 @@ Job::Job(std::shared_ptr<const Parcel> setup, std::size_t count, std::size_t chu
       given_(pinned ? count : 0),
       sizes_(pinned ? 1 : chunk, workers) {}
 
+namespace {
+
+Event take_output(Chunk& chunk) {
+  Output::Piece piece = chunk.output.take();
+  Event event{EventKind::output, chunk.start, chunk.stop, chunk.rank};
+  event.stream = piece.stream;
+  event.text = std::move(piece.text);
+  return event;
+}
+
+}  // namespace
+
 Chunk* Job::hand_out(int rank, std::uint64_t serial) {
   const auto worker = static_cast<std::size_t>(rank);
   std::size_t start, stop;
@@ -53,6 +65,11 @@ bool Job::writes_through(const Chunk& chunk) const {
 }
 
 std::optional<Event> Job::pop(Time now, Time& deadline) {
+  if (!written_.empty()) {
+    Event event = std::move(written_.front());
+    written_.pop_front();
+    return event;
+  }
   for (auto entry = open.begin(); entry != open.end();) {
     Chunk& chunk = entry->second;
     if (!chunk.output.empty()) {
@@ -66,11 +83,7 @@ std::optional<Event> Job::pop(Time now, Time& deadline) {
           ready_.erase(earlier);
           return event;
         }
-        Output::Piece piece = chunk.output.take();
-        Event event{EventKind::output, chunk.start, chunk.stop, chunk.rank};
-        event.stream = piece.stream;
-        event.text = std::move(piece.text);
-        return event;
+        return take_output(chunk);
       }
       deadline = std::min(deadline, chunk.output.due());
     }
@@ -86,6 +99,18 @@ std::optional<Event> Job::pop(Time now, Time& deadline) {
   Event event = std::move(ready_.front());
   ready_.pop_front();
   return event;
+}
+
+void Job::keep_written() {
+  for (auto& [start, chunk] : open) {
+    // An unread result of an earlier chunk may say that this output is not wanted.
+    const bool doubtful = !pinned && std::any_of(ready_.begin(), ready_.end(), [&chunk](const Event& event) {
+      return event.start < chunk.start;
+    });
+    if (doubtful || chunk.unwanted) return;
+    while (!chunk.output.empty()) written_.push_back(take_output(chunk));
+    if (!pinned && !chunk.finished) return;  // the others wait for their turn
+  }
 }
 
 std::deque<Event> Job::truncate(std::size_t stop) {

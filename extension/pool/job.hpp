@@ -56,11 +56,13 @@ class Job {
   std::optional<Event> pop(Time now, Time& deadline);
   /// Items from `stop` on are not wanted. Returns their events, to be freed without the mutex.
   std::deque<Event> truncate(std::size_t stop);
+  /// Before truncate(0): what has been written in its turn stays to be read.
+  void keep_written();
 
   bool writes_through(const Chunk& chunk) const;
   bool exhausted() const { return pinned ? handed_ >= limit_ : next_ >= limit_; }
   bool computed() const { return running == 0 && exhausted(); }
-  bool done() const { return computed() && open.empty() && ready_.empty(); }
+  bool done() const { return computed() && open.empty() && ready_.empty() && written_.empty(); }
 
   const std::shared_ptr<const Parcel> setup;
   const std::size_t count, workers;
@@ -77,6 +79,7 @@ class Job {
   std::size_t handed_ = 0;
   ChunkSizes sizes_;
   std::deque<Event> ready_;
+  std::deque<Event> written_;  // output that outlives its chunks
 };
 
 }  // namespace firn::pool

@@ -46,7 +46,7 @@ JobHandle::~JobHandle() {
 
 std::optional<Event> JobHandle::next(std::optional<double> timeout) {
   check_fork(forks_);
-  const Time limit = timeout ? Clock::now() + ticks(std::clamp(*timeout, 0.0, 1e9)) : Time::max();
+  const Time limit = timeout ? Clock::now() + ticks(*timeout) : Time::max();
   for (;;) {
     const Time now = Clock::now();
     Time deadline = std::min(limit, now + longest_wait);
@@ -81,7 +81,7 @@ std::vector<int> JobHandle::cancel(double grace) {
   std::deque<Event> unwanted;
   {
     const WithoutGil released;
-    unwanted = scheduler_->truncate(*job_, 0, abandon_at);
+    unwanted = scheduler_->cancel(*job_, abandon_at);
   }
   unwanted.clear();
   while (!scheduler_->computed(*job_)) {

@@ -103,7 +103,17 @@ std::vector<int> Scheduler::abandoned(const Job& job) const {
 }
 
 std::deque<Event> Scheduler::truncate(Job& job, std::size_t stop, Time abandon_at) {
-  Lock lock(mutex_);
+  const Lock lock(mutex_);
+  return truncate(lock, job, stop, abandon_at);
+}
+
+std::deque<Event> Scheduler::cancel(Job& job, Time abandon_at) {
+  const Lock lock(mutex_);
+  job.keep_written();
+  return truncate(lock, job, 0, abandon_at);
+}
+
+std::deque<Event> Scheduler::truncate(const Lock&, Job& job, std::size_t stop, Time abandon_at) {
   std::deque<Event> unwanted = job.truncate(stop);
   if (job.exhausted()) jobs_.remove_if([&job](const auto& other) { return other.get() == &job; });
   const Time now = Clock::now();

@@ -43,6 +43,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   std::optional<Event> pop(Job& job, Time now, Time& deadline, bool& done);
   bool done(const Job& job) const;
   std::deque<Event> truncate(Job& job, std::size_t stop, Time abandon_at);
+  /// As truncate(0), but what has been written in its turn can still be popped.
+  std::deque<Event> cancel(Job& job, Time abandon_at);
   bool computed(const Job& job) const;
   std::vector<int> abandoned(const Job& job) const;
   /// Interrupts and abandons what is due for it; returns when to call it again. Without the GIL.
@@ -89,6 +91,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   void launch(int rank);
   void stop(Worker& worker, Time now, Time abandon_at);
   void abandon(Worker& worker);
+  std::deque<Event> truncate(const Lock&, Job& job, std::size_t stop, Time abandon_at);
   void detach(Worker& worker);
 
   mutable std::mutex mutex_;

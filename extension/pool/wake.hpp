@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 namespace firn::pool {
@@ -8,8 +9,10 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC, as time.perf_count
 using Time = Clock::time_point;
 using Seconds = std::chrono::duration<double>;
 
+/// Negative times and no numbers are 0; what is longer than a clock can count is 30 years.
 inline Clock::duration ticks(double seconds) {
-  return std::chrono::duration_cast<Clock::duration>(Seconds(seconds));
+  const double sensible = seconds > 0 ? std::min(seconds, 1e9) : 0;
+  return std::chrono::duration_cast<Clock::duration>(Seconds(sensible));
 }
 inline double seconds_of(Time time) { return Seconds(time.time_since_epoch()).count(); }
 

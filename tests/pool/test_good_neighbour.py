@@ -110,6 +110,19 @@ def test_in_a_forked_child_the_pool_is_empty_and_says_so(script) -> None:  # typ
     """)
 
 
+def test_a_pool_made_in_a_forked_child_is_closed_when_that_ends(script) -> None:  # type: ignore[no-untyped-def]
+    out = script("""
+        child = os.fork()
+        if child == 0:
+            fresh = warm_pool()
+            print("child", flush=True)
+            sys.exit(4)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+        print("parent", sum(compute(pool), []) == list(range(10)))
+    """)
+    assert out == "child\nparent True\n"
+
+
 def test_fork_while_workers_start_and_compute(script) -> None:  # type: ignore[no-untyped-def]
     script(
         """

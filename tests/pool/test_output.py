@@ -4,6 +4,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from firn import _core
@@ -60,6 +61,31 @@ start_time = time.monotonic()
     assert (event.kind, event.text, event.start, event.stop) == ("output", "at once\n", 0, 1)
     assert not job.done
     job.cancel()
+
+
+def test_a_cancelled_job_gives_what_had_been_printed_in_its_turn(pool: _core.Pool, tmp_path: Path) -> None:
+    source = """
+import pathlib, time
+def run(start, stop):
+    print(f"begun {start}")
+    if start == 2:
+        print("second line")
+        pathlib.Path(data).touch()
+    while start: time.sleep(0.005)
+"""
+    printed = tmp_path / "printed"
+    job = pool.submit((source, str(printed)), 4, chunk=2)
+    event = job.next(10)
+    while event is None or event.kind != "chunk":
+        event = job.next(10)
+    while not printed.exists():
+        time.sleep(0.005)
+    assert job.cancel() == [] and not job.done
+    text = ""
+    while (event := job.next()) is not None:
+        assert event.kind == "output"
+        text += event.text
+    assert text == "begun 2\nsecond line\n" and job.done
 
 
 def test_the_output_of_a_chunk_comes_before_its_result(run: Run) -> None:
@@ -119,6 +145,8 @@ def test_a_worker_that_waits_to_be_read_can_be_cancelled(pool: _core.Pool) -> No
     job = pool.submit(("def run(start, stop):\n while True: print('x' * 1_000_000)", None), 4, chunk=1)
     time.sleep(0.3)
     assert job.cancel() == []
+    while (event := job.next()) is not None:
+        assert event.kind == "output"
     assert job.done
 
 
