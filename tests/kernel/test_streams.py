@@ -114,3 +114,15 @@ def test_a_forked_child_that_returns_from_its_cell_ends(kernel):
     )
     assert sorted(outcome.text().splitlines()) == ["child", "parent 0"]
     assert kernel.run("1 + 1").result == "2"
+
+
+def test_descriptors_led_elsewhere_for_good_cost_no_time(new_kernel):
+    code = """
+import os, time
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+os.dup2(1, 2)
+before = time.process_time()
+time.sleep(0.6)
+print(time.process_time() - before < 0.3)
+"""
+    assert new_kernel().run(code).text() == "True\n"
