@@ -81,6 +81,7 @@ def test_a_refused_freeze_gives_its_memory_back(run_python):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.unsanitized
 def test_without_the_addresses_the_import_says_so(run_python):
     code = """
         import resource

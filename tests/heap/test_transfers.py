@@ -76,6 +76,7 @@ def test_nothing_that_came_back_points_into_memory_that_is_used_again(pool):
     assert vars(holder) == {name: name for name in data["rows"][0]}
 
 
+@pytest.mark.unsanitized
 def test_small_transfers_by_the_thousand_use_no_more_memory(pool):
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
