@@ -1,6 +1,6 @@
 # Every target sets up what it needs: the environment (tools/env) and a build of this checkout (tools/build).
 .DEFAULT_GOAL := help
-.PHONY: help env run test test-long lab bench shell clean
+.PHONY: help env run test test-long lint lab bench shell clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -16,6 +16,10 @@ test: ## the test suite, write guard on, on Python 3.14 and 3.15 (SANITIZE=1: wi
 
 test-long: ## the same with the long suites: fuzzing, soaks, thousands of generated cases
 	@tools/test --long $(ARGS)
+
+lint: ## formatting, style and types: clang-format, ruff, mypy --strict
+	@git ls-files '*.cpp' '*.hpp' | xargs tools/env run clang-format --dry-run -Werror
+	@tools/env run ruff check . && tools/env run ruff format --check --quiet . && tools/env run mypy
 
 lab: ## JupyterLab with the firn kernel
 	@tools/run jupyter lab --no-browser --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)

@@ -1,8 +1,6 @@
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict
 
 # --- heap ---
-
-_T = TypeVar("_T")
 
 class NotFreezableError(TypeError):
     """A value cannot be frozen (PEP 795). Nothing has been changed."""
@@ -56,7 +54,7 @@ class SegmentInfo(TypedDict):
     backing: Literal["memory", "moving", "file", "kept"]
     """Where its pages are: "moving" to a file, or "kept" in memory because they could not."""
 
-def freeze(obj: _T, /) -> _T:
+def freeze[T](obj: T, /) -> T:
     """A frozen copy of `obj`, deep, that every interpreter of the process can read by reference (PEP 795).
 
     The copy reads as the original and raises TypeError when it is written to. Sharing and cycles within `obj` are
@@ -65,7 +63,7 @@ def freeze(obj: _T, /) -> _T:
     MemoryError; then nothing has been frozen.
     """
 
-def thaw(obj: _T, /) -> _T:
+def thaw[T](obj: T, /) -> T:
     """A mutable copy of `obj`, deep: lists, dicts, sets ... of the types that were frozen.
 
     Sharing and cycles are kept. Strings, numbers and dates stay the frozen ones, for nobody can change them. Plain

@@ -23,17 +23,21 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLargestExtent = std::size_t{16} << 20;  // pages are touched that far ahead
 constexpr std::size_t kCommitStep = std::size_t{64} << 20;
-// A huge page takes 0.2 ms to get where the memory is at hand, and several where a virtual machine has to ask its
-// host for it, page by page; then small ones, of which the system has some that were used a moment ago, are
-// quicker by far. How it stands is measured anew now and then.
+// A huge page takes 0.2 ms to get where the memory is at hand, and several where a virtual machine
+// has to ask its host for it, page by page; then small ones, of which the system has some that were
+// used a moment ago, are quicker by far. How it stands is measured anew now and then.
 constexpr double kSlowHugePage = 1.5e-3;  // seconds of the thread's CPU time
 constexpr std::size_t kSmallPagesAfterSlow = std::size_t{256} << 20;
-constexpr std::size_t kWarmLimit = std::size_t{256} << 20;  // pages that free extents of an area may keep
+constexpr std::size_t kWarmLimit = std::size_t{256}
+                                   << 20;  // pages that free extents of an area may keep
 
-std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+std::size_t round_up(std::size_t value, std::size_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 char* try_reserve(void* wanted, int flags) {
-  void* got = mmap(wanted, kReservedBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+  void* got = mmap(wanted, kReservedBytes, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
   if (got == MAP_FAILED) return nullptr;
   if (wanted && got != wanted) {
     munmap(got, kReservedBytes);
@@ -75,8 +79,9 @@ void after_fork_in_child() {
 
 bool reserve_heap() {
   if (heap_base) return true;
-  // The base differs between processes, so that segments of several can be mapped side by side; it is a
-  // multiple of 64 GiB between 32 and 64 TiB, where neither programs nor sanitizers put anything.
+  // The base differs between processes, so that segments of several can be mapped side by side; it
+  // is a multiple of 64 GiB between 32 and 64 TiB, where neither programs nor sanitizers put
+  // anything.
   constexpr std::uintptr_t low = std::uintptr_t{0x200000000000};
   constexpr std::size_t steps = 512;
   const std::size_t start = static_cast<std::size_t>(getpid()) * 0x9E3779B97F4A7C15ull >> 32;
@@ -139,7 +144,8 @@ void Area::set_range(char* begin, char* end) {
 
 void Area::commit(char* end) {
   if (end <= committed_) return;
-  char* to = std::min(end_, committed_ + round_up(static_cast<std::size_t>(end - committed_), kCommitStep));
+  char* to = std::min(
+      end_, committed_ + round_up(static_cast<std::size_t>(end - committed_), kCommitStep));
   const std::size_t size = static_cast<std::size_t>(to - committed_);
   if (mprotect(committed_, size, PROT_READ | PROT_WRITE)) throw std::bad_alloc();
   committed_ = to;
@@ -174,7 +180,8 @@ Extent Area::take(std::size_t bytes) {
   }
   if (extent.begin) {
     warm_bytes_ -= std::min(warm_bytes_, size);
-    if (guard_is_on() && mprotect(extent.begin, size, PROT_READ | PROT_WRITE)) throw std::bad_alloc();
+    if (guard_is_on() && mprotect(extent.begin, size, PROT_READ | PROT_WRITE))
+      throw std::bad_alloc();
     return extent;
   }
   if (size > static_cast<std::size_t>(end_ - frontier_)) throw std::bad_alloc();

@@ -37,8 +37,8 @@ bool reserve_heap();
 // FIRN_GUARD=1: finished segments are read-only, released ones unreadable.
 bool guard_is_on();
 
-// A part of the range that hands out extents in multiples of its grain. Any thread; the lock is never
-// held while Python runs.
+// A part of the range that hands out extents in multiples of its grain. Any thread; the lock is
+// never held while Python runs.
 class Area {
  public:
   Area(std::size_t grain, bool huge_pages) : grain_(grain), huge_pages_(huge_pages) {}
@@ -68,7 +68,8 @@ class Area {
   char* end_ = nullptr;
   std::map<char*, std::size_t> free_;
   std::size_t warm_bytes_ = 0;  // of the free extents that keep their pages
-  std::size_t small_pages_left_ = 0;  // bytes that get small pages because huge ones were slow to get
+  std::size_t small_pages_left_ =
+      0;  // bytes that get small pages because huge ones were slow to get
 };
 
 // The two areas of a kind of segment: small pages for small ones, huge pages for the rest.
@@ -77,7 +78,9 @@ class Zone {
   void set_range(char* begin, char* end);
   Extent take(std::size_t bytes) { return area(bytes).take(bytes); }
   void give_back(Extent extent) { area_of(extent).give_back(extent); }
-  void give_back_tail(Extent& extent, char* used_end) { area_of(extent).give_back_tail(extent, used_end); }
+  void give_back_tail(Extent& extent, char* used_end) {
+    area_of(extent).give_back_tail(extent, used_end);
+  }
   void lock();
   void unlock();
 

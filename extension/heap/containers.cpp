@@ -1,4 +1,5 @@
-// The shells of containers; their slots hold the originals of the children until the walk gets there.
+// The shells of containers; their slots hold the originals of the children until the walk gets
+// there.
 #include <cstring>
 
 #include "heap/freezer.hpp"
@@ -32,7 +33,8 @@ PyObject* Copier::make_tuple(PyObject* object, bool shared) {
 PyObject* Copier::new_face(FaceKind kind, bool shared) {
   ++objects_;
   const bool plain = kind == FaceKind::list || kind == FaceKind::dict;
-  auto* face = reinterpret_cast<FrozenFace*>(allocate(plain ? sizeof(FrozenList) : sizeof(FrozenFace)));
+  auto* face =
+      reinterpret_cast<FrozenFace*>(allocate(plain ? sizeof(FrozenList) : sizeof(FrozenFace)));
   set_header(reinterpret_cast<PyObject*>(face), face_type(kind), shared);
   face->inner = nullptr;
   face->kind = kind;
@@ -41,13 +43,14 @@ PyObject* Copier::new_face(FaceKind kind, bool shared) {
   return reinterpret_cast<PyObject*>(face);
 }
 
-PyObject* Copier::make_list(PyObject* object, PyObject* const* items, std::size_t size, bool shared, FaceKind kind) {
+PyObject* Copier::make_list(PyObject* object, PyObject* const* items, std::size_t size, bool shared,
+                            FaceKind kind) {
   PyObject* face = new_face(kind, shared);
   PyTupleObject* inner = new_tuple(size, false);
   if (size) std::memcpy(inner->ob_item, items, size * sizeof(PyObject*));
   reinterpret_cast<FrozenList*>(face)->items = reinterpret_cast<PyObject*>(inner);
-  // Python code gets at the inner tuple only by looking behind an iterator (gc.get_referents); whatever it
-  // does there, a tuple that has a hash is not written to.
+  // Python code gets at the inner tuple only by looking behind an iterator (gc.get_referents);
+  // whatever it does there, a tuple that has a hash is not written to.
   inner->ob_hash = 1;
   push(object, face, inner->ob_item, size, 1, Role::elements);
   return face;
@@ -98,7 +101,8 @@ PyObject* Copier::make_set(PyObject* object, bool shared) {
   const bool is_face = Py_TYPE(object) != &PyFrozenSet_Type;
   if (is_face) {
     face = new_face(FaceKind::set, shared);
-    if (Py_TYPE(object) == frozen_face_type()) source = reinterpret_cast<FrozenFace*>(object)->inner;
+    if (Py_TYPE(object) == frozen_face_type())
+      source = reinterpret_cast<FrozenFace*>(object)->inner;
   } else {
     ++objects_;
   }

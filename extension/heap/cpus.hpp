@@ -6,7 +6,8 @@ namespace firn::heap {
 /// the root), rounded up, or 0 when nothing limits it.
 int cgroup_cpus();
 
-/// How many threads may run at once: the process's CPUs (its affinity mask) and the quota of its cgroups.
+/// How many threads may run at once: the process's CPUs (its affinity mask) and the quota of its
+/// cgroups.
 int usable_cpus();
 
 }  // namespace firn::heap

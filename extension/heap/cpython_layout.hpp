@@ -43,8 +43,8 @@ namespace firn::heap {
 // (hazard 1).
 inline constexpr std::uint16_t kImmortalFlags = _Py_IMMORTAL_FLAGS;
 
-// A flag that CPython does not use. It marks a copy whose original had more than one reference, which
-// is what thawing needs to know to keep sharing.
+// A flag that CPython does not use. It marks a copy whose original had more than one reference,
+// which is what thawing needs to know to keep sharing.
 inline constexpr std::uint16_t kSharedFlag = 1 << 14;
 
 inline void set_header(PyObject* object, PyTypeObject* type, bool shared) {
@@ -54,7 +54,9 @@ inline void set_header(PyObject* object, PyTypeObject* type, bool shared) {
   object->ob_type = type;
 }
 
-inline bool is_marked_shared(const PyObject* object) { return (object->ob_flags & kSharedFlag) != 0; }
+inline bool is_marked_shared(const PyObject* object) {
+  return (object->ob_flags & kSharedFlag) != 0;
+}
 
 // A static extension type of ours, before it is readied. Its name is immortal like every static
 // type's.
@@ -70,8 +72,7 @@ inline int init_static_type(PyTypeObject* type) {
 // How many static extension types the running interpreter can still take.
 inline std::size_t free_static_type_slots() {
   const PyInterpreterState* interpreter = PyInterpreterState_Get();
-  return _Py_MAX_MANAGED_STATIC_EXT_TYPES -
-         interpreter->types.for_extensions.num_initialized;
+  return _Py_MAX_MANAGED_STATIC_EXT_TYPES - interpreter->types.for_extensions.num_initialized;
 }
 
 // ---- integers ----
@@ -132,16 +133,14 @@ inline constexpr Py_ssize_t kImmortalKeys = PY_SSIZE_T_MIN;
 // init_interpreter() reads an instance of each through these before anything is frozen.
 
 struct RangeLayout {  // rangeobject.c
-  PyObject_HEAD
-  PyObject* start;
+  PyObject_HEAD PyObject* start;
   PyObject* stop;
   PyObject* step;
   PyObject* length;
 };
 
 struct MappingProxyLayout {  // descrobject.c
-  PyObject_HEAD
-  PyObject* mapping;
+  PyObject_HEAD PyObject* mapping;
 };
 
 struct DefaultDictLayout {  // _collectionsmodule.c
@@ -157,8 +156,7 @@ struct DequeBlock {  // _collectionsmodule.c
 };
 
 struct DequeLayout {
-  PyObject_VAR_HEAD
-  DequeBlock* left_block;
+  PyObject_VAR_HEAD DequeBlock* left_block;
   DequeBlock* right_block;
   Py_ssize_t left_index;
   Py_ssize_t right_index;
@@ -186,8 +184,7 @@ struct OrderedDictLayout {
 };
 
 struct TimezoneLayout {  // _datetimemodule.c
-  PyObject_HEAD
-  PyObject* offset;
+  PyObject_HEAD PyObject* offset;
   PyObject* name;  // may be null
 };
 
@@ -222,7 +219,8 @@ inline PyObject* new_builtin_frozendict() { return nullptr; }
 
 // Also into a frozendict that nobody has seen yet.
 inline int set_item_in_new_dict(PyObject* dict, PyObject* key, PyObject* value) {
-  return _PyDict_SetItem_Take2(reinterpret_cast<PyDictObject*>(dict), Py_NewRef(key), Py_NewRef(value));
+  return _PyDict_SetItem_Take2(reinterpret_cast<PyDictObject*>(dict), Py_NewRef(key),
+                               Py_NewRef(value));
 }
 
 }  // namespace firn::heap

@@ -8,16 +8,16 @@
 
 namespace firn::heap {
 
-// Lives on the thread that freezes, which holds the GIL; the helpers have no Python thread state and call
-// nothing of CPython's that allocates, counts or raises.
+// Lives on the thread that freezes, which holds the GIL; the helpers have no Python thread state
+// and call nothing of CPython's that allocates, counts or raises.
 class Crew {
  public:
   Crew(Freezing& freezing, unsigned threads) : freezing_(freezing), threads_(threads) {}
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  // Replaces all slots of the frame, its own copy of it: the copier's goes when the copier fails, while
-  // helpers still read. Throws Abandoned when any of them failed.
+  // Replaces all slots of the frame, its own copy of it: the copier's goes when the copier fails,
+  // while helpers still read. Throws Abandoned when any of them failed.
   void fill(Copier& main, Frame frame);
 
   bool was_used() const { return !helpers_.empty(); }

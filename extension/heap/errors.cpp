@@ -33,9 +33,12 @@ const char* field_name(PyObject* container, std::size_t index) {
 std::string step(const Frame& frame, const std::string& path) {
   const std::size_t at = frame.index ? frame.index - 1 : 0;
   switch (frame.role) {
-    case Role::elements: return path + "[" + std::to_string(at) + "]";
-    case Role::values: return path + "[" + key_text(key_at(dict_of(frame.copy), at)) + "]";
-    case Role::keys: return "list(" + path + ")[" + std::to_string(at) + "]";
+    case Role::elements:
+      return path + "[" + std::to_string(at) + "]";
+    case Role::values:
+      return path + "[" + key_text(key_at(dict_of(frame.copy), at)) + "]";
+    case Role::keys:
+      return "list(" + path + ")[" + std::to_string(at) + "]";
     case Role::members: {
       std::size_t before = 0;
       for (std::size_t i = 0; i < at; ++i) {
@@ -44,8 +47,10 @@ std::string step(const Frame& frame, const std::string& path) {
       }
       return "list(" + path + ")[" + std::to_string(before) + "]";
     }
-    case Role::field: return path + field_name(frame.copy, at);
-    case Role::unbuilt: break;
+    case Role::field:
+      return path + field_name(frame.copy, at);
+    case Role::unbuilt:
+      break;
   }
   return path;
 }
@@ -58,13 +63,15 @@ void set_attribute(PyObject* error, const char* name, const std::string& text) {
 
 }  // namespace
 
-void raise_not_freezable(const InterpreterTypes& types, const std::string& root, const std::vector<Frame>& frames,
-                         const Unfreezable& what) {
+void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
+                         const std::vector<Frame>& frames, const Unfreezable& what) {
   constexpr std::size_t most_steps = 40;
   std::string path = root;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     // The keys of a table are copied while its values wait: the values' frame is no step.
-    if (i + 1 < frames.size() && frames[i + 1].role == Role::keys && frames[i + 1].copy == frames[i].copy) continue;
+    if (i + 1 < frames.size() && frames[i + 1].role == Role::keys &&
+        frames[i + 1].copy == frames[i].copy)
+      continue;
     if (i == most_steps / 2 && frames.size() > most_steps) {
       path += " ... ";
       i = frames.size() - most_steps / 2;
@@ -73,11 +80,12 @@ void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
   }
   if (what.suffix) path += what.suffix;
   const std::string type = text_of(PyType_GetFullyQualifiedName(Py_TYPE(what.object)));
-  const std::string message =
-      path + ": cannot freeze " + type +
-      ", and nothing has been changed. Numbers, strings, bytes, dates and the builtin containers of these can be "
-      "frozen: leave this value out, or convert it to one of them.";
-  PyObject* text = PyUnicode_DecodeUTF8(message.data(), static_cast<Py_ssize_t>(message.size()), "replace");
+  const std::string message = path + ": cannot freeze " + type +
+                              ", and nothing has been changed. Numbers, strings, bytes, dates and "
+                              "the builtin containers of these can be "
+                              "frozen: leave this value out, or convert it to one of them.";
+  PyObject* text =
+      PyUnicode_DecodeUTF8(message.data(), static_cast<Py_ssize_t>(message.size()), "replace");
   PyObject* error = text ? PyObject_CallOneArg(types.not_freezable_error, text) : nullptr;
   Py_XDECREF(text);
   if (!error) return;

@@ -11,8 +11,8 @@
 namespace firn::heap {
 
 // Sets NotFreezableError for the object that the frames lead to from the root.
-void raise_not_freezable(const InterpreterTypes& types, const std::string& root, const std::vector<Frame>& frames,
-                         const Unfreezable& what);
+void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
+                         const std::vector<Frame>& frames, const Unfreezable& what);
 
 void raise_no_memory();
 

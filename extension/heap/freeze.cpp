@@ -34,8 +34,8 @@ struct Frozen {
 
 enum class Outcome { done, failed, again };
 
-// One attempt. `failed` has an exception set; `again` asks for an attempt with one thread, which finds the
-// first value that cannot be frozen.
+// One attempt. `failed` has an exception set; `again` asks for an attempt with one thread, which
+// finds the first value that cannot be frozen.
 Outcome attempt(Zone& zone, const InterpreterTypes& types, const std::vector<Root>& roots,
                 const std::vector<PyObject*>& candidates, unsigned threads, Frozen& out) {
   Freezing freezing(zone, types, true);
@@ -79,8 +79,8 @@ Outcome attempt(Zone& zone, const InterpreterTypes& types, const std::vector<Roo
   return Outcome::failed;
 }
 
-bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObject*>& candidates, unsigned threads,
-            Frozen& out) {
+bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObject*>& candidates,
+            unsigned threads, Frozen& out) {
   const InterpreterTypes* types = interpreter_types();
   if (!types) return false;
   const auto began = Clock::now();
@@ -97,8 +97,9 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
 
 }  // namespace
 
-std::optional<FreezeResult> freeze_roots(const std::vector<std::pair<std::string, PyObject*>>& roots,
-                                         const std::vector<PyObject*>& candidates, unsigned threads) {
+std::optional<FreezeResult> freeze_roots(
+    const std::vector<std::pair<std::string, PyObject*>>& roots,
+    const std::vector<PyObject*>& candidates, unsigned threads) {
   std::vector<Root> list;
   std::vector<std::string> names;
   for (const auto& [name, object] : roots) {
@@ -110,7 +111,8 @@ std::optional<FreezeResult> freeze_roots(const std::vector<std::pair<std::string
   Frozen frozen;
   if (!freeze(lasting_zone(), list, candidates, threads, frozen)) return std::nullopt;
   if (!frozen.extents.empty()) {
-    frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names), frozen.figures);
+    frozen.figures.segment =
+        add_segment(std::move(frozen.extents), std::move(names), frozen.figures);
   }
   return FreezeResult{std::move(frozen.roots), std::move(frozen.replaced), frozen.figures};
 }

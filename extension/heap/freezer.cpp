@@ -7,7 +7,8 @@
 namespace firn::heap {
 namespace {
 
-// Copying waits for the originals, which lie anywhere: the one that comes so many steps later is asked for now.
+// Copying waits for the originals, which lie anywhere: the one that comes so many steps later is
+// asked for now.
 constexpr std::size_t kAhead = 4;
 
 }  // namespace
@@ -19,8 +20,8 @@ char* Copier::allocate_gc(std::size_t bytes) {
   return at + sizeof(PyGC_Head);
 }
 
-void Copier::push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count, std::uint8_t stride,
-                  Role role, bool check) {
+void Copier::push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count,
+                  std::uint8_t stride, Role role, bool check) {
   frames_.push_back({source, copy, slots, 0, count, stride, role, check});
 }
 
@@ -64,8 +65,8 @@ PyObject* Copier::make(PyObject* object, bool shared) {
 PyObject* Copier::make_rare(PyObject* object, bool shared) {
   PyTypeObject* type = Py_TYPE(object);
   const InterpreterTypes& own = freezing_.types;
-  if (type == datetime_types.datetime || type == datetime_types.date || type == datetime_types.time ||
-      type == datetime_types.timedelta) {
+  if (type == datetime_types.datetime || type == datetime_types.date ||
+      type == datetime_types.time || type == datetime_types.timedelta) {
     return make_date_or_time(object, shared);
   }
   if (type == datetime_types.timezone) return make_timezone(object, shared);
@@ -98,7 +99,8 @@ PyObject* Copier::make_rare(PyObject* object, bool shared) {
     PyObject* made =
         make_list(object, reinterpret_cast<PyTupleObject*>(list->items)->ob_item,
                   static_cast<std::size_t>(PyTuple_GET_SIZE(list->items)), shared, list->kind);
-    if (list->kind == FaceKind::deque) set_maxlen(made, reinterpret_cast<FrozenFace*>(object)->extra);
+    if (list->kind == FaceKind::deque)
+      set_maxlen(made, reinterpret_cast<FrozenFace*>(object)->extra);
     return made;
   }
   if (type == frozen_dict_type()) {

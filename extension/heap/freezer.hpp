@@ -1,9 +1,9 @@
 // Copies an object graph into the heap.
 //
-// A copier walks the graph with a stack of its own. Copying a leaf makes it; copying a container makes its
-// shell, whose slots hold the *originals* of the children, and pushes a frame that then replaces them one
-// by one. So an address exists before its children do (cycles), nothing recurses, and when something cannot
-// be frozen the stack of frames is the path to it.
+// A copier walks the graph with a stack of its own. Copying a leaf makes it; copying a container
+// makes its shell, whose slots hold the *originals* of the children, and pushes a frame that then
+// replaces them one by one. So an address exists before its children do (cycles), nothing recurses,
+// and when something cannot be frozen the stack of frames is the path to it.
 #pragma once
 
 #include "heap/cpython_layout.hpp"
@@ -50,7 +50,7 @@ struct Frame {
   std::size_t count;
   std::uint8_t stride;  // in pointers
   Role role;
-  bool check;           // the copy goes through check_hashes() when it is complete
+  bool check;  // the copy goes through check_hashes() when it is complete
 };
 
 // Containers of this many slots are worth more than one thread.
@@ -73,7 +73,8 @@ class Crew;
 // One a thread.
 class Copier {
  public:
-  explicit Copier(Freezing& freezing) : freezing_(freezing), region_(freezing.zone, &freezing.populator) {}
+  explicit Copier(Freezing& freezing)
+      : freezing_(freezing), region_(freezing.zone, &freezing.populator) {}
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
 
@@ -120,8 +121,8 @@ class Copier {
   PyObject* copy_key(PyObject* key);
   PyDictKeysObject* shared_keys(const PyDictUnicodeEntry* entries, std::size_t count);
   void build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count);
-  void push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count, std::uint8_t stride, Role role,
-            bool check = false);
+  void push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count,
+            std::uint8_t stride, Role role, bool check = false);
   void complete(PyObject* copy);
   void share_out(const Frame& frame);
 

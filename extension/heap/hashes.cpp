@@ -1,7 +1,9 @@
-// The last step of a copy: the hashes that CPython would cache in it, and tables whose keys hash by identity.
+// The last step of a copy: the hashes that CPython would cache in it, and tables whose keys hash by
+// identity.
 //
-// While threads copy, a tuple may have children that another thread has not completed. What cannot be
-// decided at once waits for check_hashes(), which goes through it children first, with a stack of its own.
+// While threads copy, a tuple may have children that another thread has not completed. What cannot
+// be decided at once waits for check_hashes(), which goes through it children first, with a stack
+// of its own.
 #include "heap/hashes.hpp"
 
 #include "heap/freezer.hpp"
@@ -32,31 +34,34 @@ bool is_frozen_face(PyTypeObject* type) {
 // Whether the hash of a copy, or of a static object, can be had without Python.
 Hash hash_state(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
-  if (type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type || type == &PyBytes_Type ||
-      is_static(object)) {
+  if (type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type ||
+      type == &PyBytes_Type || is_static(object)) {
     return Hash::known;
   }
   if (is_frozen_face(type)) return Hash::never;
-  if (const Py_hash_t* cache = cache_of(object)) return cached(*cache) == -1 ? Hash::later : Hash::known;
+  if (const Py_hash_t* cache = cache_of(object))
+    return cached(*cache) == -1 ? Hash::later : Hash::known;
   return type == &PyComplex_Type ? Hash::known : Hash::later;
 }
 
-// Whether a key's hash may differ from its original's: by identity (NaN), or by something in it that does.
+// Whether a key's hash may differ from its original's: by identity (NaN), or by something in it
+// that does.
 bool may_differ(PyObject* key) {
   PyTypeObject* type = Py_TYPE(key);
-  return type == &PyFloat_Type || type == &PyComplex_Type || type == &PyTuple_Type || type == &PyFrozenSet_Type ||
-         type == &PySlice_Type || type == builtin_frozendict_type();
+  return type == &PyFloat_Type || type == &PyComplex_Type || type == &PyTuple_Type ||
+         type == &PyFrozenSet_Type || type == &PySlice_Type || type == builtin_frozendict_type();
 }
 
-// Calls visit(key, hash in the table) for every key of a dict's or set's copy that may differ; stops when
-// that returns false.
+// Calls visit(key, hash in the table) for every key of a dict's or set's copy that may differ;
+// stops when that returns false.
 template <typename Visit>
 bool for_each_doubtful_key(PyObject* table, Visit&& visit) {
   if (PyFrozenSet_CheckExact(table)) {
     const auto* set = reinterpret_cast<PySetObject*>(table);
     for (Py_ssize_t i = 0; i <= set->mask; ++i) {
       const setentry& entry = set->table[i];
-      if (entry.key && entry.hash != -1 && may_differ(entry.key) && !visit(entry.key, entry.hash)) return false;
+      if (entry.key && entry.hash != -1 && may_differ(entry.key) && !visit(entry.key, entry.hash))
+        return false;
     }
     return true;
   }
@@ -72,7 +77,8 @@ bool for_each_doubtful_key(PyObject* table, Visit&& visit) {
 // The table inside a container, for what has one.
 PyObject* table_of(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
-  if (type == &PyFrozenSet_Type || type == frozen_dict_type() || type == builtin_frozendict_type()) return object;
+  if (type == &PyFrozenSet_Type || type == frozen_dict_type() || type == builtin_frozendict_type())
+    return object;
   if (type == frozen_face_type()) return reinterpret_cast<FrozenFace*>(object)->inner;
   return nullptr;
 }
@@ -96,13 +102,15 @@ void for_each_dependency(PyObject* object, Visit&& visit) {
     if (type == builtin_frozendict_type()) {
       PyDictKeysObject* keys = dict_of(table)->ma_keys;
       for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
-        visit(DK_IS_UNICODE(keys) ? DK_UNICODE_ENTRIES(keys)[i].me_value : DK_ENTRIES(keys)[i].me_value);
+        visit(DK_IS_UNICODE(keys) ? DK_UNICODE_ENTRIES(keys)[i].me_value
+                                  : DK_ENTRIES(keys)[i].me_value);
       }
     }
   }
 }
 
-// Decides one object whose dependencies are decided: a container among them that has no hash now has none.
+// Decides one object whose dependencies are decided: a container among them that has no hash now
+// has none.
 void decide(PyObject* object) {
   PyObject* table = table_of(object);
   if (table) {

@@ -26,23 +26,26 @@ struct Description {
   std::string cell;                // "[12]", or empty
 };
 
-// Prepares the calling interpreter, the main one first: the frozen types, the types that it looks for
-// and the layouts it relies on. Returns 0, or -1 with an exception set.
+// Prepares the calling interpreter, the main one first: the frozen types, the types that it looks
+// for and the layouts it relies on. Returns 0, or -1 with an exception set.
 int init_interpreter();
 
 // Whether the address lies in the heap. O(1), any thread.
 bool contains(const void* address);
 
-// Whether the value is frozen, or shared by all interpreters as it is (None, small integers, builtin types).
+// Whether the value is frozen, or shared by all interpreters as it is (None, small integers,
+// builtin types).
 bool is_frozen(PyObject* object);
 
 // Whether a frozen value can begin at the address. Any thread.
 bool is_adoptable(const void* address);
 
-// What is known of the segment that the address lies in; empty outside lasting segments. Any thread.
+// What is known of the segment that the address lies in; empty outside lasting segments. Any
+// thread.
 std::optional<Description> describe(const void* address);
 
-// The error class NotFreezableError of the calling interpreter (borrowed), or nullptr with an exception set.
+// The error class NotFreezableError of the calling interpreter (borrowed), or nullptr with an
+// exception set.
 PyObject* not_freezable_error();
 
 // Where a segment's pages are: `moving` to a file, or `kept` in memory because they could not.
@@ -68,10 +71,11 @@ std::uint64_t count_segments();
 // The lasting segments that the addresses lie in, each once, ascending.
 std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses);
 
-// Gives back the memory of lasting segments: a thread that touches no Python moves their pages to unlinked files in
-// $FIRN_SPOOL (else $TMPDIR, else /var/tmp), mapped over the same addresses while others read, so that every pointer
-// stays valid. Returns at once. Segments that fill a few pages only, and those that were retired before, are left
-// alone. Nobody waits for a disk: a process that ends leaves neither files nor work behind. With the GIL.
+// Gives back the memory of lasting segments: a thread that touches no Python moves their pages to
+// unlinked files in $FIRN_SPOOL (else $TMPDIR, else /var/tmp), mapped over the same addresses while
+// others read, so that every pointer stays valid. Returns at once. Segments that fill a few pages
+// only, and those that were retired before, are left alone. Nobody waits for a disk: a process that
+// ends leaves neither files nor work behind. With the GIL.
 void retire(const std::vector<std::uint64_t>& segments);
 
 struct SpoolProblem {
@@ -88,21 +92,23 @@ struct FreezeResult {
   Figures figures;
 };
 
-// Freezes the roots into one lasting segment: deep, all or nothing. The names head the paths of errors
-// and are kept for messages. What is frozen lives for ever: the pointers need no count.
+// Freezes the roots into one lasting segment: deep, all or nothing. The names head the paths of
+// errors and are kept for messages. What is frozen lives for ever: the pointers need no count.
 // threads: 0 uses every core that the process may use.
 // Returns nothing with an exception set (NotFreezableError, MemoryError).
-std::optional<FreezeResult> freeze_roots(const std::vector<std::pair<std::string, PyObject*>>& roots,
-                                         const std::vector<PyObject*>& candidates, unsigned threads);
+std::optional<FreezeResult> freeze_roots(
+    const std::vector<std::pair<std::string, PyObject*>>& roots,
+    const std::vector<PyObject*>& candidates, unsigned threads);
 
-// A mutable deep copy (new reference), or nullptr with an exception set. Plain lists, tuples, dicts and
-// sets are copied too, so that the frozen values in them become mutable; anything else stays itself.
+// A mutable deep copy (new reference), or nullptr with an exception set. Plain lists, tuples, dicts
+// and sets are copied too, so that the frozen values in them become mutable; anything else stays
+// itself.
 PyObject* thaw(PyObject* object);
 
 struct TransferSegment;
 
-// Owns a transfer segment: values on their way between two interpreters. Its memory is used again when
-// it is destroyed. Movable between threads; needs no GIL.
+// Owns a transfer segment: values on their way between two interpreters. Its memory is used again
+// when it is destroyed. Movable between threads; needs no GIL.
 class Transfer {
  public:
   explicit Transfer(std::unique_ptr<TransferSegment> segment);
@@ -119,17 +125,17 @@ class Transfer {
   std::unique_ptr<TransferSegment> segment_;
 };
 
-// Freezes a value for its journey; lasting frozen values in it stay the pointers they are. With the GIL of
-// any interpreter. Nothing with an exception set (NotFreezableError, MemoryError).
+// Freezes a value for its journey; lasting frozen values in it stay the pointers they are. With the
+// GIL of any interpreter. Nothing with an exception set (NotFreezableError, MemoryError).
 std::optional<Transfer> freeze_transfer(PyObject* root);
 
-// Ordinary mutable objects (new reference), none of which points into the transfer's memory; nullptr with
-// an exception set.
+// Ordinary mutable objects (new reference), none of which points into the transfer's memory;
+// nullptr with an exception set.
 PyObject* thaw_transfer(const Transfer& transfer);
 
-// The frozen root itself (borrowed). It and everything reached from it are invalid once the Transfer is
-// gone, and so is whatever a cache of CPython's picked up from it: prefer thaw_transfer for what user
-// code may keep.
+// The frozen root itself (borrowed). It and everything reached from it are invalid once the
+// Transfer is gone, and so is whatever a cache of CPython's picked up from it: prefer thaw_transfer
+// for what user code may keep.
 PyObject* borrow(const Transfer& transfer);
 
 }  // namespace firn::heap

@@ -29,14 +29,16 @@ PyTypeObject* import_type(const char* module_name, const char* name) {
   return reinterpret_cast<PyTypeObject*>(type);
 }
 
-// A private struct that reads differently than expected means another CPython than the ones firn was
-// built for: better no heap than a wrong one.
+// A private struct that reads differently than expected means another CPython than the ones firn
+// was built for: better no heap than a wrong one.
 bool layouts_hold(const InterpreterTypes& types, const PyDateTime_CAPI& datetime) {
   bool good = true;
-  PyObject* made = PyObject_CallFunction(reinterpret_cast<PyObject*>(types.deque), "((OO)i)", Py_None, Py_True, 7);
+  PyObject* made = PyObject_CallFunction(reinterpret_cast<PyObject*>(types.deque), "((OO)i)",
+                                         Py_None, Py_True, 7);
   if (!made) return false;
   auto* deque = reinterpret_cast<DequeLayout*>(made);
-  good &= Py_SIZE(made) == 2 && deque->maxlen == 7 && deque->left_block->data[deque->left_index] == Py_None &&
+  good &= Py_SIZE(made) == 2 && deque->maxlen == 7 &&
+          deque->left_block->data[deque->left_index] == Py_None &&
           deque->right_block->data[deque->right_index] == Py_True;
   Py_DECREF(made);
 
@@ -46,13 +48,15 @@ bool layouts_hold(const InterpreterTypes& types, const PyDateTime_CAPI& datetime
   Py_DECREF(made);
 
   made = PyODict_New();
-  if (!made || PyODict_SetItem(made, Py_None, Py_True) < 0 || PyODict_SetItem(made, Py_True, Py_None) < 0) {
+  if (!made || PyODict_SetItem(made, Py_None, Py_True) < 0 ||
+      PyODict_SetItem(made, Py_True, Py_None) < 0) {
     Py_XDECREF(made);
     return false;
   }
   auto* ordered = reinterpret_cast<OrderedDictLayout*>(made);
-  good &= ordered->first && ordered->first->key == Py_None && ordered->first->next == ordered->last &&
-          ordered->last->key == Py_True && !ordered->last->next;
+  good &= ordered->first && ordered->first->key == Py_None &&
+          ordered->first->next == ordered->last && ordered->last->key == Py_True &&
+          !ordered->last->next;
   Py_DECREF(made);
 
   made = PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyRange_Type), "iii", 1, 9, 4);
@@ -95,11 +99,13 @@ PyObject* make_error_class() {
 }  // namespace
 
 int init_interpreter() {
-  const auto* datetime = static_cast<PyDateTime_CAPI*>(PyCapsule_Import(PyDateTime_CAPSULE_NAME, 0));
+  const auto* datetime =
+      static_cast<PyDateTime_CAPI*>(PyCapsule_Import(PyDateTime_CAPSULE_NAME, 0));
   if (!datetime) return -1;
   if (!reserve_heap()) {
     PyErr_SetString(PyExc_MemoryError,
-                    "firn reserves 1 TiB of addresses (no memory) for its heap and the system refused: raise the "
+                    "firn reserves 1 TiB of addresses (no memory) for its heap and the system "
+                    "refused: raise the "
                     "limit of `ulimit -v`");
     return -1;
   }

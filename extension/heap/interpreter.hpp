@@ -12,7 +12,8 @@ struct InterpreterTypes {
   PyObject* not_freezable_error = nullptr;
 };
 
-// Of the calling interpreter, which has called init_interpreter(); nullptr with an exception set otherwise.
+// Of the calling interpreter, which has called init_interpreter(); nullptr with an exception set
+// otherwise.
 const InterpreterTypes* interpreter_types();
 
 }  // namespace firn::heap

@@ -7,8 +7,8 @@
 namespace firn::heap {
 namespace {
 
-// Writes the UTF-8 form of a string and returns its length, or -1 for a lone surrogate. `out` has room for
-// four bytes a character.
+// Writes the UTF-8 form of a string and returns its length, or -1 for a lone surrogate. `out` has
+// room for four bytes a character.
 template <typename Character>
 Py_ssize_t encode(const Character* from, std::size_t count, char* out) {
   char* at = out;
@@ -37,9 +37,12 @@ Py_ssize_t encode(const Character* from, std::size_t count, char* out) {
 Py_ssize_t encode(PyObject* string, char* out) {
   const auto count = static_cast<std::size_t>(PyUnicode_GET_LENGTH(string));
   switch (PyUnicode_KIND(string)) {
-    case PyUnicode_1BYTE_KIND: return encode(PyUnicode_1BYTE_DATA(string), count, out);
-    case PyUnicode_2BYTE_KIND: return encode(PyUnicode_2BYTE_DATA(string), count, out);
-    default: return encode(PyUnicode_4BYTE_DATA(string), count, out);
+    case PyUnicode_1BYTE_KIND:
+      return encode(PyUnicode_1BYTE_DATA(string), count, out);
+    case PyUnicode_2BYTE_KIND:
+      return encode(PyUnicode_2BYTE_DATA(string), count, out);
+    default:
+      return encode(PyUnicode_4BYTE_DATA(string), count, out);
   }
 }
 
@@ -51,14 +54,15 @@ PyObject* Copier::make_string(PyObject* object, bool shared) {
   const auto kind = static_cast<std::size_t>(source->state.kind);
   if (!length) return static_strings.empty();
   Py_hash_t hash = source->hash;
-  if (hash == -1) hash = Py_HashBuffer(PyUnicode_DATA(object), static_cast<Py_ssize_t>(length * kind));
+  if (hash == -1)
+    hash = Py_HashBuffer(PyUnicode_DATA(object), static_cast<Py_ssize_t>(length * kind));
   // CPython compares the names of slots by address (hazard 2).
   if (PyObject* known = static_strings.find(object, hash)) return known;
 
   ++objects_;
   const bool ascii = source->state.ascii;
-  const std::size_t size =
-      ascii ? sizeof(PyASCIIObject) + length + 1 : sizeof(PyCompactUnicodeObject) + (length + 1) * kind;
+  const std::size_t size = ascii ? sizeof(PyASCIIObject) + length + 1
+                                 : sizeof(PyCompactUnicodeObject) + (length + 1) * kind;
   char* at = allocate(size);
   std::memcpy(at, object, size);
   auto* copy = reinterpret_cast<PyASCIIObject*>(at);
@@ -68,8 +72,8 @@ PyObject* Copier::make_string(PyObject* object, bool shared) {
   copy->state.interned = SSTATE_INTERNED_IMMORTAL_STATIC;
   if (ascii) return reinterpret_cast<PyObject*>(copy);
 
-  // The UTF-8 form would be cached by whoever asks first, in memory of its interpreter (hazard 3). With a
-  // lone surrogate there is none, and asking raises before anything is written.
+  // The UTF-8 form would be cached by whoever asks first, in memory of its interpreter (hazard 3).
+  // With a lone surrogate there is none, and asking raises before anything is written.
   auto* compact = reinterpret_cast<PyCompactUnicodeObject*>(copy);
   const auto* original = reinterpret_cast<PyCompactUnicodeObject*>(object);
   compact->utf8 = nullptr;
@@ -96,7 +100,8 @@ PyObject* Copier::make_string(PyObject* object, bool shared) {
 
 PyObject* Copier::make_bytes(PyObject* object, bool shared) {
   ++objects_;
-  const std::size_t size = offsetof(PyBytesObject, ob_sval) + static_cast<std::size_t>(Py_SIZE(object)) + 1;
+  const std::size_t size =
+      offsetof(PyBytesObject, ob_sval) + static_cast<std::size_t>(Py_SIZE(object)) + 1;
   auto* copy = reinterpret_cast<PyObject*>(allocate(size));
   std::memcpy(static_cast<void*>(copy), object, size);
   set_header(copy, &PyBytes_Type, shared);
@@ -107,7 +112,8 @@ PyObject* Copier::make_bytes(PyObject* object, bool shared) {
 PyObject* Copier::make_integer(PyObject* object, bool shared) {
   ++objects_;
   const std::size_t digits = integer_digits(object);
-  const std::size_t size = offsetof(PyLongObject, long_value.ob_digit) + (digits ? digits : 1) * sizeof(digit);
+  const std::size_t size =
+      offsetof(PyLongObject, long_value.ob_digit) + (digits ? digits : 1) * sizeof(digit);
   auto* copy = reinterpret_cast<PyObject*>(allocate(size));
   std::memcpy(static_cast<void*>(copy), object, size);
   set_header(copy, &PyLong_Type, shared);
@@ -137,7 +143,8 @@ PyObject* Copier::make_date_or_time(PyObject* object, bool shared) {
                      reinterpret_cast<_PyDateTime_BaseTZInfo*>(object)->hastzinfo;
   std::size_t size = sizeof(PyDateTime_Delta);
   if (type == datetime_types.date) size = sizeof(PyDateTime_Date);
-  if (type == datetime_types.time) size = zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
+  if (type == datetime_types.time)
+    size = zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
   if (type == datetime_types.datetime) {
     size = zoned ? sizeof(PyDateTime_DateTime) : sizeof(_PyDateTime_BaseDateTime);
   }
@@ -145,11 +152,13 @@ PyObject* Copier::make_date_or_time(PyObject* object, bool shared) {
   std::memcpy(static_cast<void*>(copy), object, size);
   set_header(copy, type, shared);
   if (zoned) {
-    PyObject** zone = type == datetime_types.time ? &reinterpret_cast<PyDateTime_Time*>(copy)->tzinfo
-                                                  : &reinterpret_cast<PyDateTime_DateTime*>(copy)->tzinfo;
+    PyObject** zone = type == datetime_types.time
+                          ? &reinterpret_cast<PyDateTime_Time*>(copy)->tzinfo
+                          : &reinterpret_cast<PyDateTime_DateTime*>(copy)->tzinfo;
     push(object, copy, zone, 1, 1, Role::field);
   }
-  Py_hash_t& hash = reinterpret_cast<PyDateTime_Date*>(copy)->hashcode;  // in the same place in all four
+  Py_hash_t& hash =
+      reinterpret_cast<PyDateTime_Date*>(copy)->hashcode;  // in the same place in all four
   if (hash == -1) {
     if (zoned || type == datetime_types.timedelta) {
       unchecked_.push_back(copy);

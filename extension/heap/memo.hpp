@@ -74,8 +74,8 @@ class PointerTable {
 };
 
 // One table while one thread copies. Once several do, that table is only read and new entries go to
-// shards, each with its own lock; a copy is made under the lock of its shard, so that no thread ever sees
-// an original without its copy's address. `make` must not come back to the memo.
+// shards, each with its own lock; a copy is made under the lock of its shard, so that no thread
+// ever sees an original without its copy's address. `make` must not come back to the memo.
 class Memo {
  public:
   template <typename Make>

@@ -40,7 +40,8 @@ void Populator::work(const std::stop_token& stop) {
     extent.begin += size;
     if (!extent.size()) todo_.pop_front();
     hold.unlock();
-    madvise(at, size, MADV_POPULATE_WRITE);  // an old kernel says no: then nothing is gained or lost
+    madvise(at, size,
+            MADV_POPULATE_WRITE);  // an old kernel says no: then nothing is gained or lost
     hold.lock();
     if (stop.stop_requested()) return;
   }

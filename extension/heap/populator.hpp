@@ -10,7 +10,8 @@
 
 namespace firn::heap {
 
-// Belongs to one freeze; any of its threads may add. Starts its thread when there is something to do.
+// Belongs to one freeze; any of its threads may add. Starts its thread when there is something to
+// do.
 class Populator {
  public:
   Populator() = default;

@@ -28,7 +28,8 @@ struct Retiree {
 };
 
 std::vector<Extent> joined(std::vector<Extent> extents) {
-  std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  std::sort(extents.begin(), extents.end(),
+            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
   std::vector<Extent> runs;
   for (const Extent& extent : extents) {
     if (!runs.empty() && runs.back().end == extent.begin) {
@@ -40,7 +41,8 @@ std::vector<Extent> joined(std::vector<Extent> extents) {
   return runs;
 }
 
-// FIRN_SPOOL, else where temporary files go that may be large. With the GIL, for Python may change the environment.
+// FIRN_SPOOL, else where temporary files go that may be large. With the GIL, for Python may change
+// the environment.
 std::string spool_folder() {
   for (const char* name : {"FIRN_SPOOL", "TMPDIR"}) {
     const char* value = std::getenv(name);
@@ -82,7 +84,8 @@ class Retirer {
   void work() {
     std::unique_lock hold(mutex_);
     while (!queue_.empty()) {
-      // It stays in the queue, and what is left of it is exact or too much: a fork's child goes on from there.
+      // It stays in the queue, and what is left of it is exact or too much: a fork's child goes on
+      // from there.
       Retiree& retiree = queue_.front();
       const std::string folder = folder_;
       SpoolProblem problem;
@@ -109,7 +112,8 @@ class Retirer {
 
   // With the lock held at its start and at its end, but not when it throws.
   void move(Retiree& retiree, const std::string& folder, std::unique_lock<std::mutex>& hold) {
-    if (runs_ + retiree.left.size() > kMostRuns) throw Unspoolable{"the process has too many mappings already"};
+    if (runs_ + retiree.left.size() > kMostRuns)
+      throw Unspoolable{"the process has too many mappings already"};
     std::size_t bytes = 0;
     for (const Extent& extent : retiree.left) bytes += extent.size();
     hold.unlock();

@@ -3,8 +3,9 @@
 
 namespace firn::heap {
 
-// Around fork(). A child inherits every page where it is at that moment, in memory or in a file: both read right.
-// What was left to move is moved when the child retires something itself, into files of its own.
+// Around fork(). A child inherits every page where it is at that moment, in memory or in a file:
+// both read right. What was left to move is moved when the child retires something itself, into
+// files of its own.
 void hold_retirement();
 void release_retirement();
 void resume_retirement_in_child();

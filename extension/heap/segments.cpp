@@ -64,7 +64,8 @@ class Registry {
   bool begin_retirement(std::uint64_t id, std::size_t least) {
     const std::lock_guard hold(mutex_);
     Segment* const segment = at(id);
-    if (!segment || segment->info.backing != Backing::memory || segment->info.bytes < least) return false;
+    if (!segment || segment->info.backing != Backing::memory || segment->info.bytes < least)
+      return false;
     segment->info.backing = Backing::moving;
     return true;
   }
@@ -94,7 +95,9 @@ class Registry {
     std::vector<Extent> extents;
   };
 
-  Segment* at(std::uint64_t id) { return id && id <= segments_.size() ? &segments_[id - 1] : nullptr; }
+  Segment* at(std::uint64_t id) {
+    return id && id <= segments_.size() ? &segments_[id - 1] : nullptr;
+  }
 
   std::uint64_t locate(const void* address) {
     const char* const wanted = static_cast<const char*>(address);
@@ -111,25 +114,27 @@ class Registry {
 
 Registry& registry();
 
-// Never destroyed: a thread may be retiring segments while the process ends. A child process must not find
-// the lock taken by a thread that it does not have.
+// Never destroyed: a thread may be retiring segments while the process ends. A child process must
+// not find the lock taken by a thread that it does not have.
 Registry& registry() {
   static Registry& registry = *new Registry;
-  [[maybe_unused]] static const int guarded = pthread_atfork(
-      [] { firn::heap::registry().lock(); }, [] { firn::heap::registry().unlock(); },
-      [] { firn::heap::registry().unlock(); });
+  [[maybe_unused]] static const int guarded =
+      pthread_atfork([] { firn::heap::registry().lock(); }, [] { firn::heap::registry().unlock(); },
+                     [] { firn::heap::registry().unlock(); });
   return registry;
 }
 
 }  // namespace
 
-std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> names, const Figures& figures) {
+std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> names,
+                          const Figures& figures) {
   SegmentInfo info;
   info.names = std::move(names);
   info.objects = figures.objects;
   info.bytes = figures.bytes;
   info.seconds = figures.seconds;
-  info.time = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  info.time =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   return registry().add(std::move(extents), std::move(info));
 }
 
@@ -137,7 +142,9 @@ bool in_segment(const void* address) { return registry().find(address) != 0; }
 
 bool contains(const void* address) { return in_heap(address); }
 
-bool is_frozen(PyObject* object) { return in_heap(object) || (is_static(object) && is_shareable_static(object)); }
+bool is_frozen(PyObject* object) {
+  return in_heap(object) || (is_static(object) && is_shareable_static(object));
+}
 
 bool is_adoptable(const void* address) {
   if (reinterpret_cast<std::uintptr_t>(address) % alignof(PyObject)) return false;
@@ -153,7 +160,9 @@ std::optional<Description> describe(const void* address) {
 
 std::vector<SegmentInfo> list_segments() { return registry().all(); }
 
-bool set_cell(std::uint64_t segment, std::string cell) { return registry().set_cell(segment, std::move(cell)); }
+bool set_cell(std::uint64_t segment, std::string cell) {
+  return registry().set_cell(segment, std::move(cell));
+}
 
 std::uint64_t count_segments() { return registry().count(); }
 
@@ -161,7 +170,8 @@ std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses
   return registry().find(addresses);
 }
 
-std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments, std::size_t least) {
+std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments,
+                                            std::size_t least) {
   std::vector<std::uint64_t> begun;
   for (const std::uint64_t id : segments) {
     if (registry().begin_retirement(id, least)) begun.push_back(id);
@@ -169,7 +179,9 @@ std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& se
   return begun;
 }
 
-void set_backing(std::uint64_t segment, Backing backing) { registry().set_backing(segment, backing); }
+void set_backing(std::uint64_t segment, Backing backing) {
+  registry().set_backing(segment, backing);
+}
 
 std::vector<Extent> extents_of(std::uint64_t segment) { return registry().extents(segment); }
 

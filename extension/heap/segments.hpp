@@ -12,10 +12,12 @@
 namespace firn::heap {
 
 // Keeps the extents for ever and returns the segment's id. Any thread.
-std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> names, const Figures& figures);
+std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> names,
+                          const Figures& figures);
 
 // Marks those as moving that are in memory and have at least so many bytes; returns their ids.
-std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments, std::size_t least);
+std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments,
+                                            std::size_t least);
 void set_backing(std::uint64_t segment, Backing backing);
 std::vector<Extent> extents_of(std::uint64_t segment);
 

@@ -1,5 +1,5 @@
-// Key tables that rows share. A row is a dict with a few string keys; rows with the same keys in the same
-// order get one table, which is found by the addresses of the keys.
+// Key tables that rows share. A row is a dict with a few string keys; rows with the same keys in
+// the same order get one table, which is found by the addresses of the keys.
 #pragma once
 
 #include "heap/cpython_layout.hpp"

@@ -55,7 +55,8 @@ SpoolFile::SpoolFile(const std::string& folder, std::size_t bytes) : file_(open_
   if (fallocate(file_, 0, 0, static_cast<off_t>(bytes)) && errno != EOPNOTSUPP && errno != ENOSYS) {
     refuse(std::generic_category().message(errno));
   }
-  // Older kernels take the old pages away before they ask the file system whether it can map at all.
+  // Older kernels take the old pages away before they ask the file system whether it can map at
+  // all.
   if (!can_be_mapped(file_)) refuse(std::generic_category().message(errno));
 }
 
@@ -74,22 +75,25 @@ void SpoolFile::write(const Extent& pages) {
   }
 }
 
-// Waits until the bytes are on the disk, which may still fail. Nobody needs the file after a crash of the machine:
-// no journal is waited for.
+// Waits until the bytes are on the disk, which may still fail. Nobody needs the file after a crash
+// of the machine: no journal is waited for.
 void SpoolFile::settle(std::size_t bytes) {
-  const auto flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  const auto flags =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   if (!sync_file_range(file_, end_, static_cast<off_t>(bytes), flags)) return;
   if (errno != ENOSYS && errno != EINVAL && errno != EPERM) fail();
   if (fdatasync(file_)) fail();
 }
 
 void SpoolFile::take_over(const Extent& pages) {
-  // The order is what makes this right while others read: all bytes are in the file, and known to stay there, before
-  // the kernel exchanges the mapping in one step. Nobody writes to a finished segment. (With the guard off, an
-  // extension of an old stable ABI may count references of immortal objects meanwhile: such a count may be lost.)
+  // The order is what makes this right while others read: all bytes are in the file, and known to
+  // stay there, before the kernel exchanges the mapping in one step. Nobody writes to a finished
+  // segment. (With the guard off, an extension of an old stable ABI may count references of
+  // immortal objects meanwhile: such a count may be lost.)
   write(pages);
   settle(pages.size());
-  void* got = mmap(pages.begin, pages.size(), rights(), MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file_, end_);
+  void* got = mmap(pages.begin, pages.size(), rights(), MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+                   file_, end_);
   if (got == MAP_FAILED) fail();
   // The page cache would hold them a second time, clean now and of no use to anybody soon.
   posix_fadvise(file_, end_, static_cast<off_t>(pages.size()), POSIX_FADV_DONTNEED);

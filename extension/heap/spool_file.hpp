@@ -15,8 +15,8 @@ struct Unspoolable {
   std::string reason;
 };
 
-// One thread at a time, and never one that runs Python. The mappings keep the file when the object goes; with the
-// process, however it ends, the last of them goes, and the file.
+// One thread at a time, and never one that runs Python. The mappings keep the file when the object
+// goes; with the process, however it ends, the last of them goes, and the file.
 class SpoolFile {
  public:
   // An empty file with room for so many bytes. Throws Unspoolable.
@@ -25,8 +25,9 @@ class SpoolFile {
   SpoolFile(const SpoolFile&) = delete;
   SpoolFile& operator=(const SpoolFile&) = delete;
 
-  // Moves whole pages of finished segments to the end of the file, where their readers find them at the same
-  // addresses; their memory is free afterwards. Throws Unspoolable: then they are where they were.
+  // Moves whole pages of finished segments to the end of the file, where their readers find them at
+  // the same addresses; their memory is free afterwards. Throws Unspoolable: then they are where
+  // they were.
   void take_over(const Extent& pages);
 
  private:

@@ -36,9 +36,9 @@ int find_data(dl_phdr_info* info, std::size_t, void*) {
 
 bool is_shareable_static(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
-  if (type == &PyLong_Type || type == &PyUnicode_Type || type == &_PyNone_Type || type == &PyBool_Type ||
-      type == &PyBytes_Type || type == &PyTuple_Type || type == &PyEllipsis_Type ||
-      type == &_PyNotImplemented_Type) {
+  if (type == &PyLong_Type || type == &PyUnicode_Type || type == &_PyNone_Type ||
+      type == &PyBool_Type || type == &PyBytes_Type || type == &PyTuple_Type ||
+      type == &PyEllipsis_Type || type == &_PyNotImplemented_Type) {
     return true;
   }
   if (type == &PyType_Type) {
@@ -88,9 +88,10 @@ PyObject* StaticStrings::find_slowly(PyObject* string, Py_hash_t hash) const {
   const std::size_t mask = table_.size() - 1;
   for (std::size_t i = static_cast<std::size_t>(hash) & mask; table_[i]; i = (i + 1) & mask) {
     PyObject* other = table_[i];
-    if (reinterpret_cast<PyASCIIObject*>(other)->hash == hash && PyUnicode_GET_LENGTH(other) == length &&
-        PyUnicode_KIND(other) == kind &&
-        !std::memcmp(PyUnicode_DATA(other), PyUnicode_DATA(string), static_cast<std::size_t>(length) * kind)) {
+    if (reinterpret_cast<PyASCIIObject*>(other)->hash == hash &&
+        PyUnicode_GET_LENGTH(other) == length && PyUnicode_KIND(other) == kind &&
+        !std::memcmp(PyUnicode_DATA(other), PyUnicode_DATA(string),
+                     static_cast<std::size_t>(length) * kind)) {
       return other;
     }
   }
@@ -107,7 +108,8 @@ bool find_static_objects(const PyDateTime_CAPI& datetime) {
   datetime_types = {datetime.DateType, datetime.DateTimeType, datetime.TimeType, datetime.DeltaType,
                     Py_TYPE(datetime.TimeZone_UTC)};
   static_strings.fill();
-  // Threads that freeze hash what is static, and may not make the tuple from which UTC's hash comes.
+  // Threads that freeze hash what is static, and may not make the tuple from which UTC's hash
+  // comes.
   if (PyObject_Hash(datetime.TimeZone_UTC) == -1) return false;
   PyObject* dict = PyDict_New();
   if (!dict) return false;

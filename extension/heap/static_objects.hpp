@@ -1,5 +1,6 @@
-// CPython's own static objects, which have one address in every interpreter (and, where the executable is
-// not position-independent, in every process): what equals one of them freezes to that very one.
+// CPython's own static objects, which have one address in every interpreter (and, where the
+// executable is not position-independent, in every process): what equals one of them freezes to
+// that very one.
 #pragma once
 
 #include "heap/cpython_layout.hpp"
@@ -61,7 +62,8 @@ struct DatetimeTypes {
 };
 extern DatetimeTypes datetime_types;
 
-// Finds all of the above; the main interpreter calls it once. False when CPython's data cannot be found.
+// Finds all of the above; the main interpreter calls it once. False when CPython's data cannot be
+// found.
 bool find_static_objects(const PyDateTime_CAPI& datetime);
 
 }  // namespace firn::heap

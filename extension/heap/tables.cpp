@@ -25,9 +25,10 @@ void fill_indices(PyDictKeysObject* keys) {
   const auto mask = static_cast<std::size_t>(DK_SIZE(keys)) - 1;
   const auto count = static_cast<std::size_t>(keys->dk_nentries);
   for (std::size_t entry = 0; entry < count; ++entry) {
-    const Py_hash_t hash = DK_IS_UNICODE(keys)
-                               ? reinterpret_cast<PyASCIIObject*>(DK_UNICODE_ENTRIES(keys)[entry].me_key)->hash
-                               : DK_ENTRIES(keys)[entry].me_hash;
+    const Py_hash_t hash =
+        DK_IS_UNICODE(keys)
+            ? reinterpret_cast<PyASCIIObject*>(DK_UNICODE_ENTRIES(keys)[entry].me_key)->hash
+            : DK_ENTRIES(keys)[entry].me_hash;
     auto perturb = static_cast<std::size_t>(hash);
     std::size_t i = perturb & mask;
     while (!indices.is_free(i)) {
@@ -45,7 +46,8 @@ bool in_own_order(PyObject* source) {
   Py_ssize_t i = 0;
   for (const OrderedDictNode* node = ordered->first; node; node = node->next, ++i) {
     if (i >= keys->dk_nentries) return false;
-    PyObject* key = DK_IS_UNICODE(keys) ? DK_UNICODE_ENTRIES(keys)[i].me_key : DK_ENTRIES(keys)[i].me_key;
+    PyObject* key =
+        DK_IS_UNICODE(keys) ? DK_UNICODE_ENTRIES(keys)[i].me_key : DK_ENTRIES(keys)[i].me_key;
     if (key != node->key) return false;
   }
   return i == keys->dk_nentries;
@@ -56,7 +58,8 @@ PyDictKeyEntry entry_at(PyDictObject* dict, std::size_t i) {
   if (!DK_IS_UNICODE(keys)) return DK_ENTRIES(keys)[i];
   const PyDictUnicodeEntry& entry = DK_UNICODE_ENTRIES(keys)[i];
   PyObject* value = dict->ma_values ? dict->ma_values->values[i] : entry.me_value;
-  return {entry.me_key ? reinterpret_cast<PyASCIIObject*>(entry.me_key)->hash : 0, entry.me_key, value};
+  return {entry.me_key ? reinterpret_cast<PyASCIIObject*>(entry.me_key)->hash : 0, entry.me_key,
+          value};
 }
 
 // The source's entries in its order, without the deleted ones.
@@ -80,7 +83,8 @@ std::vector<PyDictKeyEntry> entries_of(PyObject* source) {
     const auto* ordered = reinterpret_cast<OrderedDictLayout*>(source);
     for (const OrderedDictNode* node = ordered->first; node; node = node->next) {
       const auto found = reinterpret_cast<std::uintptr_t>(where.find(node->key));
-      if (!found) throw Unfreezable{source, nullptr};  // C code has changed the dict behind its back
+      if (!found)
+        throw Unfreezable{source, nullptr};  // C code has changed the dict behind its back
       entries.push_back(entry_at(dict, found - 1));
     }
   } else {
@@ -101,7 +105,8 @@ TableSize TableSize::for_entries(std::size_t count) {
   return {log2, static_cast<std::uint8_t>(log2 + width)};
 }
 
-void set_keys_header(PyDictKeysObject* keys, TableSize size, DictKeysKind kind, std::size_t entries) {
+void set_keys_header(PyDictKeysObject* keys, TableSize size, DictKeysKind kind,
+                     std::size_t entries) {
   std::memset(static_cast<void*>(keys), 0, sizeof(PyDictKeysObject));
   keys->dk_refcnt = kImmortalKeys;  // negative: nobody counts it (hazard 6)
   keys->dk_log2_size = size.log2_size;
@@ -124,13 +129,15 @@ void build_indices(PyDictKeysObject* keys) {
 }
 
 PyDictObject* dict_of(PyObject* object) {
-  if (Py_TYPE(object) == frozen_dict_type()) object = reinterpret_cast<FrozenDict*>(object)->mapping;
+  if (Py_TYPE(object) == frozen_dict_type())
+    object = reinterpret_cast<FrozenDict*>(object)->mapping;
   return reinterpret_cast<PyDictObject*>(object);
 }
 
 PyObject* key_at(PyDictObject* dict, std::size_t index) {
   PyDictKeysObject* keys = dict->ma_keys;
-  return DK_IS_UNICODE(keys) ? DK_UNICODE_ENTRIES(keys)[index].me_key : DK_ENTRIES(keys)[index].me_key;
+  return DK_IS_UNICODE(keys) ? DK_UNICODE_ENTRIES(keys)[index].me_key
+                             : DK_ENTRIES(keys)[index].me_key;
 }
 
 void rehash_dict(PyDictObject* dict) {
@@ -180,8 +187,9 @@ PyObject* Copier::copy_key(PyObject* key) {
 }
 
 PyDictKeysObject* Copier::shared_keys(const PyDictUnicodeEntry* entries, std::size_t count) {
-  // Rows that a parser made one by one have keys of their own, which no other row can have: only keys that
-  // recur are worth looking up as they are. Equal keys have one copy, and so the rest is found by those.
+  // Rows that a parser made one by one have keys of their own, which no other row can have: only
+  // keys that recur are worth looking up as they are. Equal keys have one copy, and so the rest is
+  // found by those.
   const Shapes::Keys sources{&entries[0].me_key, count, 2};
   bool recurring = true;
   for (std::size_t i = 0; i < count && recurring; ++i) recurring = Py_REFCNT(sources[i]) > 1;
@@ -196,8 +204,8 @@ PyDictKeysObject* Copier::shared_keys(const PyDictUnicodeEntry* entries, std::si
   keys = by_copy_.find(copies, copies_hash);
   if (!keys) {
     const TableSize size = TableSize::for_entries(count);
-    keys = reinterpret_cast<PyDictKeysObject*>(
-        allocate(sizeof(PyDictKeysObject) + size.index_bytes() + count * sizeof(PyDictUnicodeEntry)));
+    keys = reinterpret_cast<PyDictKeysObject*>(allocate(
+        sizeof(PyDictKeysObject) + size.index_bytes() + count * sizeof(PyDictUnicodeEntry)));
     set_keys_header(keys, size, DICT_KEYS_SPLIT, count);
     for (std::size_t i = 0; i < count; ++i) DK_UNICODE_ENTRIES(keys)[i] = {copied[i], nullptr};
     build_indices(keys);
@@ -207,7 +215,8 @@ PyDictKeysObject* Copier::shared_keys(const PyDictUnicodeEntry* entries, std::si
   return keys;
 }
 
-void Copier::build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count) {
+void Copier::build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries,
+                       std::size_t count) {
   PyDictKeysObject* keys = shared_keys(entries, count);
   auto* values = reinterpret_cast<PyDictValues*>(
       allocate(offsetof(PyDictValues, values) + count * sizeof(PyObject*) + count));
@@ -260,8 +269,8 @@ void Copier::build_table(std::size_t depth) {
       return;
     }
   }
-  const TableSize size =
-      whole ? TableSize{from->dk_log2_size, from->dk_log2_index_bytes} : TableSize::for_entries(count);
+  const TableSize size = whole ? TableSize{from->dk_log2_size, from->dk_log2_index_bytes}
+                               : TableSize::for_entries(count);
   const std::size_t entry_size = strings ? sizeof(PyDictUnicodeEntry) : sizeof(PyDictKeyEntry);
   // All usable entries, used or not: dict.copy() copies the memory of the whole table.
   const std::size_t room = usable_entries(std::size_t{1} << size.log2_size);

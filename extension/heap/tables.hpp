@@ -8,7 +8,9 @@
 
 namespace firn::heap {
 
-inline constexpr std::size_t usable_entries(std::size_t table_size) { return (table_size << 1) / 3; }
+inline constexpr std::size_t usable_entries(std::size_t table_size) {
+  return (table_size << 1) / 3;
+}
 
 struct TableSize {
   std::uint8_t log2_size;
@@ -18,7 +20,8 @@ struct TableSize {
 };
 
 // Writes the header of a key table; nobody ever counts its references or adds to it.
-void set_keys_header(PyDictKeysObject* keys, TableSize size, DictKeysKind kind, std::size_t entries);
+void set_keys_header(PyDictKeysObject* keys, TableSize size, DictKeysKind kind,
+                     std::size_t entries);
 
 // Makes the indices from the hashes of the entries' keys.
 void build_indices(PyDictKeysObject* keys);

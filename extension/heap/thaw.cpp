@@ -1,7 +1,7 @@
 // Back from the heap: ordinary mutable objects, sharing and cycles kept, without recursion.
 //
-// A container's shell is made first and stands in its parent before its own children are made. Only keys
-// and members have to be complete before they are put in, for they are hashed then.
+// A container's shell is made first and stands in its parent before its own children are made. Only
+// keys and members have to be complete before they are put in, for they are hashed then.
 #include <cstring>
 #include <vector>
 
@@ -101,9 +101,10 @@ class Thawer {
   }
 
   static bool is_leaf(PyTypeObject* type) {
-    return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type || type == &PyBytes_Type ||
-           type == &PyComplex_Type || type == &PyRange_Type || type == datetime_types.date ||
-           type == datetime_types.datetime || type == datetime_types.time || type == datetime_types.timedelta ||
+    return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type ||
+           type == &PyBytes_Type || type == &PyComplex_Type || type == &PyRange_Type ||
+           type == datetime_types.date || type == datetime_types.datetime ||
+           type == datetime_types.time || type == datetime_types.timedelta ||
            type == datetime_types.timezone;
   }
 
@@ -130,18 +131,21 @@ class Thawer {
       return push({items, check(PyDict_New()), Fill::dict});
     }
     if (type == frozen_face_type()) {
-      return push({reinterpret_cast<FrozenFace*>(object)->inner, check(PySet_New(nullptr)), Fill::set});
+      return push(
+          {reinterpret_cast<FrozenFace*>(object)->inner, check(PySet_New(nullptr)), Fill::set});
     }
     if (type == &PySet_Type) {
       PyObject* members = keep(PyFrozenSet_New(object));
       return push({members, check(PySet_New(nullptr)), Fill::set});
     }
-    if (type == &PyFrozenSet_Type) return push({object, check(PyFrozenSet_New(nullptr)), Fill::set});
+    if (type == &PyFrozenSet_Type)
+      return push({object, check(PyFrozenSet_New(nullptr)), Fill::set});
     return make_rare(object, type);
   }
 
   PyObject* make_rare(PyObject* object, PyTypeObject* type) {
-    if (type == &PyComplex_Type) return check(PyComplex_FromCComplex(reinterpret_cast<PyComplexObject*>(object)->cval));
+    if (type == &PyComplex_Type)
+      return check(PyComplex_FromCComplex(reinterpret_cast<PyComplexObject*>(object)->cval));
     if (type == &PySlice_Type) {
       PyObject* made = check(PySlice_New(nullptr, nullptr, nullptr));
       return push_slots(made, &reinterpret_cast<PySliceObject*>(object)->start,
@@ -153,7 +157,8 @@ class Thawer {
       PyObject* stop = convert(range->stop);
       PyObject* step = convert(range->step);
       PyObject* arguments[] = {start, stop, step};
-      PyObject* made = PyObject_Vectorcall(reinterpret_cast<PyObject*>(&PyRange_Type), arguments, 3, nullptr);
+      PyObject* made =
+          PyObject_Vectorcall(reinterpret_cast<PyObject*>(&PyRange_Type), arguments, 3, nullptr);
       for (PyObject* argument : arguments) Py_DECREF(argument);
       return check(made);
     }
@@ -176,7 +181,8 @@ class Thawer {
     PyObject* made = check(type->tp_alloc(type, zoned));
     std::size_t size = sizeof(PyDateTime_Delta);
     if (type == datetime_types.date) size = sizeof(PyDateTime_Date);
-    if (type == datetime_types.time) size = zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
+    if (type == datetime_types.time)
+      size = zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
     if (type == datetime_types.datetime) {
       size = zoned ? sizeof(PyDateTime_DateTime) : sizeof(_PyDateTime_BaseDateTime);
     }
@@ -195,9 +201,13 @@ class Thawer {
   static PyObject* make_string(PyObject* object) {
     const auto* source = reinterpret_cast<PyASCIIObject*>(object);
     const unsigned kind = source->state.kind;
-    const Py_UCS4 widest = source->state.ascii ? 0x7f : kind == 1 ? 0xff : kind == 2 ? 0xffff : 0x10ffff;
+    const Py_UCS4 widest = source->state.ascii ? 0x7f
+                           : kind == 1         ? 0xff
+                           : kind == 2         ? 0xffff
+                                               : 0x10ffff;
     PyObject* made = check(PyUnicode_New(source->length, widest));
-    std::memcpy(PyUnicode_DATA(made), PyUnicode_DATA(object), static_cast<std::size_t>(source->length) * kind);
+    std::memcpy(PyUnicode_DATA(made), PyUnicode_DATA(object),
+                static_cast<std::size_t>(source->length) * kind);
     reinterpret_cast<PyASCIIObject*>(made)->hash = source->hash;
     return made;
   }
@@ -210,11 +220,13 @@ class Thawer {
   PyObject* make_sequence(PyObject* object) {
     const auto* list = reinterpret_cast<FrozenList*>(object);
     if (list->kind == FaceKind::list) {
-      return make_list(reinterpret_cast<PyTupleObject*>(list->items)->ob_item, PyTuple_GET_SIZE(list->items));
+      return make_list(reinterpret_cast<PyTupleObject*>(list->items)->ob_item,
+                       PyTuple_GET_SIZE(list->items));
     }
     PyObject* maxlen = convert(reinterpret_cast<FrozenFace*>(object)->extra);
     PyObject* arguments[] = {PyTuple_New(0), maxlen};
-    PyObject* made = PyObject_Vectorcall(reinterpret_cast<PyObject*>(types_.deque), arguments, 2, nullptr);
+    PyObject* made =
+        PyObject_Vectorcall(reinterpret_cast<PyObject*>(types_.deque), arguments, 2, nullptr);
     Py_DECREF(maxlen);
     return push({list->items, check(made), Fill::deque});
   }
@@ -223,7 +235,9 @@ class Thawer {
     const auto* mapping = reinterpret_cast<FrozenDict*>(object);
     PyObject* made = nullptr;
     switch (mapping->kind) {
-      case FaceKind::ordered_dict: made = PyODict_New(); break;
+      case FaceKind::ordered_dict:
+        made = PyODict_New();
+        break;
       case FaceKind::default_dict:
         made = PyObject_CallOneArg(reinterpret_cast<PyObject*>(types_.default_dict),
                                    reinterpret_cast<FrozenFace*>(object)->extra);
@@ -234,13 +248,14 @@ class Thawer {
         made = types_.counter->tp_new(types_.counter, no_arguments, nullptr);
         break;
       }
-      default: made = PyDict_New();
+      default:
+        made = PyDict_New();
     }
     return push({mapping->mapping, check(made), Fill::dict});
   }
 
-  // Hashing a key may run code that changes a plain container, or drops it, while it is being walked: what
-  // is walked is a shallow copy of it, which lives until all is done.
+  // Hashing a key may run code that changes a plain container, or drops it, while it is being
+  // walked: what is walked is a shallow copy of it, which lives until all is done.
   PyObject* keep(PyObject* snapshot) {
     check(snapshot);
     try {
@@ -275,10 +290,18 @@ class Thawer {
       const std::size_t depth = steps_.size();
       bool done = false;
       switch (steps_.back().fill) {
-        case Fill::slots: done = fill_slots(depth); break;
-        case Fill::deque: done = fill_deque(depth); break;
-        case Fill::dict: done = fill_dict(depth); break;
-        case Fill::set: done = fill_set(depth); break;
+        case Fill::slots:
+          done = fill_slots(depth);
+          break;
+        case Fill::deque:
+          done = fill_deque(depth);
+          break;
+        case Fill::dict:
+          done = fill_dict(depth);
+          break;
+        case Fill::set:
+          done = fill_set(depth);
+          break;
       }
       if (done) steps_.pop_back();
     }
@@ -329,7 +352,7 @@ class Thawer {
       PyObject* value = convert(steps_.back().value);
       steps_[depth - 1].pending = nullptr;
       const int status = Py_TYPE(dict) == &PyODict_Type ? PyODict_SetItem(dict, key, value)
-                                                         : set_item_in_new_dict(dict, key, value);
+                                                        : set_item_in_new_dict(dict, key, value);
       Py_DECREF(key);
       Py_DECREF(value);
       if (status < 0) throw Failed{};

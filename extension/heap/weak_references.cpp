@@ -1,9 +1,10 @@
-// frozenset is the one type in the heap that takes weak references. CPython enters each of them into a list
-// that begins in the object: a write to a segment, and a list that runs through the objects of several
-// interpreters. A frozen value lives for ever, so a reference to it is complete without the list: nobody has
-// to be told of its end, and a reference that goes away takes itself out of no list. Hence references to
-// frozen values are made here and entered nowhere (getweakrefcount() does not see them). The constructor
-// stands in a static type that all interpreters share; teach.py does the same for weakref.proxy().
+// frozenset is the one type in the heap that takes weak references. CPython enters each of them
+// into a list that begins in the object: a write to a segment, and a list that runs through the
+// objects of several interpreters. A frozen value lives for ever, so a reference to it is complete
+// without the list: nobody has to be told of its end, and a reference that goes away takes itself
+// out of no list. Hence references to frozen values are made here and entered nowhere
+// (getweakrefcount() does not see them). The constructor stands in a static type that all
+// interpreters share; teach.py does the same for weakref.proxy().
 #include "heap/weak_references.hpp"
 
 #include "heap/cpython_layout.hpp"

@@ -25,15 +25,18 @@ struct FreezeResult {
 
 FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, unsigned threads) {
   std::vector<std::pair<std::string, PyObject*>> named;
-  for (const auto& [name, object] : roots) named.emplace_back(py::cast<std::string>(name), object.ptr());
+  for (const auto& [name, object] : roots)
+    named.emplace_back(py::cast<std::string>(name), object.ptr());
   std::vector<PyObject*> pointers;
   for (const auto& candidate : candidates) pointers.push_back(candidate.ptr());
   auto result = heap::freeze_roots(named, pointers, threads);
   if (!result) throw py::error_already_set();
   FreezeResult out;
   out.figures = result->figures;
-  for (std::size_t i = 0; i < named.size(); ++i) out.frozen[py::str(named[i].first)] = borrowed(result->frozen[i]);
-  for (PyObject* replaced : result->replaced) out.replaced.append(borrowed(replaced ? replaced : Py_None));
+  for (std::size_t i = 0; i < named.size(); ++i)
+    out.frozen[py::str(named[i].first)] = borrowed(result->frozen[i]);
+  for (PyObject* replaced : result->replaced)
+    out.replaced.append(borrowed(replaced ? replaced : Py_None));
   return out;
 }
 
@@ -127,23 +130,29 @@ void bind_heap(py::module_& module) {
   module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
              py::arg("threads") = 0,
              "Freezes the values of a dict into one segment, all or nothing.\n\n"
-             "The keys of `roots` head the paths of errors and are kept for messages. `threads` 0 means every "
+             "The keys of `roots` head the paths of errors and are kept for messages. `threads` 0 "
+             "means every "
              "core that the process may use.\nRaises NotFreezableError or MemoryError.");
   module.def("set_cell", &set_cell, py::arg("segment"), py::arg("cell"),
              "Notes which cell a segment was frozen for, as \"[12]\".");
   module.def("segments", &segments,
-             "What is frozen, a dict a segment: id, names, cell, objects, bytes, seconds, time (of the clock), "
+             "What is frozen, a dict a segment: id, names, cell, objects, bytes, seconds, time (of "
+             "the clock), "
              "backing.");
-  module.def("count_segments", &heap::count_segments, "How many segments there are: their ids are 1 to this.");
+  module.def("count_segments", &heap::count_segments,
+             "How many segments there are: their ids are 1 to this.");
   module.def("segments_of", &segments_of, py::arg("values"), py::pos_only(),
              "The ids of the segments that the values lie in, each once.");
-  module.def("retire", &heap::retire, py::arg("segments"), py::pos_only(),
-             "Gives back the memory of segments: their pages move to unlinked files, in the background.");
+  module.def(
+      "retire", &heap::retire, py::arg("segments"), py::pos_only(),
+      "Gives back the memory of segments: their pages move to unlinked files, in the background.");
   module.def("spool_problem", &spool_problem,
              "Why retired segments stay in memory: the folder and the reason, or None.");
   module.def(
-      "address", [](const py::object& object) { return reinterpret_cast<std::uintptr_t>(object.ptr()); },
-      py::arg("frozen"), py::pos_only(), "The address of a frozen value, for adopt() in another interpreter.");
+      "address",
+      [](const py::object& object) { return reinterpret_cast<std::uintptr_t>(object.ptr()); },
+      py::arg("frozen"), py::pos_only(),
+      "The address of a frozen value, for adopt() in another interpreter.");
   module.def("adopt", &adopt, py::arg("address"), py::pos_only(),
              "The frozen value at an address. Raises ValueError where there is none.");
 }

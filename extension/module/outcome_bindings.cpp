@@ -4,8 +4,8 @@ namespace firn {
 
 namespace {
 
-// Returns the value of an (error, value) pair, or raises the error. Being a C function it leaves no frame of its own
-// in the traceback: the error looks raised by the line of the cell that called it.
+// Returns the value of an (error, value) pair, or raises the error. Being a C function it leaves no
+// frame of its own in the traceback: the error looks raised by the line of the cell that called it.
 PyObject* outcome(PyObject*, PyObject* pair) {
   if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) {
     PyErr_SetString(PyExc_TypeError, "outcome() takes one (error, value) pair");
@@ -21,13 +21,15 @@ PyObject* outcome(PyObject*, PyObject* pair) {
   return nullptr;
 }
 
-PyMethodDef outcome_method = {"outcome", outcome, METH_O,
-                              "The value of an (error, value) pair; raises the error, with no frame of its own."};
+PyMethodDef outcome_method = {
+    "outcome", outcome, METH_O,
+    "The value of an (error, value) pair; raises the error, with no frame of its own."};
 
 }  // namespace
 
 void bind_outcome(pybind11::module_& module) {
-  // Not a pybind11 function: those add their own frames to error messages and cost an argument dispatch.
+  // Not a pybind11 function: those add their own frames to error messages and cost an argument
+  // dispatch.
   PyObject* function = PyCFunction_NewEx(&outcome_method, nullptr, nullptr);
   if (function == nullptr) throw pybind11::error_already_set();
   module.attr("outcome") = pybind11::reinterpret_steal<pybind11::object>(function);

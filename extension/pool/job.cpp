@@ -104,9 +104,9 @@ std::optional<Event> Job::pop(Time now, Time& deadline) {
 void Job::keep_written() {
   for (auto& [start, chunk] : open) {
     // An unread result of an earlier chunk may say that this output is not wanted.
-    const bool doubtful = !pinned && std::any_of(ready_.begin(), ready_.end(), [&chunk](const Event& event) {
-      return event.start < chunk.start;
-    });
+    const bool doubtful =
+        !pinned && std::any_of(ready_.begin(), ready_.end(),
+                               [&chunk](const Event& event) { return event.start < chunk.start; });
     if (doubtful || chunk.unwanted) return;
     while (!chunk.output.empty()) written_.push_back(take_output(chunk));
     if (!pinned && !chunk.finished) return;  // the others wait for their turn

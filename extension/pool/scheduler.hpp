@@ -103,7 +103,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   bool closed_ = false;
   std::string error_;  // why a worker could not start
   std::uint64_t serial_ = 0;
-  std::vector<int> launched_;  // how many workers each rank has had
+  std::vector<int> launched_;                     // how many workers each rank has had
   std::vector<std::shared_ptr<Worker>> workers_;  // every one whose thread has not ended
   std::list<std::shared_ptr<Job>> jobs_;          // those with items to hand out, the oldest first
 };

@@ -27,8 +27,8 @@ class Descriptors {
 
  private:
   std::array<int, 2> pipes_{-1, -1}, originals_{-1, -1};
-  // The pipes' other ends, kept so that a pipe never reports its end: poll() would return at once for ever
-  // when user code has led 1 or 2 somewhere else.
+  // The pipes' other ends, kept so that a pipe never reports its end: poll() would return at once
+  // for ever when user code has led 1 or 2 somewhere else.
   std::array<int, 2> writers_{-1, -1};
   std::array<std::string, 2> tails_;  // the beginning of a character whose end has not come yet
 };

@@ -43,7 +43,8 @@ void PythonSide::execute(const std::string& code, bool silent, bool store_histor
   const py::gil_scoped_acquire gil;
   const auto reply = std::make_shared<Done>(std::move(done));
   const py::cpp_function done_once([reply](const std::string& content) {
-    nlohmann::json parsed = nlohmann::json::parse(content);  // if it throws, the reply is still owed
+    nlohmann::json parsed =
+        nlohmann::json::parse(content);  // if it throws, the reply is still owed
     if (const Done call = std::exchange(*reply, nullptr)) call(std::move(parsed));
   });
   try {

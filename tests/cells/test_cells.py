@@ -116,8 +116,11 @@ def test_what_the_cell_changes_later_is_copied_and_the_report_says_so(notebook):
 
 @pytest.mark.parametrize(
     "loop",
-    ["out = [seen for x in range(3)]", "out = {}\nfor x in range(3):\n    out[x] = seen if x else None"]
-    + ["out = []\nfor x in range(3):\n    out.append((x, seen))"],
+    [
+        "out = [seen for x in range(3)]",
+        "out = {}\nfor x in range(3):\n    out[x] = seen if x else None",
+        "out = []\nfor x in range(3):\n    out.append((x, seen))",
+    ],
 )
 def test_a_container_that_is_collected_and_changed_later_is_refused(notebook, loop):
     error = notebook.fails(f"%%parallel\nseen = [1]\n{loop}\nseen.append(4)")
