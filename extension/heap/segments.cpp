@@ -1,7 +1,5 @@
 #include "heap/segments.hpp"
 
-#include <pthread.h>
-
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -118,9 +116,6 @@ Registry& registry();
 // not find the lock taken by a thread that it does not have.
 Registry& registry() {
   static Registry& registry = *new Registry;
-  [[maybe_unused]] static const int guarded =
-      pthread_atfork([] { firn::heap::registry().lock(); }, [] { firn::heap::registry().unlock(); },
-                     [] { firn::heap::registry().unlock(); });
   return registry;
 }
 
