@@ -38,7 +38,8 @@ PyObject* Copier::new_face(FaceKind kind, bool shared) {
   set_header(reinterpret_cast<PyObject*>(face), face_type(kind), shared);
   face->inner = nullptr;
   face->kind = kind;
-  face->reserved = 0;
+  face->flags = 0;
+  face->layout = 0;
   if (!plain) face->extra = nullptr;
   return reinterpret_cast<PyObject*>(face);
 }

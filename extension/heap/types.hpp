@@ -15,20 +15,46 @@
 
 namespace firn::heap {
 
-enum class FaceKind : std::uint32_t { list, dict, set, deque, ordered_dict, default_dict, counter };
+enum class FaceKind : std::uint16_t {
+  list,
+  dict,
+  set,
+  deque,
+  ordered_dict,
+  default_dict,
+  counter,
+  // Instances of user-defined classes (FrozenRecord), by what their class derives from in C.
+  record,        // object alone
+  tuple_record,  // `inner` is an exact tuple; of frozen_list_type()
+  list_record,   // `inner` is an exact tuple; of frozen_list_type()
+  dict_record,   // `inner` is an exact dict; of frozen_dict_type()
+  set_record,    // `inner` is an exact frozenset
+  // What every interpreter makes its own object of when it is first read; never seen by Python
+  // code. All of frozen_face_type().
+  twin,        // a pickle
+  definition,  // a class or function that every interpreter has its own of
+  shell,       // a tuple, frozenset ... that holds one of these
+  buffer,      // a block of memory with a shape and a format
+};
+
+// What FrozenFace::flags may say.
+inline constexpr std::uint16_t kHoldsTwins = 1;      // an element or a value of it is a twin
+inline constexpr std::uint16_t kKeyedByTwins = 2;    // a key or a member of it is a twin
 
 // A frozen sequence. `items` is an exact tuple in the heap.
 struct FrozenList {
   PyObject_HEAD PyObject* items;
-  FaceKind kind;  // list, deque
-  std::uint32_t reserved;
+  FaceKind kind;  // list, deque, tuple_record, list_record
+  std::uint16_t flags;
+  std::uint32_t layout;  // of records
 };
 
 // A frozen mapping. `mapping` is an exact dict in the heap, which never reaches Python code.
 struct FrozenDict {
   PyObject_HEAD PyObject* mapping;
-  FaceKind kind;  // dict, ordered_dict, default_dict, counter
-  std::uint32_t reserved;
+  FaceKind kind;  // dict, ordered_dict, default_dict, counter, dict_record
+  std::uint16_t flags;
+  std::uint32_t layout;  // of records
 };
 
 // Every frozen container but list and dict; begins as they do, so that what reads a list also reads
@@ -36,11 +62,21 @@ struct FrozenDict {
 struct FrozenFace {
   PyObject_HEAD PyObject* inner;  // set: frozenset; deque: tuple; the mappings: dict
   FaceKind kind;
-  std::uint32_t reserved;
+  std::uint16_t flags;
+  std::uint32_t layout;  // of records; definition: its number
   PyObject* extra;  // deque: maxlen (int or None); default_dict: default_factory; else nullptr
 };
 
-// The types' own mapping, below the heap's range. Its second half is kept for callable records.
+// An instance of a user-defined class. Its layout says which class, and what each field is called.
+struct FrozenRecord {
+  PyObject_HEAD PyObject* inner;  // its part as a builtin container; nullptr of a plain record
+  FaceKind kind;
+  std::uint16_t flags;
+  std::uint32_t layout;
+  PyObject* fields[1];  // as many as the layout has names; nullptr: an unset slot
+};
+
+// The types' own mapping, below the heap's range.
 inline constexpr std::uintptr_t types_address = 0x1ffffff00000;
 inline constexpr std::size_t type_stride = 1024;
 
@@ -52,16 +88,27 @@ inline PyTypeObject* frozen_face_type() {
   return reinterpret_cast<PyTypeObject*>(types_address + 2 * type_stride);
 }
 
-// The type that an instance of `kind` has.
+// Records of classes with a __call__; everything else about it is as of frozen_face_type().
+inline PyTypeObject* frozen_callable_type() {
+  return reinterpret_cast<PyTypeObject*>(types_address + 3 * type_stride);
+}
+
+// The type that an instance of `kind` has; records of classes with a __call__ have another.
 inline PyTypeObject* face_type(FaceKind kind) {
   switch (kind) {
     case FaceKind::list:
     case FaceKind::deque:
+    case FaceKind::tuple_record:
+    case FaceKind::list_record:
       return frozen_list_type();
-    case FaceKind::set:
-      return frozen_face_type();
-    default:
+    case FaceKind::dict:
+    case FaceKind::ordered_dict:
+    case FaceKind::default_dict:
+    case FaceKind::counter:
+    case FaceKind::dict_record:
       return frozen_dict_type();
+    default:
+      return frozen_face_type();
   }
 }
 

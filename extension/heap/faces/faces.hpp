@@ -44,11 +44,7 @@ inline PyObject* inner_of(PyObject* o) { return reinterpret_cast<FrozenFace*>(o)
 inline PyObject* extra_of(PyObject* o) { return reinterpret_cast<FrozenFace*>(o)->extra; }
 
 inline FaceKind kind_of(PyObject* o) {
-  const FaceKind kind = reinterpret_cast<FrozenFace*>(o)->kind;
-  // A list's and a dict's own kind need not be filled in.
-  if (is_list_face(o)) return kind == FaceKind::deque ? kind : FaceKind::list;
-  if (is_dict_face(o)) return kind < FaceKind::ordered_dict ? FaceKind::dict : kind;
-  return kind;
+  return reinterpret_cast<FrozenFace*>(o)->kind;
 }
 
 inline constexpr int kinds = static_cast<int>(FaceKind::counter) + 1;

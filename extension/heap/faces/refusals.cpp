@@ -40,8 +40,9 @@ std::string class_name(PyObject* target) {
       return "defaultdict";
     case FaceKind::counter:
       return "Counter";
+    default:
+      return "value";
   }
-  return "value";
 }
 
 // The variables among the names: what was frozen without a name of its own has words for one.
