@@ -3,6 +3,8 @@
 #include "heap/arena.hpp"
 #include "heap/heap.hpp"
 #include "heap/static_objects.hpp"
+#include "heap/twins/recipes.hpp"
+#include "heap/twins/resolved.hpp"
 #include "heap/types.hpp"
 #include "heap/weak_references.hpp"
 
@@ -113,7 +115,8 @@ int init_interpreter() {
     PyErr_SetString(PyExc_ImportError, "firn cannot find the static objects of this CPython");
     return -1;
   }
-  if (init_types() < 0 || !teach_weak_references()) return -1;
+  init_twins();
+  if (init_types() < 0 || make_resolved() < 0 || !teach_weak_references()) return -1;
 
   PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
   if (!dict) return -1;

@@ -1,0 +1,123 @@
+// From a twin to the calling interpreter's own object.
+//
+// An object is made, kept, and only then filled, as pickle does, so that cycles through its state
+// close. What its state leads to is filled after it, in a loop: a chain of a million namespaces
+// needs no C stack. Arguments have to be complete, and may not lead back.
+#include "heap/cpython_layout.hpp"
+
+#include <algorithm>
+
+#include "heap/faces/faces.hpp"
+#include "heap/twins/recipes.hpp"
+#include "heap/twins/resolved.hpp"
+#include "heap/twins/twins.hpp"
+
+namespace firn::heap {
+namespace {
+
+using faces::Ref;
+
+FrozenTwin* as_twin(PyObject* object) { return reinterpret_cast<FrozenTwin*>(object); }
+
+// A function of firn.twins.
+Ref helper(const char* name) { return Ref(PyImport_ImportModuleAttrString("firn.twins", name)); }
+
+// Calls with what the tuple's slots hold, each read, from `first` on.
+PyObject* call_with(PyObject* function, const std::vector<PyObject*>& leading, PyObject* tuple,
+                    Py_ssize_t first, PyObject* (*read_slot)(PyObject*)) {
+  std::vector<Ref> owned;
+  std::vector<PyObject*> arguments(leading);
+  for (Py_ssize_t i = first; i < PyTuple_GET_SIZE(tuple); ++i) {
+    owned.emplace_back(read_slot(PyTuple_GET_ITEM(tuple, i)));
+    if (!owned.back()) return nullptr;
+    arguments.push_back(owned.back().get());
+  }
+  return PyObject_Vectorcall(function, arguments.data(), arguments.size(), nullptr);
+}
+
+// The object, not filled yet.
+PyObject* make(PyObject* twin) {
+  PyObject* parts = as_twin(twin)->parts;
+  switch (recipe_of(twin)) {
+    case Recipe::call: {
+      Ref callable(read(PyTuple_GET_ITEM(parts, 0)));
+      return callable ? call_with(callable.get(), {}, parts, 1, read) : nullptr;
+    }
+    case Recipe::pickled: {
+      const Ref load = helper("load");
+      return load ? call_with(load.get(), {}, parts, 0, read) : nullptr;
+    }
+    case Recipe::member: {
+      const Ref member = helper("member");
+      return member ? call_with(member.get(), {}, parts, 0, read) : nullptr;
+    }
+  }
+  return nullptr;
+}
+
+// Makes and keeps an object; what its state needs is left on the list.
+PyObject* make_and_keep(Resolved& table, PyObject* twin) {
+  if (std::ranges::find(table.being_made, twin) != table.being_made.end()) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "a frozen value is made from arguments that contain the value itself");
+    return nullptr;
+  }
+  if (Py_EnterRecursiveCall(" while a frozen value is read")) return nullptr;
+  table.being_made.push_back(twin);
+  Ref made(make(twin));
+  table.being_made.pop_back();
+  Py_LeaveRecursiveCall();
+  if (!made) return nullptr;
+  // Making it may have led to the same twin by way of other code: the first object stays.
+  if (void* known = table.objects.find(twin)) return Py_NewRef(static_cast<PyObject*>(known));
+  if (remember(twin, made.get()) < 0) return nullptr;
+  if (as_twin(twin)->state) table.unfilled.push_back({twin, made.get()});
+  return made.release();
+}
+
+PyObject* read_unfilled(PyObject* slot) {
+  if (!is_twin(slot)) return Py_NewRef(slot);
+  if (reinterpret_cast<FrozenFace*>(slot)->kind != FaceKind::twin) return resolve(slot);
+  Resolved* const table = resolved();
+  if (!table) return nullptr;
+  if (void* known = table->objects.find(slot)) return Py_NewRef(static_cast<PyObject*>(known));
+  return make_and_keep(*table, slot);
+}
+
+bool fill(const Unfilled& one) {
+  PyObject* state = as_twin(one.twin)->state;
+  const Ref function = helper("fill");
+  if (!function) return false;
+  const Ref object = faces::borrowed(one.object);
+  return static_cast<bool>(Ref(call_with(function.get(), {object.get()}, state, 0, read_unfilled)));
+}
+
+PyObject* materialise(PyObject* twin) {
+  Resolved* const table = resolved();
+  if (!table) return nullptr;
+  const std::size_t base = table->unfilled.size();
+  Ref made(make_and_keep(*table, twin));
+  if (!made) return nullptr;
+  std::vector<PyObject*> begun;
+  while (table->unfilled.size() > base) {
+    const Unfilled next = table->unfilled.back();
+    table->unfilled.pop_back();
+    begun.push_back(next.twin);
+    if (fill(next)) continue;
+    // None of them is complete, and who comes next is to hear the same.
+    Ref error(PyErr_GetRaisedException());
+    for (; table->unfilled.size() > base; table->unfilled.pop_back()) {
+      begun.push_back(table->unfilled.back().twin);
+    }
+    for (PyObject* one : begun) unremember(one);
+    PyErr_SetRaisedException(error.release());
+    return nullptr;
+  }
+  return made.release();
+}
+
+}  // namespace
+
+void init_twins() { set_materialise(FaceKind::twin, materialise); }
+
+}  // namespace firn::heap
