@@ -107,13 +107,14 @@ inline bool has_attributes(PyObject* object) {
 }
 
 // From 3.15 on a loop takes the elements of tuples and lists by index, without an iterator object,
-// and those of any type that offers it. `element` returns a borrowed reference, nullptr at the end.
+// and those of any type that offers it. `element` returns a new reference; nullptr at the end, or with an
+// exception set.
 #if PY_VERSION_HEX >= 0x030f0000
 template <PyObject* (*element)(PyObject*, Py_ssize_t)>
 void offer_elements_by_index(PyTypeObject* type) {
   type->_tp_iteritem = [](PyObject* self, Py_ssize_t index) -> _PyObjectIndexPair {
     PyObject* found = element(self, index);
-    return {Py_XNewRef(found), found ? index + 1 : index};
+    return {found, found ? index + 1 : index};
   };
 }
 #else

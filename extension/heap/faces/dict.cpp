@@ -17,7 +17,8 @@ PyObject* missing(PyObject* self, PyObject* key) {
   const FaceKind kind = kind_of(self);
   if (kind == FaceKind::counter) return PyLong_FromLong(0);
   if (kind == FaceKind::default_dict && extra_of(self) && extra_of(self) != Py_None) {
-    return PyObject_CallNoArgs(extra_of(self));
+    const Ref factory(read(extra_of(self)));
+    return factory ? PyObject_CallNoArgs(factory.get()) : nullptr;
   }
   // A tuple as the value of the exception would be taken for its arguments.
   Ref arguments(PyTuple_Pack(1, key));
@@ -26,12 +27,13 @@ PyObject* missing(PyObject* self, PyObject* key) {
 }
 
 PyObject* subscript(PyObject* self, PyObject* key) {
-  PyObject* value = find_value(mapping_of(self), key);
-  return value ? value : missing(self, key);
+  PyObject* value = find_in(self, key);
+  if (!value) return missing(self, key);
+  return holds_twins(self) ? read(value) : value;
 }
 
 int contains_key(PyObject* self, PyObject* key) {
-  if (find_value(mapping_of(self), key)) return 1;
+  if (find_in(self, key)) return 1;
   return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -43,8 +45,8 @@ PyObject* get(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
                  given);
     return nullptr;
   }
-  PyObject* value = find_value(mapping_of(self), arguments[0]);
-  if (value) return value;
+  PyObject* value = find_in(self, arguments[0]);
+  if (value) return holds_twins(self) ? read(value) : value;
   if (PyErr_Occurred()) return nullptr;
   return Py_NewRef(given > 1 ? arguments[1] : Py_None);
 }
@@ -84,8 +86,9 @@ PyObject* compare(PyObject* self, PyObject* other, int operation) {
       (PyDict_CheckExact(other) || (other_is_face && kind_of(other) == FaceKind::dict));
   if (plain_dicts || (!other_is_face && !PyDict_Check(other))) {
     // The mapping is compared by the dict's own code, never by code of `other`, which would see it.
-    return PyDict_Type.tp_richcompare(mapping_of(self), other_is_face ? mapping_of(other) : other,
-                                      operation);
+    const Ref left = plain_mapping(self);
+    const Ref right = !left ? Ref() : other_is_face ? plain_mapping(other) : borrowed(other);
+    return right ? PyDict_Type.tp_richcompare(left.get(), right.get(), operation) : nullptr;
   }
   // Only Counters are ordered.
   if (operation != Py_EQ && operation != Py_NE && !(is_counter(self) && is_counter(other))) {
@@ -114,8 +117,9 @@ bool write_mapping(PyUnicodeWriter* writer, PyObject* mapping) {
 PyObject* mapping_text(PyObject* self) {
   const int entered = Py_ReprEnter(self);
   if (entered != 0) return entered > 0 ? PyUnicode_FromString("{...}") : nullptr;
-  PyUnicodeWriter* writer = PyUnicodeWriter_Create(0);
-  const bool good = writer && write_mapping(writer, mapping_of(self));
+  const Ref mapping = plain_mapping(self);
+  PyUnicodeWriter* writer = mapping ? PyUnicodeWriter_Create(0) : nullptr;
+  const bool good = writer && write_mapping(writer, mapping.get());
   PyObject* result = good ? PyUnicodeWriter_Finish(writer) : nullptr;
   if (!good && writer) PyUnicodeWriter_Discard(writer);
   Py_ReprLeave(self);
@@ -124,7 +128,8 @@ PyObject* mapping_text(PyObject* self) {
 
 PyObject* default_dict_text(PyObject* self) {
   Ref mapping(mapping_text(self));
-  Ref factory(mapping ? PyObject_Repr(extra_of(self) ? extra_of(self) : Py_None) : nullptr);
+  Ref own(mapping ? read(extra_of(self) ? extra_of(self) : Py_None) : nullptr);
+  Ref factory(own ? PyObject_Repr(own.get()) : nullptr);
   return factory ? PyUnicode_FromFormat("defaultdict(%U, %U)", factory.get(), mapping.get())
                  : nullptr;
 }

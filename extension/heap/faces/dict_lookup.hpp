@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "heap/cpython_layout.hpp"
+#include "heap/faces/faces.hpp"
 
 namespace firn::heap::faces {
 
@@ -61,6 +62,12 @@ inline PyObject* find_value(PyObject* mapping, PyObject* key) {
   PyObject* value = nullptr;
   PyDict_GetItemRef(mapping, key, &value);
   return value;
+}
+
+// The value in a frozen mapping, as find_value(); it may be a twin when the mapping holds_twins().
+inline PyObject* find_in(PyObject* face, PyObject* key) {
+  PyObject* mapping = table_of(face);
+  return mapping ? find_value(mapping, key) : nullptr;
 }
 
 // Bytes of the dict and its own part of the table: keys that rows share are nobody's.

@@ -57,6 +57,10 @@ bool entry_at(PyDictObject* dict, Py_ssize_t at, PyObject** key, PyObject** valu
 }
 
 PyObject* next_pair(DictIterator* iterator, PyObject* key, PyObject* value) {
+  if (holds_twins(iterator->face) || is_keyed_by_twins(iterator->face)) [[unlikely]] {
+    const Ref own(read(value));
+    return own ? PyTuple_Pack(2, key, own.get()) : nullptr;
+  }
   PyObject* pair = iterator->pair;
   if (pair && Py_REFCNT(pair) == 1) {
     // Its old elements are immortal, like the new ones.
@@ -75,14 +79,20 @@ template <View view, int step>
 PyObject* next(PyObject* self) {
   auto* iterator = reinterpret_cast<DictIterator*>(self);
   if (iterator->left == 0) return nullptr;
-  auto* dict = reinterpret_cast<PyDictObject*>(mapping_of(iterator->face));
+  auto* dict = reinterpret_cast<PyDictObject*>(table_of(iterator->face));
+  if (!dict) [[unlikely]]
+    return nullptr;
   PyObject *key, *value;
   Py_ssize_t at = iterator->position;
   while (!entry_at(dict, at, &key, &value)) at += step;
   iterator->position = at + step;
   iterator->left--;
   if constexpr (view == View::keys) return Py_NewRef(key);
-  if constexpr (view == View::values) return Py_NewRef(value);
+  if constexpr (view == View::values) {
+    if (holds_twins(iterator->face)) [[unlikely]]
+      return read(value);
+    return Py_NewRef(value);
+  }
   return next_pair(iterator, key, value);
 }
 
@@ -143,23 +153,24 @@ PyObject* reversed(PyObject* self, PyObject*) {
 }
 
 int contains_key(PyObject* self, PyObject* key) {
-  if (find_value(mapping_of(face_of(self)), key)) return 1;
+  if (find_in(face_of(self), key)) return 1;
   return PyErr_Occurred() ? -1 : 0;
 }
 
 int contains_item(PyObject* self, PyObject* item) {
   if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != 2) return 0;
-  PyObject* found = find_value(mapping_of(face_of(self)), PyTuple_GET_ITEM(item, 0));
+  PyObject* found = find_in(face_of(self), PyTuple_GET_ITEM(item, 0));
   if (!found) return PyErr_Occurred() ? -1 : 0;
-  return PyObject_RichCompareBool(found, PyTuple_GET_ITEM(item, 1), Py_EQ);
+  const Ref own(read(found));
+  return own ? PyObject_RichCompareBool(own.get(), PyTuple_GET_ITEM(item, 1), Py_EQ) : -1;
 }
 
 // A view of a plain copy of the dict for one of ours, which other code may then keep and look
 // through; a plain set for a frozen set; anything else as it is.
 Ref to_plain_operand(PyObject* object) {
-  if (is_set_face(object)) return borrowed(inner_of(object));
+  if (is_set_face(object)) return Ref(Py_XNewRef(members_of(object)));
   if (!is_view(object)) return borrowed(object);
-  Ref plain(PyDict_Copy(mapping_of(face_of(object))));
+  Ref plain = copy_mapping(face_of(object));
   const char* name = is_view<View::keys>(object)    ? "keys"
                      : is_view<View::items>(object) ? "items"
                                                     : "values";
@@ -286,10 +297,12 @@ PyObject* new_view(PyObject* dict_face, View view) {
 PyObject* new_dict_iterator(PyObject* dict_face, View view, bool reverse) {
   const InterpreterObjects* objects = interpreter_objects();
   if (!objects) return refuse_at_exit();
+  PyObject* mapping = table_of(dict_face);
+  if (!mapping) return nullptr;
   auto* made = PyObject_New(DictIterator, (reverse ? objects->reverse_iterators
                                                    : objects->iterators)[static_cast<int>(view)]);
   if (!made) return nullptr;
-  auto* dict = reinterpret_cast<PyDictObject*>(mapping_of(dict_face));
+  auto* dict = reinterpret_cast<PyDictObject*>(mapping);
   made->face = dict_face;
   made->position = reverse ? dict->ma_keys->dk_nentries - 1 : 0;
   made->left = dict->ma_used;

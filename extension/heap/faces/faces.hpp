@@ -1,10 +1,11 @@
 // What the frozen types share: kinds, plain copies, owned references, per-interpreter objects.
 #pragma once
 
-#include <Python.h>
+#include "heap/cpython_layout.hpp"
 
 #include <utility>
 
+#include "heap/twins/twins.hpp"
 #include "heap/types.hpp"
 
 namespace firn::heap::faces {
@@ -43,8 +44,13 @@ inline PyObject* mapping_of(PyObject* o) { return reinterpret_cast<FrozenDict*>(
 inline PyObject* inner_of(PyObject* o) { return reinterpret_cast<FrozenFace*>(o)->inner; }
 inline PyObject* extra_of(PyObject* o) { return reinterpret_cast<FrozenFace*>(o)->extra; }
 
-inline FaceKind kind_of(PyObject* o) {
-  return reinterpret_cast<FrozenFace*>(o)->kind;
+inline FaceKind kind_of(PyObject* o) { return reinterpret_cast<FrozenFace*>(o)->kind; }
+
+inline bool holds_twins(PyObject* o) {
+  return (reinterpret_cast<FrozenFace*>(o)->flags & kHoldsTwins) != 0;
+}
+inline bool is_keyed_by_twins(PyObject* o) {
+  return (reinterpret_cast<FrozenFace*>(o)->flags & kKeyedByTwins) != 0;
 }
 
 inline constexpr int kinds = static_cast<int>(FaceKind::counter) + 1;
@@ -68,6 +74,38 @@ int make_interpreter_objects();
 // The class that `kind` reads as, borrowed; nullptr with an exception set when its module fails to
 // load.
 PyObject* class_of(FaceKind kind);
+
+// resolution.cpp: what is read from where twins are.
+
+// The elements of an exact tuple of the heap, each read: a new tuple.
+Ref resolve_items(PyObject* items);
+// An exact tuple of a sequence's elements, without twins.
+inline Ref plain_items(PyObject* list_face) {
+  PyObject* items = items_of(list_face);
+  return holds_twins(list_face) ? resolve_items(items) : borrowed(items);
+}
+// The interpreter's own dict of a mapping that is keyed by twins, borrowed; its values may be
+// twins. Never reaches Python code. nullptr with an exception set.
+PyObject* own_mapping(PyObject* dict_face);
+// The dict to look for keys in: read() what is found when holds_twins(). nullptr with an exception
+// set.
+inline PyObject* table_of(PyObject* dict_face) {
+  return is_keyed_by_twins(dict_face) ? own_mapping(dict_face) : mapping_of(dict_face);
+}
+// A new dict without twins.
+Ref copy_mapping(PyObject* dict_face);
+// An exact dict without twins, which may be the inner one and must not reach Python code.
+inline Ref plain_mapping(PyObject* dict_face) {
+  const bool plain = !holds_twins(dict_face) && !is_keyed_by_twins(dict_face);
+  return plain ? borrowed(mapping_of(dict_face)) : copy_mapping(dict_face);
+}
+// The interpreter's own frozenset of a set whose members are twins, borrowed. nullptr with an
+// exception set.
+PyObject* own_members(PyObject* set_face);
+// The members of a set as an exact frozenset, borrowed. nullptr with an exception set.
+inline PyObject* members_of(PyObject* set_face) {
+  return is_keyed_by_twins(set_face) ? own_members(set_face) : inner_of(set_face);
+}
 
 // A new plain, mutable, shallow copy of a frozen container; anything else as it is. What is seldom
 // used and not worth a second implementation is done by the original's own code on such a copy.

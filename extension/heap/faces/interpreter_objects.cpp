@@ -98,25 +98,32 @@ Ref to_plain(PyObject* object) {
   if (!is_face(object)) return borrowed(object);
   const FaceKind kind = kind_of(object);
   switch (kind) {
-    case FaceKind::list:
-      return Ref(PySequence_List(items_of(object)));
+    case FaceKind::list: {
+      const Ref items = plain_items(object);
+      return Ref(items ? PySequence_List(items.get()) : nullptr);
+    }
     case FaceKind::dict:
-      return Ref(PyDict_Copy(mapping_of(object)));
-    case FaceKind::set:
-      return Ref(PySet_New(inner_of(object)));
+      return copy_mapping(object);
+    case FaceKind::set: {
+      PyObject* members = members_of(object);
+      return Ref(members ? PySet_New(members) : nullptr);
+    }
     default:
       break;
   }
   PyObject* type = class_of(kind);
   if (!type) return Ref();
   if (kind == FaceKind::deque) {
-    return Ref(PyObject_CallFunctionObjArgs(type, items_of(object), extra_of(object), nullptr));
+    const Ref items = plain_items(object);
+    if (!items) return Ref();
+    return Ref(PyObject_CallFunctionObjArgs(type, items.get(), extra_of(object), nullptr));
   }
-  Ref mapping(PyDict_Copy(mapping_of(object)));
+  Ref mapping = copy_mapping(object);
   if (!mapping) return Ref();
   if (kind == FaceKind::default_dict) {
-    PyObject* factory = extra_of(object) ? extra_of(object) : Py_None;
-    return Ref(PyObject_CallFunctionObjArgs(type, factory, mapping.get(), nullptr));
+    const Ref factory(read(extra_of(object) ? extra_of(object) : Py_None));
+    if (!factory) return Ref();
+    return Ref(PyObject_CallFunctionObjArgs(type, factory.get(), mapping.get(), nullptr));
   }
   return Ref(PyObject_CallOneArg(type, mapping.get()));
 }

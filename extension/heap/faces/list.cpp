@@ -12,18 +12,29 @@ bool is_deque(PyObject* self) {
   return reinterpret_cast<FrozenList*>(self)->kind == FaceKind::deque;
 }
 
+// Elements are immortal, or what this interpreter made of a twin: a new reference.
+PyObject* handed_out(PyObject* self, PyObject* found) {
+  if (holds_twins(self)) [[unlikely]]
+    return read(found);
+  return found;
+}
+
 // The tuple's own iterator, which the evaluation loop knows.
-PyObject* iterate(PyObject* self) { return PyTuple_Type.tp_iter(items_of(self)); }
+PyObject* iterate(PyObject* self) {
+  if (holds_twins(self)) [[unlikely]]
+    return PySeqIter_New(self);
+  return PyTuple_Type.tp_iter(items_of(self));
+}
 
 // For loops that do without an iterator.
 PyObject* element(PyObject* self, Py_ssize_t index) {
   PyObject* items = items_of(self);
-  return index < PyTuple_GET_SIZE(items) ? PyTuple_GET_ITEM(items, index) : nullptr;
+  return index < PyTuple_GET_SIZE(items) ? handed_out(self, PyTuple_GET_ITEM(items, index))
+                                         : nullptr;
 }
 
 // ---- subscripts ----
 
-// Elements are immortal: handing one out counts nothing.
 PyObject* item(PyObject* self, Py_ssize_t index) {
   PyObject* items = items_of(self);
   if (static_cast<std::size_t>(index) >= static_cast<std::size_t>(PyTuple_GET_SIZE(items)))
@@ -32,7 +43,7 @@ PyObject* item(PyObject* self, Py_ssize_t index) {
                     is_deque(self) ? "deque index out of range" : "list index out of range");
     return nullptr;
   }
-  return PyTuple_GET_ITEM(items, index);
+  return handed_out(self, PyTuple_GET_ITEM(items, index));
 }
 
 PyObject* slice(PyObject* self, PyObject* key) {
@@ -43,7 +54,12 @@ PyObject* slice(PyObject* self, PyObject* key) {
   PyObject* result = PyList_New(count);
   if (!result) return nullptr;
   for (Py_ssize_t i = 0, from = start; i < count; i++, from += step) {
-    PyList_SET_ITEM(result, i, Py_NewRef(PyTuple_GET_ITEM(items, from)));
+    PyObject* element = handed_out(self, PyTuple_GET_ITEM(items, from));
+    if (!element) {
+      Py_DECREF(result);
+      return nullptr;
+    }
+    PyList_SET_ITEM(result, i, element);
   }
   return result;
 }
@@ -72,13 +88,21 @@ PyObject* subscript(PyObject* self, PyObject* key) {
     Py_ssize_t index = _PyLong_CompactValue(reinterpret_cast<PyLongObject*>(key));
     if (index < 0) index += size;
     if (static_cast<std::size_t>(index) < static_cast<std::size_t>(size)) [[likely]] {
-      return PyTuple_GET_ITEM(items, index);
+      return handed_out(self, PyTuple_GET_ITEM(items, index));
     }
   }
   return subscript_other(self, key);
 }
 
 int contains_value(PyObject* self, PyObject* value) {
+  if (holds_twins(self)) {
+    int equal = 0;
+    for (Py_ssize_t i = 0; equal == 0 && i < length(self); i++) {
+      const Ref element(read(PyTuple_GET_ITEM(items_of(self), i)));
+      equal = element ? PyObject_RichCompareBool(element.get(), value, Py_EQ) : -1;
+    }
+    return equal;
+  }
   return PyTuple_Type.tp_as_sequence->sq_contains(items_of(self), value);
 }
 
@@ -89,8 +113,10 @@ class Elements {
  public:
   explicit Elements(PyObject* object) : object_(object), frozen_(is_list_face(object)) {}
   Py_ssize_t size() const { return frozen_ ? length(object_) : PyList_GET_SIZE(object_); }
+  // Empty with an exception set when a twin cannot be read.
   Ref at(Py_ssize_t i) const {
-    return borrowed(frozen_ ? PyTuple_GET_ITEM(items_of(object_), i) : PyList_GET_ITEM(object_, i));
+    return frozen_ ? Ref(handed_out(object_, PyTuple_GET_ITEM(items_of(object_), i)))
+                   : borrowed(PyList_GET_ITEM(object_, i));
   }
 
  private:
@@ -105,6 +131,7 @@ PyObject* compare_elements(PyObject* self, PyObject* other, int operation) {
   Py_ssize_t i = 0;
   for (; i < left.size() && i < right.size(); i++) {
     const Ref a = left.at(i), b = right.at(i);
+    if (!a || !b) return nullptr;
     if (a.get() == b.get()) continue;
     const int equal = PyObject_RichCompareBool(a.get(), b.get(), Py_EQ);
     if (equal < 0) return nullptr;
@@ -148,7 +175,8 @@ PyObject* add(PyObject* left, PyObject* right) {
   PyObject* other = ours ? right : left;
   if (!ours && !is_face(left) && Py_TYPE(left)->tp_as_sequence &&
       Py_TYPE(left)->tp_as_sequence->sq_inplace_concat && in_augmented_assignment()) {
-    return Py_TYPE(left)->tp_as_sequence->sq_inplace_concat(left, items_of(right));
+    const Ref items = plain_items(right);
+    return items ? Py_TYPE(left)->tp_as_sequence->sq_inplace_concat(left, items.get()) : nullptr;
   }
   if (ours && !is_deque(left) && (PyList_CheckExact(other) || is_list_face(other))) {
     return on_plain<PySequence_Concat>(left, right);
@@ -181,7 +209,8 @@ PyObject* list_text(PyObject* self) {
   bool good = writer && PyUnicodeWriter_WriteChar(writer, '[') == 0;
   for (Py_ssize_t i = 0; good && i < size; i++) {
     if (i > 0) good = PyUnicodeWriter_WriteASCII(writer, ", ", 2) == 0;
-    good = good && PyUnicodeWriter_WriteRepr(writer, PyTuple_GET_ITEM(items, i)) == 0;
+    const Ref element(good ? handed_out(self, PyTuple_GET_ITEM(items, i)) : nullptr);
+    good = element && PyUnicodeWriter_WriteRepr(writer, element.get()) == 0;
   }
   good = good && PyUnicodeWriter_WriteChar(writer, ']') == 0;
   PyObject* result = good ? PyUnicodeWriter_Finish(writer) : nullptr;
@@ -206,11 +235,14 @@ PyObject* text(PyObject* self) { return is_deque(self) ? deque_text(self) : list
 PyObject* copy(PyObject* self, PyObject*) { return to_plain(self).release(); }
 
 PyObject* reversed(PyObject* self, PyObject*) {
-  return PyObject_CallOneArg(reinterpret_cast<PyObject*>(&PyReversed_Type), items_of(self));
+  const Ref items = plain_items(self);
+  if (!items) return nullptr;
+  return PyObject_CallOneArg(reinterpret_cast<PyObject*>(&PyReversed_Type), items.get());
 }
 
 PyObject* count(PyObject* self, PyObject* value) {
-  return PyObject_CallMethod(items_of(self), "count", "(O)", value);
+  const Ref items = plain_items(self);
+  return items ? PyObject_CallMethod(items.get(), "count", "(O)", value) : nullptr;
 }
 
 PyObject* index(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
@@ -235,8 +267,9 @@ PyObject* index(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
     bounds[i] = bound;
   }
   for (Py_ssize_t i = bounds[0]; i < bounds[1] && i < size; i++) {
-    const int equal =
-        PyObject_RichCompareBool(PyTuple_GET_ITEM(items_of(self), i), arguments[0], Py_EQ);
+    const Ref element(handed_out(self, PyTuple_GET_ITEM(items_of(self), i)));
+    if (!element) return nullptr;
+    const int equal = PyObject_RichCompareBool(element.get(), arguments[0], Py_EQ);
     if (equal < 0) return nullptr;
     if (equal) return PyLong_FromSsize_t(i);
   }

@@ -74,14 +74,15 @@ PyObject* dir_of(PyObject* self, PyObject*) {
 PyObject* reduce_ex(PyObject* self, PyObject* protocol) {
   const FaceKind kind = kind_of(self);
   if (kind == FaceKind::list) {
-    return Py_BuildValue("O()ON", &PyList_Type, Py_None, PyObject_GetIter(items_of(self)));
+    return Py_BuildValue("O()ON", &PyList_Type, Py_None, PyObject_GetIter(self));
   }
   if (kind == FaceKind::dict) {
     return Py_BuildValue("O()OON", &PyDict_Type, Py_None, Py_None,
                          new_dict_iterator(self, View::items, false));
   }
   if (kind == FaceKind::set) {
-    return Py_BuildValue("O(N)", &PySet_Type, PySequence_List(inner_of(self)));
+    PyObject* members = members_of(self);
+    return members ? Py_BuildValue("O(N)", &PySet_Type, PySequence_List(members)) : nullptr;
   }
   Ref plain = to_plain(self);
   return plain ? PyObject_CallMethod(plain.get(), "__reduce_ex__", "(O)", protocol) : nullptr;

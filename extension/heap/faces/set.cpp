@@ -6,7 +6,8 @@ namespace firn::heap::faces {
 
 namespace {
 
-PyObject* operand(PyObject* object) { return is_set_face(object) ? inner_of(object) : object; }
+// Borrowed; nullptr with an exception set when a member cannot be read.
+PyObject* operand(PyObject* object) { return is_set_face(object) ? members_of(object) : object; }
 
 // A frozenset that came out of an operation on the inner one, as the set that it would have been.
 PyObject* as_set(PyObject* result) {
@@ -16,12 +17,18 @@ PyObject* as_set(PyObject* result) {
 }
 
 Py_ssize_t length(PyObject* self) { return PySet_GET_SIZE(inner_of(self)); }
-PyObject* iterate(PyObject* self) { return PyFrozenSet_Type.tp_iter(inner_of(self)); }
+
+PyObject* iterate(PyObject* self) {
+  PyObject* members = members_of(self);
+  return members ? PyFrozenSet_Type.tp_iter(members) : nullptr;
+}
 
 // As set does: an unhashable set is looked up as the frozenset that it equals.
 int contains(PyObject* self, PyObject* key) {
-  Ref frozen(PySet_Check(key) ? PyFrozenSet_New(key) : Py_NewRef(operand(key)));
-  return frozen ? PySet_Contains(inner_of(self), frozen.get()) : -1;
+  PyObject* members = members_of(self);
+  if (!members) return -1;
+  Ref frozen(PySet_Check(key) ? PyFrozenSet_New(key) : Py_XNewRef(operand(key)));
+  return frozen ? PySet_Contains(members, frozen.get()) : -1;
 }
 
 // ---- operators ----
@@ -33,21 +40,27 @@ bool is_set_like(PyObject* object) {
 template <PyObject* (*operation)(PyObject*, PyObject*), PyObject* (*in_place)(PyObject*, PyObject*)>
 PyObject* combine(PyObject* left, PyObject* right) {
   if (!is_set_like(left) || !is_set_like(right)) Py_RETURN_NOTIMPLEMENTED;
-  if (is_set_face(left)) return as_set(operation(inner_of(left), operand(right)));
-  if (PySet_Check(left) && in_augmented_assignment()) return in_place(left, inner_of(right));
-  return operation(left, inner_of(right));
+  PyObject* own_left = operand(left);
+  PyObject* own_right = own_left ? operand(right) : nullptr;
+  if (!own_right) return nullptr;
+  if (is_set_face(left)) return as_set(operation(own_left, own_right));
+  if (PySet_Check(left) && in_augmented_assignment()) return in_place(left, own_right);
+  return operation(left, own_right);
 }
 
 PyObject* compare(PyObject* self, PyObject* other, int operation) {
   if (!is_set_like(other)) Py_RETURN_NOTIMPLEMENTED;
-  return PyObject_RichCompare(inner_of(self), operand(other), operation);
+  PyObject* left = members_of(self);
+  PyObject* right = left ? operand(other) : nullptr;
+  return right ? PyObject_RichCompare(left, right, operation) : nullptr;
 }
 
 // ---- text ----
 
 PyObject* text(PyObject* self) {
   if (length(self) == 0) return PyUnicode_FromString("set()");
-  Ref list(PySequence_List(inner_of(self)));
+  PyObject* members = members_of(self);
+  Ref list(members ? PySequence_List(members) : nullptr);
   Ref inside(list ? PyObject_Repr(list.get()) : nullptr);
   if (!inside) return nullptr;
   Ref elements(PyUnicode_Substring(inside.get(), 1, PyUnicode_GET_LENGTH(inside.get()) - 1));
@@ -58,11 +71,14 @@ PyObject* text(PyObject* self) {
 
 template <const char* name>
 PyObject* forward(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
-  Ref bound(PyObject_GetAttrString(inner_of(self), name));
+  PyObject* members = members_of(self);
+  Ref bound(members ? PyObject_GetAttrString(members, name) : nullptr);
   Ref plain(bound ? PyTuple_New(given) : nullptr);
   if (!plain) return nullptr;
   for (Py_ssize_t i = 0; i < given; i++) {
-    PyTuple_SET_ITEM(plain.get(), i, Py_NewRef(operand(arguments[i])));
+    PyObject* own = operand(arguments[i]);
+    if (!own) return nullptr;
+    PyTuple_SET_ITEM(plain.get(), i, Py_NewRef(own));
   }
   return as_set(PyObject_CallObject(bound.get(), plain.get()));
 }
@@ -80,7 +96,10 @@ PyMethodDef forwarded() {
   return {name, method(forward<name>), METH_FASTCALL, nullptr};
 }
 
-PyObject* copy(PyObject* self, PyObject*) { return PySet_New(inner_of(self)); }
+PyObject* copy(PyObject* self, PyObject*) {
+  PyObject* members = members_of(self);
+  return members ? PySet_New(members) : nullptr;
+}
 
 PyObject* size_of(PyObject* self, PyObject*) {
   Ref inner(PyObject_CallMethod(inner_of(self), "__sizeof__", nullptr));
