@@ -38,8 +38,8 @@ enum class FaceKind : std::uint16_t {
 };
 
 // What FrozenFace::flags may say.
-inline constexpr std::uint16_t kHoldsTwins = 1;      // an element or a value of it is a twin
-inline constexpr std::uint16_t kKeyedByTwins = 2;    // a key or a member of it is a twin
+inline constexpr std::uint16_t kHoldsTwins = 1;    // an element or a value of it is a twin
+inline constexpr std::uint16_t kKeyedByTwins = 2;  // a key or a member of it is a twin
 
 // A frozen sequence. `items` is an exact tuple in the heap.
 struct FrozenList {
@@ -64,7 +64,7 @@ struct FrozenFace {
   FaceKind kind;
   std::uint16_t flags;
   std::uint32_t layout;  // of records; definition: its number
-  PyObject* extra;  // deque: maxlen (int or None); default_dict: default_factory; else nullptr
+  PyObject* extra;       // deque: maxlen (int or None); default_dict: default_factory; else nullptr
 };
 
 // An instance of a user-defined class. Its layout says which class, and what each field is called.
