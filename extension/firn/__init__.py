@@ -15,10 +15,13 @@ if sys.implementation.name != "cpython" or not (3, 14) <= sys.version_info[:2] <
 if sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("firn needs a CPython with the GIL (each worker has its own): this is the free-threaded build")
 try:
-    from firn._core import NotFreezableError, freeze, is_frozen, thaw
+    from firn._core import NotFreezableError, thaw
 except ImportError as error:  # "initialization failed" hides the sentence that says why
     raise error.__cause__ or error from None
 from firn.errors import WorkerError
+from firn.functions import freeze, is_frozen
+from firn.optouts import freezable, frozen, set_freezable, unfreezable
+from firn.shared import local, shared_field
 from firn.teach import teach
 
 if TYPE_CHECKING:
@@ -26,7 +29,21 @@ if TYPE_CHECKING:
 
     from firn.report import Report
 
-__all__ = ["NotFreezableError", "WorkerError", "freeze", "is_frozen", "last_report", "reports", "thaw"]
+__all__ = [
+    "NotFreezableError",
+    "WorkerError",
+    "freezable",
+    "freeze",
+    "frozen",
+    "is_frozen",
+    "last_report",
+    "local",
+    "reports",
+    "set_freezable",
+    "shared_field",
+    "thaw",
+    "unfreezable",
+]
 
 _reports: deque[Any] = deque(maxlen=1000)
 

@@ -110,6 +110,27 @@ def address(frozen: object, /) -> int:
 def adopt(address: int, /) -> Any:
     """The frozen value at an address. Raises ValueError where there is none."""
 
+# --- opt-outs (firn.shared and firn.optouts are the public side) ---
+
+def new_shared_field(value: object, /) -> int:
+    """A new shared field with a value, which is frozen unless it is small and of builtin types; its number."""
+
+def shared_get(field: int, /) -> Any: ...
+def shared_swap(field: int, value: object, /) -> Any:
+    """Stores a value and returns the one before, in one step."""
+
+def shared_compare_and_swap(field: int, expected: object, value: object, /) -> bool:
+    """Stores a value if the field still holds the expected one, in one step; whether it did."""
+
+def new_local_key() -> int:
+    """A number that nobody else in the process has."""
+
+def mark_freezable(obj: int, freezable: bool | None, /) -> None:
+    """Says for the object of this interpreter at an address whether it may be frozen; None forgets it."""
+
+def seal_class(cls: type, sealed: bool, /) -> None:
+    """Makes the attributes of a class of a class statement read-only, or writable again."""
+
 # --- driver ---
 
 def outcome(pair: tuple[BaseException | None, Any], /) -> Any:

@@ -19,6 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from firn import _core
+from firn.optouts import SEALED
+
 lent: weakref.WeakValueDictionary[int, Lent] = weakref.WeakValueDictionary()
 """Shipment's number -> what it lent to the workers, as long as the job lasts; each side holds its own objects."""
 
@@ -110,6 +113,8 @@ def set_class(cls: type, state: dict[str, Any]) -> None:
         cls[name].__dict__.update(attributes)  # type: ignore[index]
     for subclass in state.pop("registered", ()):
         cls.register(subclass)  # type: ignore[attr-defined]
+    if SEALED in vars(cls):
+        _core.seal_class(cls, True)
 
 
 def make_enum(make: Callable[..., type], arguments: tuple[Any, ...], token: int) -> type:
@@ -119,14 +124,17 @@ def make_enum(make: Callable[..., type], arguments: tuple[Any, ...], token: int)
 
 
 def is_mutable(cls: type) -> bool:
-    """Whether a class was made by a class statement (or a call of type), not by C code."""
-    return cls.__flags__ & (_HEAP_TYPE | _IMMUTABLE_TYPE) == _HEAP_TYPE
+    """Whether a class was made by a class statement (or a call of type), not by C code; `@firn.frozen` ones as well."""
+    return cls.__flags__ & (_HEAP_TYPE | _IMMUTABLE_TYPE) == _HEAP_TYPE or SEALED in vars(cls)
 
 
 @contextmanager
 def _without_hooks(bases: tuple[type, ...]) -> Iterator[None]:
     owners = [cls for base in bases for cls in base.__mro__ if "__init_subclass__" in vars(cls) and is_mutable(cls)]
     hooks = {cls: vars(cls)["__init_subclass__"] for cls in owners}
+    sealed = [cls for cls in owners if SEALED in vars(cls)]
+    for cls in sealed:
+        _core.seal_class(cls, False)
     for cls in hooks:
         type.__setattr__(cls, "__init_subclass__", classmethod(lambda cls, **words: None))
     try:
@@ -134,6 +142,8 @@ def _without_hooks(bases: tuple[type, ...]) -> Iterator[None]:
     finally:
         for cls, hook in hooks.items():
             type.__setattr__(cls, "__init_subclass__", hook)
+        for cls in sealed:
+            _core.seal_class(cls, True)
 
 
 def notebook_class(token: int, qualname: str) -> type:

@@ -3,6 +3,7 @@
 #include "heap/populator.hpp"
 #include "heap/retirement.hpp"
 #include "heap/segments.hpp"
+#include "heap/shared_fields.hpp"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -56,10 +57,12 @@ void before_fork() {
   lasting_zone().lock();
   transfer_zone().lock();
   hold_segments();
+  hold_shared_fields();
   hold_retirement();
 }
 
 void release_all_but_retirement() {
+  release_shared_fields();
   release_segments();
   transfer_zone().unlock();
   lasting_zone().unlock();
