@@ -17,7 +17,7 @@ import opcode
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import get_ident
 from typing import Any, Final, NoReturn
 
@@ -25,13 +25,17 @@ from firn import _core, optouts, shared
 
 _CACHE: Final = functools._lru_cache_wrapper
 _CODE: Final = frozenset(
-    {types.FunctionType, types.MethodType, functools.partial, _CACHE, staticmethod, classmethod, property}
-)
+    {
+        types.FunctionType, types.MethodType, types.BuiltinMethodType, types.MethodWrapperType, functools.partial, _CACHE,
+        staticmethod, classmethod, property,
+    }
+)  # fmt: skip
+_OF_C: Final = (types.BuiltinMethodType, types.MethodWrapperType)
 _CONTAINERS: Final = frozenset({list, dict, set, bytearray})
 _AS_IT_IS: Final = frozenset(
     {
-        types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType,
-        types.MethodWrapperType, types.ClassMethodDescriptorType, types.GetSetDescriptorType,
+        types.ModuleType, types.MethodDescriptorType, types.WrapperDescriptorType,
+        types.ClassMethodDescriptorType, types.GetSetDescriptorType,
         types.MemberDescriptorType, type(None), bool, float, complex, object,
     }
 )  # fmt: skip
@@ -64,6 +68,8 @@ def freeze[T](obj: T, /) -> T:
     """
     if type(obj) in _CODE:
         return captured(obj)
+    if type(obj) in _FIELDS:
+        return obj
     if type.__instancecheck__(type, obj):
         return freeze_declaration(obj)
     return _core.freeze(obj)
@@ -86,11 +92,11 @@ def captured[T](code: T) -> T:
     Freezing data calls it for each function in the data; what that function reads is frozen with the data's own
     capture then, if there is one, so that functions may refer to each other through the data.
     """
-    if is_frozen(code) or (type(code) is types.FunctionType and _is_imported(code)):
+    if _stays(code):
         return code
     running = _active.get(get_ident())
     if running is not None and type(code) is types.FunctionType:
-        return running.shell_of(code)  # type: ignore[return-value]
+        return running.shell_of(code)  # type: ignore[arg-type, return-value]
     capture = _Capture({})
     capture.meet(code, getattr(code, "__qualname__", type(code).__name__))
     capture.settle()
@@ -213,7 +219,7 @@ class _Capture:
             closure = function.__closure__ and tuple(self._cell(cell) for cell in function.__closure__)
             made = types.FunctionType(function.__code__, namespace, function.__name__, None, closure)
             self._made[id(function)] = made
-        return made  # type: ignore[no-any-return]
+        return made
 
     def final(self, value: Any) -> Any:
         """What the frozen code holds in the place of a value that it met."""
@@ -228,6 +234,8 @@ class _Capture:
                 return self.shell_of(value)
             case types.MethodType():
                 made = types.MethodType(final(value.__func__), final(value.__self__))
+            case types.BuiltinMethodType() | types.MethodWrapperType():
+                made = getattr(final(value.__self__), value.__name__)
             case functools.partial():
                 words = {name: final(word) for name, word in value.keywords.items()}
                 made = functools.partial(final(value.func), *map(final, value.args), **words)
@@ -249,6 +257,8 @@ class _Capture:
                 yield from self._parts_of_function(code)
             case types.MethodType():
                 yield name, code.__func__
+                yield f"{name}.__self__", code.__self__
+            case types.BuiltinMethodType() | types.MethodWrapperType():
                 yield f"{name}.__self__", code.__self__
             case functools.partial():
                 yield name, code.func
@@ -307,7 +317,7 @@ class _Capture:
         if made is None:
             self._kept.append(cell)
             made = self._made[id(cell)] = types.CellType()
-        return made  # type: ignore[no-any-return]
+        return made
 
 
 def _stays(value: Any) -> bool:
@@ -319,6 +329,8 @@ def _stays(value: Any) -> bool:
         return bool(value.bit_length() <= _SMALL * 8)
     if kind is str or kind is bytes:
         return len(value) <= _SMALL
+    if kind in _OF_C:
+        return isinstance(value.__self__, (types.ModuleType, type, types.NoneType))
     return kind is types.FunctionType and _is_imported(value)
 
 
@@ -403,5 +415,3 @@ def _remember(code: Any) -> None:
         return
     key = id(code)
     _frozen[key] = weakref.ref(code, lambda _: _frozen.pop(key, None))
-
-

@@ -116,7 +116,7 @@ def _cannot_change(value: object) -> bool:
         if type(one) in (tuple, frozenset):
             if id(one) not in seen:
                 seen.add(id(one))
-                todo += one  # type: ignore[misc]
+                todo += one  # type: ignore[arg-type]
         elif not (type(one) in _PLAIN or _core.is_frozen(one) or type(one) in _dates()):
             return False
     return True

@@ -1,9 +1,13 @@
+#include "heap/cpython_layout.hpp"
+
 #include "heap/shared_fields.hpp"
 
 #include <atomic>
 #include <deque>
 #include <mutex>
 #include <utility>
+
+#include "heap/twins/twins.hpp"
 
 namespace firn::heap {
 namespace {
@@ -54,6 +58,8 @@ bool store_if(std::uint64_t field, std::uint64_t stamp, SharedValue& value) {
   ++state.stamp;
   return true;
 }
+
+PyObject* own_object(PyObject* frozen) { return read(frozen); }
 
 std::uint64_t new_local_key() {
   static std::atomic<std::uint64_t> last{0};

@@ -33,6 +33,10 @@ SharedValue exchange(std::uint64_t field, SharedValue value);
 // Stores if nobody has since the state was loaded; `value` is then what was there before.
 bool store_if(std::uint64_t field, std::uint64_t stamp, SharedValue& value);
 
+// What Python code sees of a frozen value: the value itself, or the calling interpreter's own
+// object (new reference). nullptr with an exception set.
+PyObject* own_object(PyObject* frozen);
+
 // Numbers that no two callers of the process get: the keys of interpreter-local values.
 std::uint64_t new_local_key();
 

@@ -1,4 +1,5 @@
-// What PEP 795 calls escape hatches: shared fields, and objects that say whether they may be frozen.
+// What PEP 795 calls escape hatches: shared fields, and objects that say whether they may be
+// frozen.
 #include <pybind11/stl.h>
 
 #include <marshal.h>
@@ -55,9 +56,10 @@ heap::SharedValue to_shared(const py::object& object) {
 }
 
 py::object to_python(const heap::SharedValue& value) {
-  if (value.frozen) return py::reinterpret_borrow<py::object>(value.frozen);
-  PyObject* made =
-      PyMarshal_ReadObjectFromString(value.bytes.data(), static_cast<Py_ssize_t>(value.bytes.size()));
+  PyObject* made = value.frozen
+                       ? heap::own_object(value.frozen)
+                       : PyMarshal_ReadObjectFromString(
+                             value.bytes.data(), static_cast<Py_ssize_t>(value.bytes.size()));
   if (!made) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(made);
 }
