@@ -1,4 +1,5 @@
-"""Tab completion of the options of `%%parallel`, of `%parallel`'s words and of the variables that they take."""
+"""Tab completion: the options of `%%parallel`, `%parallel`'s words, the variables that they take; attributes of frozen
+values."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
-from firn import _core, options
+from firn import _core, exploring, options
 from firn.transform import FIRST_LINE
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def candidates(text: str, variables: Iterable[str]) -> list[str]:
     last, before = words[-1], words[1:-1]
     if words[0] == "%parallel":
         return [word for word in WORDS if word.startswith(last)] if not before else []
-    if words[0] == "%thaw":
+    if words[0] in ("%thaw", "%frozen"):
         return [name for name in variables if name.startswith(last)]
     if last.startswith("-"):
         return [option for option in options.option_strings() if option.startswith(last) and option not in before]
@@ -42,11 +43,15 @@ def register(notebook: Notebook) -> None:
     @context_matcher(identifier="firn.options")  # type: ignore[untyped-decorator]
     def matcher(context: CompletionContext) -> dict[str, Any]:
         line = context.line_with_cursor[: context.cursor_position]
+        typed, found_attributes = exploring.attributes(line, shell.user_ns)
+        if found_attributes:
+            completions = [SimpleCompletion(text=name, type=kind) for name, kind in found_attributes]
+            return {"completions": completions, "matched_fragment": typed, "suppress": True}
         first = context.cursor_line == 0 and FIRST_LINE.match(line)
-        if not (first and " " in line) and not line.startswith(("%parallel ", "%thaw ")):
+        if not (first and " " in line) and not line.startswith(("%parallel ", "%thaw ", "%frozen ")):
             return {"completions": []}
         names = sorted(name for name in shell.user_ns if not name.startswith("_"))
-        if line.startswith("%thaw "):
+        if line.startswith(("%thaw ", "%frozen ")):
             names = [name for name in names if _core.is_frozen(shell.user_ns[name])]
         found = candidates(line, names)
         typed = line.rpartition(" ")[2]

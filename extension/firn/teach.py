@@ -69,15 +69,15 @@ def _teach_reprlib(reprlib: Any) -> None:
     """reprlib chooses by the name of `type(x)`."""
 
     def repr_frozen(self: Any, value: Any, level: int) -> str:
-        method = getattr(self, "repr_" + value.__class__.__name__, self.repr_instance)
-        text: str = method(value, level)
-        return text
+        from firn.display import short_repr  # workers hardly ever need it
+
+        return short_repr(self, value, level)
 
     for kind in FROZEN_TYPES:
         setattr(reprlib.Repr, "repr_" + kind.__name__, repr_frozen)
 
 
-def _teach_completion(guarded_eval: Any) -> None:
+def _teach_guarded_eval(guarded_eval: Any) -> None:
     """IPython completes `rows[0]["` only through types that it trusts to have no side effects."""
     for trusted in (guarded_eval.BUILTIN_GETITEM, guarded_eval.BUILTIN_GETATTR, guarded_eval.BUILTIN_OPERATIONS):
         trusted.update(FROZEN_TYPES)
@@ -88,19 +88,27 @@ def _teach_completion(guarded_eval: Any) -> None:
 
 
 def _teach_display(pretty: Any) -> None:
-    """IPython's printer knows frozen values by their `__class__`, but takes an empty set's name from `type(x)`."""
-    print_others = pretty._type_pprinters[set]
+    from firn.display import teach_printer
 
-    def print_set(value: Any, printer: Any, cycle: bool) -> None:
-        if type(value) in FROZEN_TYPES and not value:
-            printer.text("set()")
-        else:
-            print_others(value, printer, cycle)
+    teach_printer(pretty)
 
-    pretty._type_pprinters[set] = print_set
-    shell_class = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
-    if shell_class is not None and shell_class.initialized():  # its formatter has copied the printers
-        shell_class.instance().display_formatter.formatters["text/plain"].type_printers[set] = print_set
+
+def _teach_completer(completer: Any) -> None:
+    from firn.exploring import teach_completer
+
+    teach_completer(completer)
+
+
+def _teach_inspector(oinspect: Any) -> None:
+    from firn.exploring import teach_inspector
+
+    teach_inspector(oinspect)
+
+
+def _teach_namespace(namespace: Any) -> None:
+    from firn.display import teach_namespace
+
+    teach_namespace(namespace)
 
 
 def _teach_yaml(representer: Any) -> None:
@@ -127,7 +135,10 @@ _lessons: dict[str, Callable[[Any], None]] = {
     "pprint": _teach_pprint,
     "reprlib": _teach_reprlib,
     "weakref": _teach_weakref,
-    "IPython.core.guarded_eval": _teach_completion,
+    "IPython.core.completer": _teach_completer,
+    "IPython.core.guarded_eval": _teach_guarded_eval,
+    "IPython.core.magics.namespace": _teach_namespace,
+    "IPython.core.oinspect": _teach_inspector,
     "IPython.lib.pretty": _teach_display,
     "yaml.representer": _teach_yaml,
 }
