@@ -93,6 +93,15 @@ def count_segments() -> int:
 def segments_of(values: list[Any], /) -> list[int]:
     """The ids of the segments that the values lie in, each once, ascending; a look at each address, no more."""
 
+def dissect(frozen: object, every: int = 1) -> list[tuple[int, str, str, str, int, int, bool]]:
+    """Where the memory of a frozen value goes: (parent, step, name, type, objects, bytes, recursive) for each path and
+    type, parents first, the value itself at index 0; empty for what is not in the heap.
+
+    `step` says how one gets there from the parent: "root", "items" (any element, any value of a big mapping), "members"
+    (of a set), "keys", "key" or "field" (of this name), "below" (anything deeper). An object counts once, where it is met
+    first. `every`: of long containers only every so many-th item is looked at, and stands for the others.
+    """
+
 def retire(segments: list[int], /) -> None:
     """Gives back the memory of segments, in the background; every pointer into them stays valid.
 

@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from itertools import islice
 from operator import itemgetter
 
+from firn._core import is_frozen
 from firn.teach import FROZEN_TYPES
 
 TYPE_CHECKING = False
@@ -46,7 +47,7 @@ def excerpt(value: Any, length: int) -> Any:
             return list(islice(value, length))
 
 
-def _printer(kind: type, print_others: Any) -> Any:
+def _printer(kind: Any, print_others: Any) -> Any:
     def print_value(value: Any, printer: Any, cycle: bool) -> None:
         if type(value) in FROZEN_TYPES and value.__class__ is kind and not cycle:
             # One item more than is printed, so that the printer knows that there are more.
@@ -89,7 +90,7 @@ def brief(value: Any) -> str:
     """One line that begins as the value's repr does. At once: a few items of each container."""
     from IPython.lib.pretty import pretty
 
-    text = pretty(value, max_width=sys.maxsize, max_seq_length=BRIEF)
+    text: str = pretty(value, max_width=sys.maxsize, max_seq_length=BRIEF)  # type: ignore[no-untyped-call]
     return " ".join(text.split("\n"))
 
 
@@ -124,6 +125,7 @@ def teach_namespace(namespace: Any) -> None:
         return value.__class__ if type(value) in FROZEN_TYPES else type(value)
 
     def text_of(*value: Any) -> str:
-        return brief(*value) if value and type(value[0]) in FROZEN_TYPES else str(*value)
+        shortened = len(value) == 1 and type(value[0]) in (*FROZEN_TYPES, tuple, frozenset) and is_frozen(value[0])
+        return brief(*value) if shortened else str(*value)
 
     namespace.type, namespace.str = type_of, text_of

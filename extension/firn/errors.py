@@ -142,6 +142,10 @@ def not_frozen(name: str) -> OptionError:
     return OptionError(f"%thaw {name}: '{name}' is not frozen, so it can be changed as it is")
 
 
+def nothing_frozen(name: str) -> OptionError:
+    return OptionError(f"%frozen {name}: '{name}' is not frozen; {name} = firn.freeze({name}) freezes it")
+
+
 def no_variable(magic: str, name: str, known: Iterable[str]) -> OptionError:
     return OptionError(f"{magic} {name}: the notebook has no variable '{name}'{did_you_mean(name, known)}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from operator import methodcaller
 from typing import Any, Final
 
 from firn import _core
@@ -11,8 +12,8 @@ from firn.display import brief
 from firn.report import count, size
 from firn.teach import FROZEN_TYPES
 
-KEYS: Final = 1000
-"""As many keys of one dict are offered; those that do not begin with what is typed are left out before."""
+KEYS: Final = 500
+"""As many keys of one dict are looked at, as many as IPython offers: those that begin with what is typed."""
 
 STRING_FORM: Final = 200
 """Characters that `?` shows of a value, as of any other."""
@@ -20,7 +21,12 @@ STRING_FORM: Final = 200
 ACCESS: Final = re.compile(r"(?:^|[^\w.\]\)])([^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\[\]]*\])*)\.(\w*)$")
 """A name with attributes and subscripts behind it, and an attribute that is being typed."""
 
-_WHERE: Final = {"memory": "in memory", "moving": "in memory, moving to a file", "file": "in a file", "kept": "in memory"}
+_WHERE: Final = {
+    "memory": "in memory",
+    "moving": "in memory, moving to a file",
+    "file": "in a file",
+    "kept": "in memory",
+}
 
 
 # ---- rows?
@@ -28,8 +34,10 @@ _WHERE: Final = {"memory": "in memory", "moving": "in memory, moving to a file",
 
 def about(value: object, name: str) -> str:
     """Where a frozen value comes from, how big the whole of it is, and how to change it; empty for others."""
-    for number in _core.segments_of([value]):
-        segment = _core.segments()[number - 1]
+    numbers = _core.segments_of([value])
+    for segment in _core.segments():
+        if segment["id"] not in numbers:
+            continue
         cell = f", from cell {segment['cell']}" if segment["cell"] else ""
         others = [other for other in segment["names"] if other != name and other.isidentifier() and other != "obj"]
         together = f", with {', '.join(others[:5])}{' ...' if others[5:] else ''}" if others else ""
@@ -106,22 +114,27 @@ def teach_completer(completer: Any) -> None:
 
     def match(keys: list[Any], prefix: str, *rest: Any, **options: Any) -> Any:
         if isinstance(keys, Keys) and len(keys) > KEYS:
-            quote = re.match(r"""[^'"]*['"]""", prefix)
-            typed = prefix[quote.end() :] if quote else prefix
-            kinds = (str, bytes, tuple) if quote else object
-            if typed and "\\" not in typed:
-                found = (key for key in keys if isinstance(key, kinds) and _begins(key, typed))
-            else:
-                found = (key for key in keys if isinstance(key, kinds))
-            keys = list(islice(found, KEYS))
+            keys = _beginning_with(prefix, keys)
         return match_all(keys, prefix, *rest, **options)
 
     completer.IPCompleter._get_keys = staticmethod(keys_of)
     completer.match_dict_keys = match
 
 
-def _begins(key: Any, typed: str) -> bool:
-    return key.startswith(typed) if type(key) is str else not isinstance(key, int) or str(key).startswith(typed)
+def _beginning_with(prefix: str, keys: Keys) -> list[Any]:
+    """The first KEYS keys that may be meant by what stands behind the bracket."""
+    quote = re.search("['\"]", prefix)
+    if quote is None:
+        digits = prefix.isdecimal()
+        return list(islice((key for key in keys if not digits or str(key).startswith((prefix, "("))), KEYS))
+    typed = "" if "\\" in prefix else prefix[quote.end() :]
+    try:
+        return list(islice(filter(methodcaller("startswith", typed), keys), KEYS))
+    except AttributeError, TypeError:  # not all are strings
+        found = (
+            key for key in keys if (key.startswith(typed) if isinstance(key, str) else type(key) in (bytes, tuple))
+        )
+        return list(islice(found, KEYS))
 
 
 # ---- rows[0].<tab>

@@ -54,7 +54,8 @@ LINE_MANUAL = f"""Shows the workers, or changes them; the cell magic %%parallel 
 
 FROZEN_MANUAL = """Lists the frozen variables: name, type, objects, bytes, the cell that froze them, when, and where they are.
 
-  %frozen
+  %frozen           all of them
+  %frozen rows      where the memory of one goes: the objects and bytes of each path and type in it
 
 Objects and bytes are those of all that was frozen together with the variable. What no variable is bound to any more
 retires at the end of a cell: it moves from memory to files without a name in the folder FIRN_SPOOL (else TMPDIR, else
@@ -100,7 +101,20 @@ class Magics:
                 raise errors.unknown_option("%parallel", word, ("workers", "restart", "reset", "history"))
 
     def frozen(self, line: str) -> None:
-        print(frozen_table(self.shell.user_ns))
+        if not line.strip():
+            print(frozen_table(self.shell.user_ns))
+            return
+        name = line.strip()
+        if name.isidentifier() and name not in self.shell.user_ns:
+            raise errors.no_variable("%frozen", name, self.shell.user_ns)
+        value = self.shell.ev(name)  # type: ignore[no-untyped-call]
+        if not _core.is_frozen(value):
+            raise errors.nothing_frozen(name)
+        from firn.anatomy import dissect
+
+        anatomy = dissect(value, name)
+        data = {"text/plain": str(anatomy), "text/html": anatomy._repr_html_()}
+        self.shell.display_pub.publish(data=data, metadata={})
 
     def thaw(self, line: str) -> None:
         names = line.replace(",", " ").split()

@@ -1,3 +1,4 @@
+#include "heap/anatomy.hpp"
 #include "heap/heap.hpp"
 #include "heap/types.hpp"
 #include "module/bindings.hpp"
@@ -98,6 +99,17 @@ std::vector<std::uint64_t> segments_of(const py::list& values) {
   return heap::segments_of(addresses);
 }
 
+py::list dissect(const py::object& value, std::size_t every) {
+  static constexpr const char* words[] = {"root", "items", "members", "keys",
+                                          "key",  "field", "below"};
+  py::list out;
+  for (const auto& part : heap::dissect(value.ptr(), every)) {
+    out.append(py::make_tuple(part.parent, words[static_cast<int>(part.step)], part.name, part.type,
+                              part.objects, part.bytes, part.recursive));
+  }
+  return out;
+}
+
 py::object spool_problem() {
   const heap::SpoolProblem problem = heap::spool_problem();
   if (problem.reason.empty()) return py::none();
@@ -143,6 +155,8 @@ void bind_heap(py::module_& module) {
              "How many segments there are: their ids are 1 to this.");
   module.def("segments_of", &segments_of, py::arg("values"), py::pos_only(),
              "The ids of the segments that the values lie in, each once.");
+  module.def("dissect", &dissect, py::arg("frozen"), py::arg("every") = 1,
+             "Where the memory of a frozen value goes.");
   module.def(
       "retire", &heap::retire, py::arg("segments"), py::pos_only(),
       "Gives back the memory of segments: their pages move to unlinked files, in the background.");

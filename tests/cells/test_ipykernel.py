@@ -158,3 +158,20 @@ def test_manual_and_completion(kernel):
         code[: content["cursor_start"]] + match + code[content["cursor_end"] :] for match in content["matches"]
     ]
     assert "%%parallel --timeout" in completed
+
+
+def test_frozen_data_is_explored_at_the_prompt(kernel):
+    kernel.ok("import firn\nrows = firn.freeze([{'id': n, 'text': 'x'} for n in range(3000)])")
+    shown = kernel.ok("rows").result
+    assert shown.startswith("[{'id': 0, 'text': 'x'},\n {'id': 1") and shown.endswith("...]")
+    client = kernel.client
+    request = client.complete('rows[0]["te')
+    while (reply := client.get_shell_msg(timeout=60))["parent_header"]["msg_id"] != request:
+        pass
+    assert reply["content"]["matches"] == ["text"]
+    request = client.inspect("rows")
+    while (reply := client.get_shell_msg(timeout=60))["parent_header"]["msg_id"] != request:
+        pass
+    assert "shared by reference with all workers" in reply["content"]["data"]["text/plain"]
+    (tree,) = kernel.ok("%frozen rows").displays
+    assert "rows[*]  " in tree["text/plain"] and "3,000" in tree["text/plain"]

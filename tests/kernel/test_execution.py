@@ -239,6 +239,20 @@ def test_completion_with_and_without_jedi(kernel, use_jedi):
     kernel.run("%config Completer.use_jedi = False")
 
 
+@pytest.mark.parametrize("use_jedi", [False, True])
+def test_frozen_data_is_explored_at_the_prompt(kernel, use_jedi):
+    kernel.run("import firn\nrows = firn.freeze([dict(id=n, text='x') for n in range(3000)])")
+    kernel.run(f"%config Completer.use_jedi = {use_jedi}")
+    shown = kernel.run("rows").result
+    assert shown.startswith("[{'id': 0, 'text': 'x'},\n {'id': 1") and shown.endswith("...]")
+    assert kernel.reply(kernel.client.complete('rows[0]["te'))["content"]["matches"] == ["text"]
+    content = kernel.reply(kernel.client.complete("rows[0].item"))["content"]
+    assert content["matches"] == ["items"] and content["cursor_start"] == 8
+    about = kernel.reply(kernel.client.inspect("rows"))["content"]["data"]["text/plain"]
+    assert "shared by reference with all workers" in about and "FrozenList" not in about
+    kernel.run("%config Completer.use_jedi = False")
+
+
 def test_cursor_positions_count_characters(kernel):
     kernel.run("value_of_it = 1")
     content = kernel.reply(kernel.client.complete("'𝄞é'; value_of", cursor_pos=14))["content"]
