@@ -175,10 +175,10 @@ def test_the_prompt_abbreviates_a_big_list_at_once() -> None:
         ('rows[0]["', {"name", "size", "tags", "deps", "é"}),
         ('rows[3]["deps"]["', {"x"}),
         ('rows[3]["deps"]["x"][1]["', {"y"}),
-        ("rows.", {".append", ".index", ".count", ".sort"}),
-        ("rows[0].", {".get", ".items", ".keys", ".setdefault"}),
-        ('rows[0]["tags"].', {".append", ".index"}),
-        ("counts.mo", {".most_common", "most_common"}),
+        ("rows.", {"append", "index", "count", "sort"}),
+        ("rows[0].", {"get", "items", "keys", "setdefault"}),
+        ('rows[0]["tags"].', {"append", "index"}),
+        ("counts.mo", {"most_common"}),
     ],
 )
 def test_completion(rows: Any, typed: str, expected: set[str]) -> None:
@@ -187,8 +187,8 @@ def test_completion(rows: Any, typed: str, expected: set[str]) -> None:
     shell.Completer.use_jedi = False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = {completion.text for completion in shell.Completer.completions(typed, len(typed))}
-    assert found & expected == expected or (found <= expected and found)
+        found = {completion.text.lstrip(".") for completion in shell.Completer.completions(typed, len(typed))}
+    assert found >= expected
 
 
 def test_help_and_inspection(rows: Any, capsys: pytest.CaptureFixture[str]) -> None:
