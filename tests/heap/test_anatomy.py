@@ -11,7 +11,7 @@ import pytest
 from firn import _core
 from firn.anatomy import SHOWN, Anatomy, dissect
 
-SHARED = [1000, 2000]
+SHARED = [10_000, 20_000]
 TREE: dict[str, Any] = {}
 for _level in range(30):
     TREE = {"left": TREE, "right": None, "value": _level * 1000}
@@ -59,7 +59,7 @@ def test_paths_name_the_keys_of_rows_and_not_those_of_big_dicts():
 
 
 def test_types_at_one_path_are_told_apart():
-    frozen = firn.freeze([1000, "two", 3.5, [4000], {5000}, "six"])
+    frozen = firn.freeze([10_000, "two", 3.5, [40_000], {50_000}, "six"])
     assert paths(dissect(frozen, "x")) == {
         ("x", "list"): 1,
         ("x[*]", "int"): 1,
