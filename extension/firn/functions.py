@@ -204,7 +204,7 @@ class _Capture:
             made = self.final(code)
             if type(code) is types.FunctionType:
                 self._fill(code, made)
-            _remember(made)
+            remember(made)
 
     def shell_of(self, function: types.FunctionType) -> types.FunctionType:
         """The frozen form of a function before it holds anything."""
@@ -410,8 +410,9 @@ def _refuse(value: Any, path: str, why: str) -> NoReturn:
     raise error
 
 
-def _remember(code: Any) -> None:
-    if type(code) in (property, staticmethod, classmethod):  # parts of frozen classes
-        return
-    key = id(code)
-    _frozen[key] = weakref.ref(code, lambda _: _frozen.pop(key, None))
+def remember[T](code: T) -> T:
+    """Notes that code is frozen."""
+    if type(code) not in (property, staticmethod, classmethod):  # which are parts of frozen classes
+        key = id(code)
+        _frozen[key] = weakref.ref(code, lambda _: _frozen.pop(key, None))
+    return code

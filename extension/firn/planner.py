@@ -22,6 +22,7 @@ from firn.units import (
     by_value,
     functions_in,
     is_definition,
+    is_in_heap,
     refuse_state,
     unshippable,
 )
@@ -169,7 +170,7 @@ class Planner:
             return self._unit(value, value.__qualname__, current.optional)
         if id(value) in self._functions:
             return self._unit(value, self._functions[id(value)], current.optional)
-        if type(value) in FROZEN:
+        if type(value) in FROZEN or is_in_heap(value):
             return self._unit(value, "a frozen value")
         return None
 
@@ -270,7 +271,7 @@ class Planner:
             self._check()
             data = [unit for unit in self.units.values() if unit.kind == "frozen" and unit.pointer is None]
             for unit in data:
-                if type(unit.value) in FROZEN:
+                if type(unit.value) in FROZEN or is_in_heap(unit.value):
                     unit.pointer = unit.value
                     figures.reused += unit.names
             try:

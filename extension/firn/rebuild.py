@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from firn import _core
+from firn import _core, functions
 from firn.optouts import SEALED
 
 lent: weakref.WeakValueDictionary[int, Lent] = weakref.WeakValueDictionary()
@@ -72,6 +72,8 @@ def make_function(
 def set_function(function: types.FunctionType, state: dict[str, Any]) -> None:
     function.__globals__.update(state.pop("globals", ()))
     function.__dict__.update(state.pop("dict"))
+    if state.pop("frozen", False):
+        functions.remember(function)
     for name, value in state.items():
         setattr(function, name, value)
 
@@ -87,6 +89,15 @@ def set_cell(cell: types.CellType, content: tuple[Any, ...]) -> None:
 def make_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Callable[..., Any]:
     """A functools.lru_cache of its own for this worker."""
     return functools.lru_cache(maxsize, typed)(function)
+
+
+def frozen_method(function: Callable[..., Any], owner: Any) -> types.MethodType:
+    """A method that the notebook froze: with its own function, not with the one that the owner's class has now."""
+    return functions.remember(types.MethodType(function, owner))
+
+
+def frozen_partial(function: Any, arguments: tuple[Any, ...], words: dict[str, Any]) -> functools.partial[Any]:
+    return functions.remember(functools.partial(function, *arguments, **words))
 
 
 def make_partialmethod(function: Any, arguments: tuple[Any, ...], words: dict[str, Any]) -> Any:

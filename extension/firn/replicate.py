@@ -25,8 +25,11 @@ import cloudpickle  # type: ignore[import-untyped]
 from cloudpickle import cloudpickle as internals
 
 from firn import names, rebuild, results
+from firn.functions import is_frozen
 
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+_LONG = frozenset({str, bytes})
+_WORTH_A_POINTER = 256
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
 _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
 _METHODS = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
@@ -74,7 +77,7 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def persistent_id(self, value: Any) -> Any:
         kind = type(value)
-        if kind in _ATOMS:
+        if kind in _ATOMS and not (kind in _LONG and len(value) > _WORTH_A_POINTER):
             return None
         return rebuild.GLOBALS if kind is _Globals else self._host.outside(value)
 
@@ -98,6 +101,10 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _field(value)
         if kind is types.ModuleType:
             self._host.meet_module(value.__name__, value)
+        elif kind is types.MethodType and is_frozen(value):
+            return rebuild.frozen_method, (value.__func__, value.__self__)
+        elif kind is functools.partial and is_frozen(value):
+            return rebuild.frozen_partial, (value.func, value.args, value.keywords)
         elif kind in _METHODS and not isinstance(value.__self__, types.ModuleType | None):
             owner = value.__self__
             if owner is getattr(sys.modules.get("random"), "_inst", _Globals):
@@ -127,6 +134,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return NotImplemented
         namespace, more = self._globals(function)
         state: dict[str, Any] = {"dict": dict(function.__dict__), **more}
+        if is_frozen(function):
+            state["frozen"] = True
         for name in ("__defaults__", "__kwdefaults__", "__module__", "__qualname__", "__doc__"):
             state[name] = getattr(function, name)
         if function.__type_params__:

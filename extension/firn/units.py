@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from firn import _core, effects, rebuild
 from firn.names import ShippingRefusal
+from firn.shared import Local, SharedField
 
 SMALL: Final = 256
 """Strings, bytes and integers up to this many characters (bytes) cross by value."""
@@ -30,6 +31,7 @@ FREEZABLE: Final = CONTAINERS | {
     str, bytes, int, float, complex, range, slice,
     datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone,
 }  # fmt: skip
+_SHAREABLE: Final = FREEZABLE - {list, dict, set}
 FROZEN: Final[tuple[type, ...]] = (_core.FrozenList, _core.FrozenDict, _core.FrozenFace)
 
 
@@ -121,9 +123,15 @@ def by_value(value: Any) -> bool:
     return kind in (str, bytes) and bool(len(value) <= SMALL)
 
 
+def is_in_heap(value: object) -> bool:
+    """Whether a value of a builtin type is a frozen one: a string, a tuple ..."""
+    return type(value) in _SHAREABLE and _core.is_frozen(value) and bool(_core.segments_of([value]))
+
+
 def is_definition(value: object) -> bool:
-    """Whether something is code rather than data: it is never frozen. An object with a `__call__` of its own is data."""
-    return isinstance(value, type) or (
+    """Whether something is code rather than data: it is never frozen. An object with a `__call__` of its own is data,
+    and a field that all interpreters share is a name for a place."""
+    return isinstance(value, (type, SharedField, Local)) or (
         callable(value) and type(value) not in FROZEN and not rebuild.is_mutable(type(value))
     )
 
