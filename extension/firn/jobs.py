@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -55,7 +56,14 @@ def interruptible() -> Iterator[None]:
     if before is signal.default_int_handler or before is None or before is signal.SIG_IGN:
         yield
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    others = getattr(before, "others", None)  # the firn kernel's: what runs in other threads stops as well
+
+    def stop(number: int, frame: types.FrameType | None) -> None:
+        if others is not None:
+            others()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
@@ -125,12 +133,15 @@ def _done(event: _core.Event, effects: Any = None) -> Done:
 
 
 def _events(job: _core.Job, deadline: float | None) -> Iterator[_core.Event]:
+    # An interrupt wakes the main thread from its wait; in another it is raised between two looks.
+    look = None if threading.current_thread() is threading.main_thread() else 0.05
     while True:
-        left = None
+        left = look
         if deadline is not None:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Deadline
+            left = left if look is None else min(left, look)
         event = job.next(left)
         if event is not None:
             yield event

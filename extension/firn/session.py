@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from firn import _core, config
 
@@ -13,7 +13,7 @@ class Session:
     """Owns the pool. Used from every thread that runs cells; a cell that splits something holds the pool until it is done."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()  # it knows its owner, also when an interrupt comes just then
         self._making = threading.Lock()
         self._pool: _core.Pool | None = None
         self.workers = config.default_workers()
@@ -30,8 +30,13 @@ class Session:
     @contextmanager
     def turn(self) -> Iterator[_core.Pool]:
         """The pool, for one job at a time: a cell of another thread waits here."""
-        with self._turn:
+        try:
+            while not self._turn.acquire(timeout=0.1):
+                pass  # an interrupt of this cell is raised here
             yield self._made()
+        finally:
+            with suppress(RuntimeError):  # the interrupt came before the turn
+                self._turn.release()
 
     @contextmanager
     def idle(self) -> Iterator[bool]:

@@ -25,12 +25,26 @@ def run(connection_file: str, handler: Any) -> None:
     Raises RuntimeError when the file cannot be used or an address is taken, ValueError for an unknown signature scheme.
     """
 
-def inbox_fd(inbox: str) -> int:
-    """Readable when something has arrived in the inbox; "" is the main thread's."""
+class Inbox:
+    """The requests that wait for one cell runner."""
 
-def clear_event(inbox: str) -> None: ...
-def dispatch_next(inbox: str) -> bool:
-    """Handles the next request of the inbox; False when there is none or the kernel stops."""
+    def fileno(self) -> int:
+        """Readable when something has arrived."""
+    def clear_event(self) -> None: ...
+    def dispatch_next(self) -> bool:
+        """Handles the next request; False when there is none or the runner is to stop."""
+    @property
+    def stopped(self) -> bool: ...
+
+def main_inbox() -> Inbox: ...
+def open_inbox(subshell: str) -> Inbox:
+    """From now on requests to this subshell wait in the inbox."""
+
+def close_inbox(subshell: str) -> bool:
+    """No further request reaches the subshell, and its runner stops when it has answered those that wait."""
+
+def interrupt_thread(thread: int, cell: object) -> bool:
+    """Raises KeyboardInterrupt in a thread while cell.running holds; False when it does not."""
 
 def publish(kind: str, parent: Request | None, metadata: bytes, content: bytes, buffers: Sequence[Any]) -> None: ...
 def write(stream: int, text: bytes, parent: Request | None) -> None:

@@ -42,7 +42,7 @@ def kernel_info() -> dict[str, Any]:
             {"text": "Python", "url": f"https://docs.python.org/{sys.version_info[0]}.{sys.version_info[1]}"},
             {"text": "IPython", "url": "https://ipython.readthedocs.io/en/stable/"},
         ],
-        "supported_features": [],
+        "supported_features": ["kernel subshells"],
     }
 
 

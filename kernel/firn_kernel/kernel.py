@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import _kernel, about, messages
-from .runner import Cell, CellRunner, Done, cell_here, install_interrupt_handler, interruptible
+from .runner import Cell, CellRunner, Done, cell_here, install_interrupt_handler, interruptible, runner_here
 from .streams import STDERR, STDOUT, OutputStream
 
 _AFTER_START = 0.3  # seconds
@@ -24,24 +24,27 @@ class Kernel:
 
     def __init__(self) -> None:
         self.shell: Any = None
-        self._runner = CellRunner(self)
-        self._input: Any = None
+        self._runner: Any = None  # the main thread's
+        self._subshells: Any = None
         self._answers: Any = None
         self._firn_loaded = False
         self._log = 2  # the descriptor of the terminal or file that the kernel was started with
 
-    # Called by the C++ half
+    # Called by the C++ half, or by a runner
 
     def run(self) -> None:
         """Lives from the sockets' being bound until the kernel stops."""
         self._log = _kernel.capture_descriptors()
+        self._runner = CellRunner(self, _kernel.main_inbox())
         faulthandler.enable(self._log)
         sys.stdout, sys.stderr = OutputStream(STDOUT), OutputStream(STDERR)
         try:
             self._start_shell()
-            install_interrupt_handler(self._runner)
+            install_interrupt_handler(self._runner, self._subshells.interrupt)
             self._runner.run()
         finally:
+            if self._subshells is not None:
+                self._subshells.close()
             signal.signal(signal.SIGINT, lambda number, frame: None)
             if self.shell is not None:
                 self.shell._atexit_once()
@@ -50,6 +53,7 @@ class Kernel:
             faulthandler.enable(2)
 
     def stop(self) -> None:
+        """Ends the kernel. Any thread."""
         self._runner.stop()
 
     @property
@@ -67,13 +71,13 @@ class Kernel:
         done: Done,
     ) -> None:
         self._load_firn()
-        self._input.allowed = allow_stdin
         options = {
+            "allow_stdin": allow_stdin,
             "silent": silent,
             "store_history": store_history,
             "user_expressions": json.loads(user_expressions),
         }
-        self._runner.execute(Cell(request, code, options, done))
+        runner_here().execute(Cell(request, code, options, done))
 
     def answer(self, request: _kernel.Request, content: str) -> bytes:
         token = messages.current.set(request)
@@ -119,11 +123,12 @@ class Kernel:
         from .answers import Answers
         from .application import KernelApplication
         from .stdin import Input
+        from .subshells import Subshells
 
         application = KernelApplication.instance()
         self.shell = application.create_shell(self)
-        self._input = Input()
-        self._input.install()
+        Input().install()
+        self._subshells = Subshells(self)
         comms.install()
         self._answers = Answers(self.shell)
         _open_the_notebooks_folder()
@@ -150,6 +155,8 @@ class Kernel:
         try:
             if request.type in _WITHOUT_SHELL:
                 return _WITHOUT_SHELL[request.type]()
+            if request.type.endswith("_subshell_request"):
+                return self._subshells.answer(request, content)
             if request.type != "comm_info_request":
                 self._load_firn()
             return self._answers.answer(request, content)

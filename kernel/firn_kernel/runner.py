@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import sys
+import threading
 import types
 from collections.abc import Callable
 from typing import Any
 
-from . import _kernel, messages
+from . import _kernel, messages, stdin
 
 Done = Callable[[bytes], None]
 
@@ -43,16 +44,19 @@ class CellRunner:
     Lives in the thread that calls run(). Only stop() may be called from another.
     """
 
-    def __init__(self, kernel: Any, inbox: str = "") -> None:
+    def __init__(self, kernel: Any, inbox: _kernel.Inbox) -> None:
         self._kernel, self._inbox = kernel, inbox
         self._cell: Cell | None = None
         self._stopped = False
         self._pid = os.getpid()
+        self._thread = 0
         self.loop = asyncio.new_event_loop()
 
     def run(self) -> None:
+        _here.runner = self
+        self._thread = threading.get_ident()
         asyncio.set_event_loop(self.loop)
-        self.loop.add_reader(_kernel.inbox_fd(self._inbox), self._arrived)
+        self.loop.add_reader(self._inbox.fileno(), self._arrived)
         self.loop.call_soon(self._work_off)
         while not self._stopped:
             try:
@@ -75,14 +79,16 @@ class CellRunner:
         asyncio.set_event_loop(None)
 
     def _arrived(self) -> None:
-        _kernel.clear_event(self._inbox)
+        self._inbox.clear_event()
         self._work_off()
 
     def _work_off(self) -> None:
         """Dispatches what is in the inbox until a cell runs or nothing is left."""
         try:
-            while self._cell is None and not self._stopped and _kernel.dispatch_next(self._inbox):
+            while self._cell is None and not self._stopped and self._inbox.dispatch_next():
                 pass
+            if self._inbox.stopped:
+                self.stop()
         except KeyboardInterrupt:
             self.loop.call_soon(self._work_off)
 
@@ -95,6 +101,7 @@ class CellRunner:
         context = contextvars.copy_context()
         context.run(messages.current.set, cell.request)
         context.run(cell_here.set, cell)
+        context.run(stdin.allowed.set, cell.options["allow_stdin"])
         cell.task = self.loop.create_task(self._run_cell(cell), context=context)
 
     async def _run_cell(self, cell: Cell) -> None:
@@ -172,6 +179,27 @@ class CellRunner:
             self.loop.call_soon_threadsafe(cell.task.cancel)
 
 
+    def interrupt(self) -> None:
+        """What on_sigint() does, from the main thread for the runner of another. What blocks in C goes on until it ends."""
+        cell = self._cell
+        if cell is None or not cell.running:
+            return
+        if _on_stack(sys._current_frames().get(self._thread), _CELL):
+            _kernel.interrupt_thread(self._thread, cell)
+        else:
+            cell.interrupted = True
+            assert cell.task is not None
+            self.loop.call_soon_threadsafe(cell.task.cancel)
+
+
+_here = threading.local()
+
+
+def runner_here() -> CellRunner:
+    """The runner of this thread."""
+    return _here.runner  # type: ignore[no-any-return]
+
+
 def interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a function whose run an interrupt may end at any point; it must catch the KeyboardInterrupt."""
     _INTERRUPTIBLE.add(function.__code__)
@@ -213,5 +241,12 @@ def _leave_forked_child(reply: dict[str, Any]) -> None:
     os._exit(0 if reply["status"] == "ok" or reply.get("ename") == "SystemExit" else 1)
 
 
-def install_interrupt_handler(runner: CellRunner) -> None:
-    signal.signal(signal.SIGINT, runner.on_sigint)
+def install_interrupt_handler(runner: CellRunner, others: Callable[[], None]) -> None:
+    """SIGINT stops what runs in the main thread, and `others` what runs elsewhere."""
+
+    def handle(number: int, frame: types.FrameType | None) -> None:
+        others()
+        runner.on_sigint(number, frame)
+
+    handle.others = others  # type: ignore[attr-defined]  # for who puts a handler of its own in this one's place
+    signal.signal(signal.SIGINT, handle)

@@ -7,12 +7,14 @@ later (ours are published with the output around them), and imports urllib3; wha
 
 import os
 import sys
+import threading
 from typing import Any
 
 from IPython.core import page
 from IPython.core.autocall import ZMQExitAutocall
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.payload import PayloadManager
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 from traitlets import Any as AnyTrait
 from traitlets import Instance, Type, default
@@ -41,22 +43,60 @@ class KernelDisplayPublisher(DisplayPublisher):
 
 
 class KernelDisplayHook(DisplayHook):
-    """The value of a cell's last expression, as execute_result."""
+    """The value of a cell's last expression, as execute_result. Threads that run cells show theirs at the same time."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._here = threading.local()
+        super().__init__(*arguments, **options)
+
+    @property
+    def exec_result(self) -> Any:
+        """The result of the cell that runs in this thread."""
+        return getattr(self._here, "exec_result", None)
+
+    @exec_result.setter
+    def exec_result(self, result: Any) -> None:
+        self._here.exec_result = result
+
+    @property
+    def prompt_count(self) -> int:
+        result = self.exec_result
+        if result is not None and result.execution_count is not None:
+            return int(result.execution_count)
+        return int(super().prompt_count)
 
     def start_displayhook(self) -> None:
-        self._data: Any = {}
-        self._metadata: Any = {}
+        self._here.data, self._here.metadata = {}, {}
 
     def write_output_prompt(self) -> None:
         pass
 
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-        self._data, self._metadata = format_dict, md_dict
+        self._here.data, self._here.metadata = format_dict, md_dict
 
     def finish_displayhook(self) -> None:
-        content = {"execution_count": self.prompt_count, "data": self._data, "metadata": self._metadata or {}}
-        if self._data:
+        data, metadata = self._here.data, self._here.metadata
+        content = {"execution_count": self.prompt_count, "data": data, "metadata": metadata or {}}
+        if data:
             messages.publish("execute_result", content)
+
+
+class KernelPayloads(PayloadManager):
+    """What a cell's reply brings along (the pager's text, the next cell's). Each thread that runs cells has its own."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._here = threading.local()
+        super().__init__(*arguments, **options)
+
+    @property
+    def _payload(self) -> list[Any]:
+        if not hasattr(self._here, "payload"):
+            self._here.payload = []
+        return self._here.payload  # type: ignore[no-any-return]
+
+    @_payload.setter
+    def _payload(self, payload: list[Any]) -> None:
+        self._here.payload = payload
 
 
 class KernelShell(InteractiveShell):
@@ -85,6 +125,10 @@ class KernelShell(InteractiveShell):
 
     def init_virtualenv(self) -> None:
         pass  # the kernelspec names the interpreter
+
+    def init_payload(self) -> None:
+        self.payload_manager = KernelPayloads(parent=self)
+        self.configurables.append(self.payload_manager)
 
     def init_hooks(self) -> None:
         super().init_hooks()

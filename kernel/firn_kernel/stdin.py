@@ -3,17 +3,18 @@
 import builtins
 import getpass
 import threading
+from contextvars import ContextVar
 
 from . import _kernel, messages
 
 _one_question = threading.Lock()
 
+# Whether the front end of the cell answers questions; threads that a cell has started ask without one.
+allowed: ContextVar[bool] = ContextVar("firn_kernel_stdin", default=True)
+
 
 class Input:
-    """Answers input() and getpass() while `allowed` holds, which the runner sets for each cell."""
-
-    def __init__(self) -> None:
-        self.allowed = False
+    """Answers input() and getpass()."""
 
     def install(self) -> None:
         builtins.input = self.input
@@ -29,7 +30,7 @@ class Input:
 
     def _ask(self, prompt: str, *, password: bool) -> str:
         request = messages.parent()
-        if not self.allowed or request is None:
+        if not allowed.get() or request is None:
             from IPython.core.error import StdinNotImplementedError
 
             raise StdinNotImplementedError(

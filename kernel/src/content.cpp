@@ -29,6 +29,7 @@ const std::map<std::string, Kind>& kinds() {
       {"restart", Kind::boolean},
       {"comm_id", Kind::string},
       {"target_name", Kind::string},
+      {"subshell_id", Kind::string},
   };
   return fields;
 }
@@ -43,6 +44,7 @@ bool is_required(const std::string& type, const std::string& field) {
     return type == "execute_request" || type == "complete_request" || type == "inspect_request" ||
            type == "is_complete_request";
   }
+  if (field == "subshell_id") return type == "delete_subshell_request";
   if (field == "comm_id") return type == "comm_open" || type == "comm_msg" || type == "comm_close";
   return field == "target_name" && type == "comm_open";
 }

@@ -23,6 +23,7 @@ std::optional<Item> Inbox::pop() {
         item.message.header().value("msg_type", "") == "execute_request") {
       item.kind = Item::Kind::aborted;
     }
+    if (item.kind == Item::Kind::stop) stopped_ = true;
     return item;
   }
   return std::nullopt;
@@ -33,19 +34,36 @@ void Inbox::abort_until_fence() {
   ++fences_awaited_;
 }
 
-Inboxes::Inboxes() : main_(std::make_shared<Inbox>()), by_id_{{"", main_}} {}
+Inboxes::Inboxes() : main_(std::make_shared<Inbox>()) {}
 
-std::shared_ptr<Inbox> Inboxes::find(const std::string& id) const {
+std::shared_ptr<Inbox> Inboxes::open(const std::string& subshell) {
   const std::lock_guard lock(mutex_);
-  const auto found = by_id_.find(id);
-  return found == by_id_.end() ? nullptr : found->second;
+  return by_id_.try_emplace(subshell, std::make_shared<Inbox>()).first->second;
 }
 
-std::shared_ptr<Inbox> Inboxes::route(const xeus::xmessage& message) const {
+bool Inboxes::close(const std::string& subshell) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_id_.find(subshell);
+  if (found == by_id_.end()) return false;
+  found->second->push({Item::Kind::stop, {}});
+  by_id_.erase(found);
+  return true;
+}
+
+void Inboxes::route(xeus::xmessage message) const {
   const auto id = message.header().find("subshell_id");
-  if (id == message.header().end() || !id->is_string()) return main_;
-  auto inbox = find(id->get<std::string>());
-  return inbox ? inbox : main_;
+  if (id == message.header().end() || !id->is_string()) {
+    main_->push({Item::Kind::message, std::move(message)});
+    return;
+  }
+  // Under the lock, so that nothing comes after the stop.
+  const std::lock_guard lock(mutex_);
+  const auto found = by_id_.find(id->get<std::string>());
+  if (found == by_id_.end()) {
+    main_->push({Item::Kind::lost, std::move(message)});
+  } else {
+    found->second->push({Item::Kind::message, std::move(message)});
+  }
 }
 
 }  // namespace firn::kernel

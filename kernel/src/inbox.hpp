@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@ struct Item {
   enum class Kind {
     message,  // a request
     aborted,  // an execute request that came before the failure of an earlier cell was known
+    lost,     // a request to a subshell that is not there, or no longer
     fence,    // everything that had reached the sockets when the fence was asked for lies before it
     stop,
   };
@@ -37,21 +39,27 @@ class Inbox {
   // From now on until the next fence, execute requests come out as aborted.
   void abort_until_fence();
 
+  // Whether its runner has found the stop in it.
+  bool stopped() const { return stopped_; }
+
  private:
   EventFd arrived_;
   std::mutex mutex_;
   std::deque<Item> items_;
   int fences_awaited_ = 0;
+  std::atomic<bool> stopped_{false};
 };
 
-// Which inbox a request goes to: header.subshell_id names it, the main one is "". Any thread.
+// Which inbox a request goes to: header.subshell_id names it, without one the main thread's. Any
+// thread.
 class Inboxes {
  public:
   Inboxes();
 
   std::shared_ptr<Inbox> main() const { return main_; }
-  std::shared_ptr<Inbox> find(const std::string& id) const;           // null when there is none
-  std::shared_ptr<Inbox> route(const xeus::xmessage& message) const;  // never null
+  std::shared_ptr<Inbox> open(const std::string& subshell);
+  bool close(const std::string& subshell);  // takes no more and stops its runner; false: not there
+  void route(xeus::xmessage message) const;
 
  private:
   std::shared_ptr<Inbox> main_;

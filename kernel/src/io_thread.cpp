@@ -97,8 +97,7 @@ bool IoThread::receive_requests(Router& router, bool control) {
     if (control) {
       boxes_.control.push({Item::Kind::message, std::move(*message)});
     } else {
-      const auto inbox = boxes_.shell.route(*message);
-      inbox->push({Item::Kind::message, std::move(*message)});
+      boxes_.shell.route(std::move(*message));
     }
   }
   return any;

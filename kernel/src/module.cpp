@@ -3,6 +3,8 @@
 #include <pybind11/stl.h>
 
 #include <iostream>
+#include <mutex>
+#include <shared_mutex>
 #include <xeus/xeus_context.hpp>
 #include <xeus/xkernel.hpp>
 #include <zmq.hpp>
@@ -18,14 +20,20 @@ namespace py = pybind11;
 namespace firn::kernel {
 namespace {
 
-Server* the_server = nullptr;  // one kernel a process
+// One kernel a process. Written with the GIL held, for threads of the user's may still write when
+// the kernel ends; whoever has released the GIL has to look again.
+Server* the_server = nullptr;
+// Shared by those who use the server without the GIL.
+std::shared_mutex in_use;
 
 // Slows the calling thread down while front ends lag behind with reading.
 void wait_for_room() {
-  while (!the_server->outbox().has_room()) {
+  while (the_server != nullptr && !the_server->outbox().has_room()) {
     {
+      Server& server = *the_server;
+      const std::shared_lock use(in_use);
       const py::gil_scoped_release release;
-      the_server->outbox().wait_for_room(std::chrono::milliseconds(50));
+      server.outbox().wait_for_room(std::chrono::milliseconds(50));
     }
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
@@ -43,20 +51,21 @@ std::vector<std::string> copies(const std::vector<py::buffer>& buffers) {
 
 void publish(const std::string& type, const RequestPtr& parent, const std::string& metadata,
              const std::string& content, const std::vector<py::buffer>& buffers) {
-  if (the_server == nullptr) return;  // a comm that ends with the interpreter
   wait_for_room();
+  if (the_server == nullptr) return;  // a comm that ends with the interpreter
   the_server->publisher().publish(type, parent ? *parent->header : "{}", metadata, content,
                                   copies(buffers));
 }
 
 void write(int stream, std::string_view text, const RequestPtr& parent) {
-  if (the_server == nullptr) return;
   static const Parent no_parent = std::make_shared<const std::string>("{}");
   wait_for_room();
+  if (the_server == nullptr) return;
   the_server->publisher().write(stream, text, parent ? parent->header : no_parent);
 }
 
 void ask_input(const Request& request, const std::string& content) {
+  if (the_server == nullptr) return;
   while (the_server->stdin_replies().pop()) {
     // An answer to a question that was interrupted: too late.
   }
@@ -65,15 +74,18 @@ void ask_input(const Request& request, const std::string& content) {
 
 // The next answer, or None after a while: the caller's signals and locks get their turn.
 py::object take_input() {
+  if (the_server == nullptr) throw py::value_error("the kernel has ended");
   Inbox& replies = the_server->stdin_replies();
   auto item = replies.pop();
   if (!item) {
     {
+      const std::shared_lock use(in_use);
       const py::gil_scoped_release release;
       pollfd watched{replies.fd(), POLLIN, 0};
       ::poll(&watched, 1, 50);
     }
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (the_server == nullptr) return py::none();
     replies.clear_event();
     item = replies.pop();
   }
@@ -81,6 +93,13 @@ py::object take_input() {
   const auto value = item->message.content().find("value");
   if (value == item->message.content().end() || !value->is_string()) return py::none();
   return py::str(value->get<std::string>());
+}
+
+// Raises KeyboardInterrupt in another thread if the cell runs there now. No bytecode runs between
+// the look and the raising, so that the cell cannot end in between.
+bool interrupt_thread(unsigned long thread, const py::object& cell) {
+  if (!py::cast<bool>(cell.attr("running"))) return false;
+  return PyThreadState_SetAsyncExc(thread, PyExc_KeyboardInterrupt) != 0;
 }
 
 // Lives as long as the kernel; called without the GIL.
@@ -101,7 +120,11 @@ void run_kernel(const Connection& connection, PythonSide& python) {
                        nl::json::error_handler_t::replace);
   std::clog.setstate(std::ios::failbit);  // xeus announces its version there
   kernel.start();
-  the_server = nullptr;  // what is written from now on goes to the descriptors
+  {
+    const py::gil_scoped_acquire gil;
+    the_server = nullptr;  // what is written from now on goes to the descriptors
+  }
+  const std::unique_lock nobody_uses(in_use);
 }
 
 void run(const std::string& connection_file, py::object handler) {
@@ -126,14 +149,22 @@ PYBIND11_MODULE(_kernel, module) {
       .def_readonly("metadata", &Request::metadata)
       .def_property_readonly("header", [](const Request& request) { return *request.header; });
 
+  py::class_<Inbox, std::shared_ptr<Inbox>>(module, "Inbox")
+      .def("fileno", &Inbox::fd)
+      .def("clear_event", &Inbox::clear_event)
+      .def("dispatch_next",
+           [](const std::shared_ptr<Inbox>& inbox) {
+             return the_server != nullptr && the_server->dispatch_next(inbox);
+           })
+      .def_property_readonly("stopped", &Inbox::stopped);
+
   module.def("run", &run);
-  module.def("inbox_fd",
-             [](const std::string& id) { return the_server->inboxes().find(id)->fd(); });
-  module.def("dispatch_next", [](const std::string& id) {
-    return the_server->dispatch_next(the_server->inboxes().find(id));
-  });
-  module.def("clear_event",
-             [](const std::string& id) { the_server->inboxes().find(id)->clear_event(); });
+  module.def("main_inbox", [] { return the_server->inboxes().main(); });
+  module.def("open_inbox",
+             [](const std::string& subshell) { return the_server->inboxes().open(subshell); });
+  module.def("close_inbox",
+             [](const std::string& subshell) { return the_server->inboxes().close(subshell); });
+  module.def("interrupt_thread", &interrupt_thread);
   module.def("publish", &publish);
   module.def("write", &write);
   module.def("flush", [] {

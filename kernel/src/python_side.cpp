@@ -33,11 +33,6 @@ void PythonSide::rethrow() {
   if (raised_) std::rethrow_exception(std::exchange(raised_, nullptr));
 }
 
-void PythonSide::stop() {
-  const py::gil_scoped_acquire gil;
-  handler_.attr("stop")();
-}
-
 void PythonSide::execute(const std::string& code, bool silent, bool store_history, bool allow_stdin,
                          const nlohmann::json& user_expressions, Done done) {
   const py::gil_scoped_acquire gil;

@@ -22,7 +22,6 @@ class PythonSide {
   // the threads and sockets have to be closed first.
   void run();
   void rethrow();  // with the GIL held
-  void stop();
 
   using Done = std::function<void(nlohmann::json)>;
   // done is called exactly once, whatever happens: with the reply's content.

@@ -17,9 +17,14 @@ const std::set<std::string> kShellTypesOfXeus{
     "is_complete_request", "kernel_info_request", "shutdown_request", "interrupt_request"};
 const std::set<std::string> kControlTypesOfXeus{"kernel_info_request", "shutdown_request",
                                                 "interrupt_request"};
+const std::set<std::string> kControlTypesOfOurs{"usage_request", "create_subshell_request",
+                                                "delete_subshell_request", "list_subshell_request"};
 
 // A failed cell's reply, between xeus's sending it and its next step: aborting the queue, or idle.
 thread_local std::optional<Frames> held_reply;
+
+// What this thread's runner dispatches from.
+thread_local std::shared_ptr<Inbox> current_inbox;
 
 bool is_request(const std::string& type) { return type.ends_with("_request"); }
 
@@ -93,10 +98,8 @@ void Server::run_control() {
 bool Server::dispatch_next(const std::shared_ptr<Inbox>& inbox) {
   auto item = inbox->pop();
   if (!item) return false;
-  if (item->kind == Item::Kind::stop) {
-    python_.stop();
-    return false;
-  }
+  if (item->kind == Item::Kind::stop) return false;
+  current_inbox = inbox;
   current_request() = std::make_shared<const Request>(item->message);
   if (item->kind == Item::Kind::aborted) {
     nl::json content = error_content("ExecutionAborted", "an earlier cell failed");
@@ -106,6 +109,9 @@ bool Server::dispatch_next(const std::shared_ptr<Inbox>& inbox) {
           to_text({{"started", current_request()->received}, {"status", "error"}}),
           std::move(content));
     publish_status(*current_request(), "idle");
+  } else if (item->kind == Item::Kind::lost) {
+    answer_ourselves(item->message, Channel::shell,
+                     error_content("NoSuchSubshell", "the kernel has no subshell of this id"));
   } else {
     dispatch_shell(std::move(item->message));
   }
@@ -147,7 +153,7 @@ void Server::dispatch_control(xeus::xmessage message) {
     notify_control_listener(xeus::xmessage(identities, message.header(), message.parent_header(),
                                            message.metadata(), std::move(content),
                                            std::move(message).buffers()));
-  } else if (type == "usage_request") {
+  } else if (kControlTypesOfOurs.contains(type)) {
     answer_ourselves(message, Channel::control, content);
   } else {
     answer_ourselves(message, Channel::control,
@@ -248,9 +254,8 @@ void Server::publish_impl(xeus::xpub_message message, xeus::channel) {
 // The fence comes before the reply, so that what a client sends when it has read the reply is not
 // aborted.
 void Server::abort_queue_impl(const listener&, long) {
-  const auto inbox = inboxes_.main();
-  inbox->abort_until_fence();
-  outbox_.push_fence(inbox);
+  current_inbox->abort_until_fence();
+  outbox_.push_fence(current_inbox);
   release_reply();
 }
 
