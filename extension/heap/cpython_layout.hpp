@@ -107,8 +107,8 @@ inline bool has_attributes(PyObject* object) {
 }
 
 // From 3.15 on a loop takes the elements of tuples and lists by index, without an iterator object,
-// and those of any type that offers it. `element` returns a new reference; nullptr at the end, or with an
-// exception set.
+// and those of any type that offers it. `element` returns a new reference; nullptr at the end, or
+// with an exception set.
 #if PY_VERSION_HEX >= 0x030f0000
 template <PyObject* (*element)(PyObject*, Py_ssize_t)>
 void offer_elements_by_index(PyTypeObject* type) {

@@ -178,7 +178,6 @@ class CellRunner:
             assert cell.task is not None
             self.loop.call_soon_threadsafe(cell.task.cancel)
 
-
     def interrupt(self) -> None:
         """What on_sigint() does, from the main thread for the runner of another. What blocks in C goes on until it ends."""
         cell = self._cell

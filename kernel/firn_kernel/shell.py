@@ -14,8 +14,8 @@ from IPython.core import page
 from IPython.core.autocall import ZMQExitAutocall
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
-from IPython.core.payload import PayloadManager
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
+from IPython.core.payload import PayloadManager
 from traitlets import Any as AnyTrait
 from traitlets import Instance, Type, default
 

@@ -16,7 +16,9 @@ def subshell(kernel):
 @pytest.fixture
 def busy(kernel):
     """A cell that keeps the main shell busy until the test is over."""
-    cell = kernel.client.execute("import time\nbusy = True\nprint('on', flush=True)\nwhile busy:\n    time.sleep(0.01)\n'end'")
+    cell = kernel.client.execute(
+        "import time\nbusy = True\nprint('on', flush=True)\nwhile busy:\n    time.sleep(0.01)\n'end'"
+    )
     kernel.wait_for_text("on")
     yield cell
     kernel.control("interrupt_request", {})
@@ -59,12 +61,16 @@ def test_a_cell_runs_beside_another(kernel, busy, subshell):
 def test_completion_and_inspection_answer_beside_a_cell(kernel, busy, subshell):
     reply = kernel.reply(send(kernel, subshell, "complete_request", {"code": "bus", "cursor_pos": 3}))
     assert "busy" in reply["content"]["matches"]
-    reply = kernel.reply(send(kernel, subshell, "inspect_request", {"code": "busy", "cursor_pos": 2, "detail_level": 0}))
+    reply = kernel.reply(
+        send(kernel, subshell, "inspect_request", {"code": "busy", "cursor_pos": 2, "detail_level": 0})
+    )
     assert reply["content"]["found"]
 
 
 def test_results_and_numbers_stay_with_their_cells(kernel, subshell):
-    first = kernel.client.execute("import time\nwait = True\nprint('on', flush=True)\nwhile wait: time.sleep(0.01)\n'the first'")
+    first = kernel.client.execute(
+        "import time\nwait = True\nprint('on', flush=True)\nwhile wait: time.sleep(0.01)\n'the first'"
+    )
     kernel.wait_for_text("on")
     second = run(kernel, subshell, "wait = False\n'the second'")
     outcome = kernel.finish(first)
@@ -126,7 +132,9 @@ def test_a_parallel_cell_runs_in_a_subshell(kernel, busy, subshell):
 
 def test_a_parallel_cell_waits_for_its_turn_and_can_be_interrupted(kernel, subshell):
     kernel.run("import time")
-    first = kernel.client.execute("%%parallel\nprint('on', flush=True)\nslow = [time.sleep(0.02) for _ in range(10_000)]")
+    first = kernel.client.execute(
+        "%%parallel\nprint('on', flush=True)\nslow = [time.sleep(0.02) for _ in range(10_000)]"
+    )
     kernel.wait_for_text("on")
     second = send(kernel, subshell, "execute_request", {"code": "%%parallel\nfast = [n for n in range(100)]"})
     time.sleep(0.5)
@@ -153,13 +161,19 @@ def test_a_subshells_last_cell_ends_after_its_deletion(kernel):
     time.sleep(0.1)
     kernel.control("delete_subshell_request", {"subshell_id": subshell})
     assert kernel.finish(cell).result == "'ended'"
-    assert kernel.run("import threading; [t for t in threading.enumerate() if t.name == 'firn-subshell']").result == "[]"
+    assert (
+        kernel.run("import threading; [t for t in threading.enumerate() if t.name == 'firn-subshell']").result == "[]"
+    )
 
 
 def test_many_cells_in_many_subshells(kernel):
     subshells = [kernel.control("create_subshell_request", {})["content"]["subshell_id"] for _ in range(5)]
     kernel.run("ran = []")
-    sent = [(s, n, send(kernel, s, "execute_request", {"code": f"ran.append(({k}, {n})); {n}"})) for n in range(40) for k, s in enumerate(subshells)]
+    sent = [
+        (s, n, send(kernel, s, "execute_request", {"code": f"ran.append(({k}, {n})); {n}"}))
+        for n in range(40)
+        for k, s in enumerate(subshells)
+    ]
     replies = {}
     while len(replies) < len(sent):
         message = kernel.client.get_shell_msg(timeout=20)
