@@ -28,6 +28,9 @@ class FreezeResult:
     def frozen(self) -> dict[str, Any]:
         """The frozen form of each root, by its name."""
     @property
+    def addresses(self) -> dict[str, int]:
+        """The address of each root's frozen form, by its name, for adopt() in another interpreter."""
+    @property
     def replaced(self) -> list[Any]:
         """For each candidate the frozen form of that very object, or None."""
     @property
@@ -101,6 +104,22 @@ def dissect(frozen: object, every: int = 1) -> list[tuple[int, str, str, str, in
     (of a set), "keys", "key" or "field" (of this name), "below" (anything deeper). An object counts once, where it is met
     first. `every`: of long containers only every so many-th item is looked at, and stands for the others.
     """
+
+def number_of(definition: object, /) -> int:
+    """The number that a class or function has in all interpreters; a new one when it has none.
+
+    What can be imported under its name has one number everywhere. This interpreter keeps the definition for ever.
+    """
+
+def define(number: int, object: object, /) -> None:
+    """Says what a number is in this interpreter: what records of it are instances of here, and what instances of
+    `object` frozen here are elsewhere. Raises ValueError for a number that was not given to anything."""
+
+def replica(number: int, /) -> Any:
+    """This interpreter's own class or function with a number. Raises what firn.definitions.find() raises."""
+
+def definitions_of(segments: list[int], /) -> list[tuple[int, Any]]:
+    """The classes and functions that the values of these segments, and of those they refer to, need: with numbers."""
 
 def retire(segments: list[int], /) -> None:
     """Gives back the memory of segments, in the background; every pointer into them stays valid.

@@ -1,6 +1,10 @@
+#include "heap/cpython_layout.hpp"
+
 #include "heap/arena.hpp"
 
 #include "heap/populator.hpp"
+#include "heap/records/definitions.hpp"
+#include "heap/records/layouts.hpp"
 #include "heap/retirement.hpp"
 #include "heap/segments.hpp"
 #include "heap/shared_fields.hpp"
@@ -54,6 +58,8 @@ double thread_seconds() {
 }
 
 void before_fork() {
+  hold_definitions();
+  hold_layouts();
   lasting_zone().lock();
   transfer_zone().lock();
   hold_segments();
@@ -66,6 +72,8 @@ void release_all_but_retirement() {
   release_segments();
   transfer_zone().unlock();
   lasting_zone().unlock();
+  release_layouts();
+  release_definitions();
 }
 
 void after_fork() {

@@ -12,22 +12,25 @@ constexpr std::size_t kBlock = 256;
 
 }  // namespace
 
-void Crew::fill(Copier& main, const Frame frame) {
+template <typename Part>
+void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& part) {
   freezing_.memo.share();
   while (helpers_.size() + 1 < threads_) {
     helpers_.push_back(std::make_unique<Copier>(freezing_));
     helpers_.back()->region().expect_much();
+    helpers_.back()->set_alone(false);
   }
-  std::atomic<std::size_t> next{frame.index};
+  std::atomic<std::size_t> next{begin};
   const auto work = [&](Copier& copier) {
     try {
-      for (std::size_t first; (first = next.fetch_add(kBlock)) < frame.count;) {
-        copier.copy_part(frame, first, std::min(first + kBlock, frame.count));
+      for (std::size_t first; (first = next.fetch_add(kBlock)) < end;) {
+        part(copier, first, std::min(first + kBlock, end));
       }
     } catch (...) {
       freezing_.failed = true;  // what it was is found out again, by one thread, for the message
     }
   };
+  main.set_alone(false);
   {
     std::vector<std::jthread> threads;
     {
@@ -42,7 +45,82 @@ void Crew::fill(Copier& main, const Frame frame) {
     }
     work(main);
   }
+  main.set_alone(true);
   if (freezing_.failed) throw Abandoned{};
+  for (const auto& helper : helpers_) {
+    std::vector<Deferred>& more = helper->deferred();
+    main.deferred().insert(main.deferred().end(), more.begin(), more.end());
+    more.clear();
+  }
+}
+
+// The classes that the helpers will meet, as far as some of the slots tell.
+void Crew::plan_ahead(const Frame& frame) {
+  constexpr std::size_t most = 256;
+  const std::size_t step = std::max<std::size_t>(1, (frame.count - frame.index) / most);
+  for (std::size_t i = frame.index; i < frame.count; i += step) {
+    PyObject* child = frame.slots[i * frame.stride];
+    if (!child || !(Py_TYPE(child)->tp_flags & Py_TPFLAGS_HEAPTYPE)) continue;
+    freezing_.plans.make(Py_TYPE(child));
+  }
+}
+
+// What the helpers deferred because they did not know its class, as often as they do so.
+void Crew::fill_planned(Copier& main) {
+  while (true) {
+    std::vector<Deferred> now;
+    std::vector<Deferred> later;
+    for (const Deferred& value : main.deferred()) {
+      const Plan* known = freezing_.plans.find(Py_TYPE(value.original));
+      if (!known) known = freezing_.plans.make(Py_TYPE(value.original));
+      const bool waits = known->way == Way::twin || known->pre_freeze;
+      (waits ? later : now).push_back(value);
+    }
+    main.deferred().swap(later);
+    if (now.empty()) return;
+    share(main, 0, now.size(), [&](Copier& copier, std::size_t first, std::size_t last) {
+      copier.fill_part(now, first, last);
+    });
+  }
+}
+
+void Crew::fill(Copier& main, const Frame frame) {
+  plan_ahead(frame);
+  share(main, frame.index, frame.count, [&](Copier& copier, std::size_t first, std::size_t last) {
+    copier.copy_part(frame, first, last);
+  });
+  fill_planned(main);
+}
+
+void Crew::fill(Copier& main, const std::vector<Deferred>& values) {
+  std::vector<Deferred> many;
+  for (const Deferred& value : values) {
+    const bool twin = freezing_.plans.make(Py_TYPE(value.original))->way == Way::twin;
+    if (threads_ > 1 && !twin && values.size() >= kWorthSharing) {
+      many.push_back(value);
+    } else {
+      main.fill(value.slot, value.original, value.container, value.role);
+      main.run();
+    }
+  }
+  if (many.empty()) return;
+  share(main, 0, many.size(), [&](Copier& copier, std::size_t first, std::size_t last) {
+    copier.fill_part(many, first, last);
+  });
+  fill_planned(main);
+}
+
+void Copier::fill_part(const std::vector<Deferred>& values, std::size_t first, std::size_t last) {
+  Crew* const crew = std::exchange(crew_, nullptr);
+  std::vector<Frame> outer;
+  outer.swap(frames_);
+  for (std::size_t i = first; i < last; ++i) {
+    const Deferred& value = values[i];
+    fill(value.slot, value.original, value.container, value.role);
+    run();
+  }
+  frames_.swap(outer);
+  crew_ = crew;
 }
 
 void Copier::copy_part(const Frame& frame, std::size_t first, std::size_t last) {

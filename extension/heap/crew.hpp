@@ -17,13 +17,22 @@ class Crew {
   Crew& operator=(const Crew&) = delete;
 
   // Replaces all slots of the frame, its own copy of it: the copier's goes when the copier fails,
-  // while helpers still read. Throws Abandoned when any of them failed.
+  // while helpers still read. What has to be deferred is the main copier's in the end. Throws
+  // Abandoned when any of them failed.
   void fill(Copier& main, Frame frame);
+
+  // The same for slots that were deferred; many of them are shared out.
+  void fill(Copier& main, const std::vector<Deferred>& values);
 
   bool was_used() const { return !helpers_.empty(); }
   const std::vector<std::unique_ptr<Copier>>& helpers() const { return helpers_; }
 
  private:
+  template <typename Part>
+  void share(Copier& main, std::size_t first, std::size_t last, const Part& part);
+  void plan_ahead(const Frame& frame);
+  void fill_planned(Copier& main);
+
   Freezing& freezing_;
   const unsigned threads_;
   std::vector<std::unique_ptr<Copier>> helpers_;

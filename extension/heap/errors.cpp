@@ -49,6 +49,9 @@ std::string step(const Frame& frame, const std::string& path) {
     }
     case Role::field:
       return path + field_name(frame.copy, at);
+    case Role::fields:
+      return path + "." + text_of(Py_NewRef(layout_of(frame.copy)->name(at)));
+    case Role::state:
     case Role::unbuilt:
       break;
   }
@@ -64,7 +67,8 @@ void set_attribute(PyObject* error, const char* name, const std::string& text) {
 }  // namespace
 
 void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
-                         const std::vector<Frame>& frames, const Unfreezable& what) {
+                         const std::vector<Frame>& frames, const Unfreezable& what,
+                         PyObject* cause) {
   constexpr std::size_t most_steps = 40;
   std::string path = root;
   for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -80,10 +84,12 @@ void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
   }
   if (what.suffix) path += what.suffix;
   const std::string type = text_of(PyType_GetFullyQualifiedName(Py_TYPE(what.object)));
+  const char* const usual =
+      "Numbers, strings, bytes, dates and the builtin containers of these can be "
+      "frozen: leave this value out, or convert it to one of them.";
   const std::string message = path + ": cannot freeze " + type +
-                              ", and nothing has been changed. Numbers, strings, bytes, dates and "
-                              "the builtin containers of these can be "
-                              "frozen: leave this value out, or convert it to one of them.";
+                              ", and nothing has been changed. " +
+                              (what.reason ? what.reason : usual);
   PyObject* text =
       PyUnicode_DecodeUTF8(message.data(), static_cast<Py_ssize_t>(message.size()), "replace");
   PyObject* error = text ? PyObject_CallOneArg(types.not_freezable_error, text) : nullptr;
@@ -92,6 +98,7 @@ void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
   set_attribute(error, "path", path);
   set_attribute(error, "root", root);
   set_attribute(error, "type_name", type);
+  if (cause) PyException_SetCause(error, Py_NewRef(cause));
   if (!PyErr_Occurred()) PyErr_SetObject(types.not_freezable_error, error);
   Py_DECREF(error);
 }

@@ -5,6 +5,7 @@
 #include "heap/freezer.hpp"
 #include "heap/hashes.hpp"
 #include "heap/heap.hpp"
+#include "heap/records/rounds.hpp"
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
 
@@ -30,48 +31,79 @@ struct Frozen {
   std::vector<PyObject*> replaced;
   std::vector<Extent> extents;
   Figures figures;
+  Needs needs;
+
+  void take(Copier& copier) {
+    figures.objects += copier.objects();
+    const auto more = copier.region().finish(&figures.bytes);
+    extents.insert(extents.end(), more.begin(), more.end());
+    needs.definitions.insert(copier.definitions().begin(), copier.definitions().end());
+    needs.segments.insert(copier.segments().begin(), copier.segments().end());
+  }
 };
+
+bool is_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
 
 enum class Outcome { done, failed, again };
 
+struct Task {
+  Zone& zone;
+  const InterpreterTypes& types;
+  const std::vector<Root>& roots;
+  const std::vector<PyObject*>& candidates;
+  bool transfer;
+};
+
 // One attempt. `failed` has an exception set; `again` asks for an attempt with one thread, which
-// finds the first value that cannot be frozen.
-Outcome attempt(Zone& zone, const InterpreterTypes& types, const std::vector<Root>& roots,
-                const std::vector<PyObject*>& candidates, unsigned threads, Frozen& out) {
-  Freezing freezing(zone, types, true);
+// finds the first value that cannot be frozen and the path to it.
+Outcome attempt(const Task& task, PythonPart& python, unsigned threads, Frozen& out) {
+  Freezing freezing(task.zone, task.types, python, task.transfer, is_main_interpreter());
+  freezing.looking = python.culprit != nullptr;
   Copier main(freezing);
   Crew crew(freezing, threads);
   if (threads > 1) main.set_crew(&crew);
   std::size_t root = 0;
+  bool walked = false;
+  const std::vector<Root>& roots = task.roots;
   try {
+    out.roots.resize(roots.size());
     for (root = 0; root < roots.size(); ++root) {
-      out.roots.push_back(main.copy(roots[root].object));
+      main.fill(&out.roots[root], roots[root].object, nullptr, Role::unbuilt);
       main.run();
     }
+    walked = true;
+    run_rounds(freezing, main, crew);
     std::vector<PyObject*> unchecked = main.unchecked();
     for (const auto& helper : crew.helpers()) {
       unchecked.insert(unchecked.end(), helper->unchecked().begin(), helper->unchecked().end());
     }
     check_hashes(unchecked);
     freezing.populator.stop();
-    for (PyObject* candidate : candidates) {
+    if (freezing.looking) {  // the graph has changed since
+      raise_not_freezable(task.types, *roots.front().name, {}, python.what, python.cause);
+      return Outcome::failed;
+    }
+    for (PyObject* candidate : task.candidates) {
       out.replaced.push_back(static_cast<PyObject*>(freezing.memo.find(candidate)));
     }
-    out.figures.objects = main.objects();
-    out.extents = main.region().finish(&out.figures.bytes);
-    for (const auto& helper : crew.helpers()) {
-      out.figures.objects += helper->objects();
-      const auto more = helper->region().finish(&out.figures.bytes);
-      out.extents.insert(out.extents.end(), more.begin(), more.end());
-    }
+    out.take(main);
+    for (const auto& helper : crew.helpers()) out.take(*helper);
     return Outcome::done;
   } catch (const Abandoned&) {
     freezing.populator.stop();
     return Outcome::again;
+  } catch (const Raised&) {
+    freezing.populator.stop();
   } catch (const Unfreezable& what) {
     freezing.populator.stop();
     if (crew.was_used()) return Outcome::again;
-    raise_not_freezable(types, *roots[root].name, main.frames(), what);
+    if (walked && !freezing.looking) {
+      python.culprit = what.object;
+      python.what = what;
+      return Outcome::again;
+    }
+    raise_not_freezable(task.types, *roots[std::min(root, roots.size() - 1)].name, main.frames(),
+                        what, python.cause);
   } catch (const std::bad_alloc&) {
     freezing.populator.stop();
     raise_no_memory();
@@ -80,14 +112,16 @@ Outcome attempt(Zone& zone, const InterpreterTypes& types, const std::vector<Roo
 }
 
 bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObject*>& candidates,
-            unsigned threads, Frozen& out) {
+            unsigned threads, bool transfer, Frozen& out) {
   const InterpreterTypes* types = interpreter_types();
   if (!types) return false;
   const auto began = Clock::now();
-  Outcome outcome = attempt(zone, *types, roots, candidates, threads, out);
-  if (outcome == Outcome::again) {
+  const Task task{zone, *types, roots, candidates, transfer};
+  PythonPart python;
+  Outcome outcome = attempt(task, python, threads, out);
+  while (outcome == Outcome::again) {
     out = {};
-    outcome = attempt(zone, *types, roots, candidates, 1, out);
+    outcome = attempt(task, python, 1, out);
   }
   if (outcome != Outcome::done) return false;
   for (const Extent& extent : out.extents) protect(extent);
@@ -109,10 +143,10 @@ std::optional<FreezeResult> freeze_roots(
   constexpr unsigned most_threads = 16;
   if (!threads) threads = std::min(most_threads, static_cast<unsigned>(usable_cpus()));
   Frozen frozen;
-  if (!freeze(lasting_zone(), list, candidates, threads, frozen)) return std::nullopt;
+  if (!freeze(lasting_zone(), list, candidates, threads, false, frozen)) return std::nullopt;
   if (!frozen.extents.empty()) {
-    frozen.figures.segment =
-        add_segment(std::move(frozen.extents), std::move(names), frozen.figures);
+    frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names),
+                                         frozen.figures, std::move(frozen.needs));
   }
   return FreezeResult{std::move(frozen.roots), std::move(frozen.replaced), frozen.figures};
 }
@@ -120,7 +154,7 @@ std::optional<FreezeResult> freeze_roots(
 std::optional<Transfer> freeze_transfer(PyObject* root) {
   static const std::string name = "result";
   Frozen frozen;
-  if (!freeze(transfer_zone(), {{&name, root}}, {}, 1, frozen)) return std::nullopt;
+  if (!freeze(transfer_zone(), {{&name, root}}, {}, 1, true, frozen)) return std::nullopt;
   auto segment = std::make_unique<TransferSegment>();
   segment->root = frozen.roots.front();
   segment->extents = std::move(frozen.extents);

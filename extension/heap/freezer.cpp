@@ -1,8 +1,11 @@
 #include "heap/freezer.hpp"
 
+#include <algorithm>
 #include <cstring>
 
+#include "heap/segments.hpp"
 #include "heap/static_objects.hpp"
+#include "heap/twins/twins.hpp"
 
 namespace firn::heap {
 namespace {
@@ -12,6 +15,16 @@ namespace {
 constexpr std::size_t kAhead = 4;
 
 }  // namespace
+
+void Copier::note_lasting(const void* object) {
+  const char* at = static_cast<const char*>(object);
+  if (at >= last_lasting_.begin && at < last_lasting_.end) return;
+  const Place place = place_of(at);
+  if (!place.segment) return;
+  last_lasting_ = place.extent;
+  if (std::find(segments_.begin(), segments_.end(), place.segment) == segments_.end())
+    segments_.push_back(place.segment);
+}
 
 char* Copier::allocate_gc(std::size_t bytes) {
   // Collectors of other interpreters look at the two words in front (hazard 5).
@@ -33,7 +46,10 @@ PyObject* Copier::copy(PyObject* object) {
       return object;
     }
     if (in_heap(object)) {
-      if (freezing_.keep_lasting && in_lasting(object)) return object;
+      if (in_lasting(object)) {
+        note_lasting(object);
+        return object;
+      }
       redirected = true;  // its count says nothing
       break;
     }
@@ -59,6 +75,7 @@ PyObject* Copier::make(PyObject* object, bool shared) {
   if (type == &PyFloat_Type) return make_float(object, shared);
   if (type == &PyBytes_Type) return make_bytes(object, shared);
   if (type == &PyFrozenSet_Type || type == &PySet_Type) return make_set(object, shared);
+  if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) return make_instance(object, shared);
   return make_rare(object, shared);
 }
 
@@ -112,7 +129,7 @@ PyObject* Copier::make_rare(PyObject* object, bool shared) {
     return made;
   }
   if (type == frozen_face_type()) return make_set(object, shared);
-  throw Unfreezable{object, nullptr};
+  return make_instance(object, shared);
 }
 
 void Copier::run() {
@@ -136,7 +153,13 @@ void Copier::run() {
       if (!child) continue;
       if (frame.count - frame.index > kAhead) __builtin_prefetch(slot[kAhead * frame.stride]);
       if (members && reinterpret_cast<setentry*>(slot)->hash == -1) continue;  // was deleted
-      *slot = copy(child);
+      if (PyObject* made = copy(child)) {
+        *slot = made;
+        if (freezing_.has_twins && is_twin(made)) [[unlikely]]
+          note_twin(frames_[depth - 1].copy, frames_[depth - 1].role);
+      } else {
+        defer(slot, child, frame.copy, frame.role);
+      }
       if (frames_.size() != depth) {
         descended = true;
         break;

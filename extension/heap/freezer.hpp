@@ -4,6 +4,10 @@
 // makes its shell, whose slots hold the *originals* of the children, and pushes a frame that then
 // replaces them one by one. So an address exists before its children do (cycles), nothing recurses,
 // and when something cannot be frozen the stack of frames is the path to it.
+//
+// What needs Python is deferred: its original stays in the slot, which is noted. When the threads
+// have joined, the main copier lets Python do its part and fills what was deferred (rounds.hpp),
+// which may defer more.
 #pragma once
 
 #include "heap/cpython_layout.hpp"
@@ -18,6 +22,8 @@
 #include "heap/interpreter.hpp"
 #include "heap/memo.hpp"
 #include "heap/populator.hpp"
+#include "heap/records/layouts.hpp"
+#include "heap/records/plans.hpp"
 #include "heap/shapes.hpp"
 #include "heap/types.hpp"
 
@@ -27,7 +33,12 @@ namespace firn::heap {
 struct Unfreezable {
   PyObject* object;    // the original
   const char* suffix;  // what the path to it ends with, after the frames' part, or nullptr
+  const char* reason =
+      nullptr;  // a sentence that says why and what to do, or nullptr for the usual
 };
+
+// Thrown with an exception set that goes to the caller as it is.
+struct Raised {};
 
 // Thrown in a thread that has to stop because another one failed.
 struct Abandoned {};
@@ -40,6 +51,16 @@ enum class Role : std::uint8_t {
   keys,      // of a dict
   members,   // of a set
   field,     // of a range, slice, timezone, datetime ...
+  fields,    // of a record
+  state,     // of a twin
+};
+
+// A slot that still holds an original, because its copy needs Python or an unknown class.
+struct Deferred {
+  PyObject** slot;
+  PyObject* original;
+  PyObject* container;  // the copy that the slot is in
+  Role role;
 };
 
 struct Frame {
@@ -56,19 +77,40 @@ struct Frame {
 // Containers of this many slots are worth more than one thread.
 inline constexpr std::size_t kWorthSharing = 4096;
 
+class Crew;
+class PythonPart;
+
 // What all threads of one freeze share.
 struct Freezing {
-  explicit Freezing(Zone& heap_zone, const InterpreterTypes& interpreter, bool keep)
-      : zone(heap_zone), types(interpreter), keep_lasting(keep) {}
+  Freezing(Zone& heap_zone, const InterpreterTypes& interpreter, PythonPart& python_part,
+           bool transfer_only, bool make_numbers)
+      : zone(heap_zone),
+        types(interpreter),
+        python(python_part),
+        transfer(transfer_only),
+        plans(interpreter, make_numbers) {}
   Zone& zone;
   Populator populator;  // before the regions that use it
   const InterpreterTypes& types;
-  bool keep_lasting;  // what lies in a lasting segment stays the pointer it is
+  PythonPart& python;      // read only while threads copy
+  const bool transfer;     // what needs Python is refused
+  bool looking = false;    // an attempt that only looks for the path to what python.culprit is
+  bool has_twins = false;  // changes while one thread copies
+  Plans plans;             // read only while threads copy
   Memo memo;
   std::atomic<bool> failed{false};
 };
 
-class Crew;
+// The layouts that a thread has met of one class.
+struct KnownLayouts {
+  // Of inline values, or a dict that shares the class's keys: the latest, by which keys are set.
+  PyDictKeysObject* keys = nullptr;
+  std::size_t count = 0;
+  std::uint8_t order[SHARED_KEYS_MAX_SIZE];
+  const Layout* layout = nullptr;
+  // Of any dict, by the addresses of its keys.
+  LayoutShapes by_keys;
+};
 
 // One a thread.
 class Copier {
@@ -78,19 +120,45 @@ class Copier {
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
 
-  // The address of the object's copy; run() completes it.
+  // The address of the object's copy, which run() completes; nullptr when it has to be deferred.
   PyObject* copy(PyObject* object);
   void run();
+  // The same for a slot; it keeps the original when that has to be deferred.
+  void fill(PyObject** slot, PyObject* original, PyObject* container, Role role);
+
+  // ---- for what makes copies of its own ----
+
+  char* allocate(std::size_t bytes) { return region_.allocate(bytes); }
+  // With the two words in front that types with a collector have.
+  char* allocate_gc(std::size_t bytes);
+  // run() will replace the originals in the slots, every `stride` pointers, by their copies.
+  void push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count,
+            std::uint8_t stride, Role role, bool check = false);
+  void count_object() { ++objects_; }
+  // What is frozen needs this class or function in every interpreter.
+  void note_definition(std::uint32_t number);
 
   Region& region() { return region_; }
   std::size_t objects() const { return objects_; }
   const std::vector<Frame>& frames() const { return frames_; }
   const std::vector<PyObject*>& unchecked() const { return unchecked_; }
+  const std::vector<std::uint32_t>& definitions() const { return definitions_; }
+  const std::vector<std::uint64_t>& segments() const { return segments_; }
+  std::vector<Deferred>& deferred() { return deferred_; }
+  // Tuples and the like that hold twins: they cannot stay what they are.
+  const std::vector<PyObject*>& with_twins() const { return with_twins_; }
+
+  // Whether classes may be looked at: with the GIL, while no other thread copies.
+  void set_alone(bool alone) { alone_ = alone; }
+  // Python code has run: what is known by the addresses of originals that nobody holds is wrong.
+  void forget_sources();
 
   // The main thread's copier shares large containers out among a crew.
   void set_crew(Crew* crew) { crew_ = crew; }
   // The part [first, last) of another copier's frame.
   void copy_part(const Frame& frame, std::size_t first, std::size_t last);
+  // Some of the slots that were deferred.
+  void fill_part(const std::vector<Deferred>& values, std::size_t first, std::size_t last);
 
  private:
   PyObject* make(PyObject* object, bool shared);
@@ -111,6 +179,13 @@ class Copier {
   PyObject* make_date_or_time(PyObject* object, bool shared);
   PyObject* make_timezone(PyObject* object, bool shared);
   PyObject* make_rare(PyObject* object, bool shared);
+  PyObject* make_instance(PyObject* object, bool shared);
+  PyObject* make_record(const Plan& plan, PyObject* object, bool shared);
+  PyObject* copy_frozen_record(PyObject* object, bool shared);
+  const Layout* find_layout(const Plan& plan, const Plan::Attributes& attributes);
+  void defer(PyObject** slot, PyObject* original, PyObject* container, Role role);
+  void note_twin(PyObject* container, Role role);
+  void note_lasting(const void* object);
   PyObject* new_face(FaceKind kind, bool shared);
   void set_maxlen(PyObject* face, PyObject* maxlen);
 
@@ -121,13 +196,8 @@ class Copier {
   PyObject* copy_key(PyObject* key);
   PyDictKeysObject* shared_keys(const PyDictUnicodeEntry* entries, std::size_t count);
   void build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count);
-  void push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count,
-            std::uint8_t stride, Role role, bool check = false);
   void complete(PyObject* copy);
   void share_out(const Frame& frame);
-
-  char* allocate(std::size_t bytes) { return region_.allocate(bytes); }
-  char* allocate_gc(std::size_t bytes);
 
   Freezing& freezing_;
   Crew* crew_ = nullptr;
@@ -138,6 +208,13 @@ class Copier {
   Shapes by_copy_;
   Strings strings_;
   std::vector<PyObject*> unchecked_;
+  std::vector<PyObject*> with_twins_;
+  std::vector<Deferred> deferred_;
+  std::vector<std::uint32_t> definitions_;  // each once
+  std::vector<std::uint64_t> segments_;     // lasting ones that the copies refer to, each once
+  Extent last_lasting_;
+  std::vector<KnownLayouts> layouts_;  // by the plan's index
+  bool alone_ = true;
 };
 
 }  // namespace firn::heap

@@ -71,6 +71,10 @@ std::uint64_t count_segments();
 // The lasting segments that the addresses lie in, each once, ascending.
 std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses);
 
+// The classes and functions, by their numbers (records/definitions.hpp), that the values of these
+// segments and of those they lead to need, ascending.
+std::vector<std::uint32_t> definitions_of(const std::vector<std::uint64_t>& segments);
+
 // Gives back the memory of lasting segments: a thread that touches no Python moves their pages to
 // unlinked files in $FIRN_SPOOL (else $TMPDIR, else /var/tmp), mapped over the same addresses while
 // others read, so that every pointer stays valid. Returns at once. Segments that fill a few pages

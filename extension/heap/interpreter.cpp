@@ -2,6 +2,7 @@
 
 #include "heap/arena.hpp"
 #include "heap/heap.hpp"
+#include "heap/records/definitions.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/twins/recipes.hpp"
 #include "heap/twins/resolved.hpp"
@@ -116,7 +117,8 @@ int init_interpreter() {
     return -1;
   }
   init_twins();
-  if (init_types() < 0 || make_resolved() < 0 || !teach_weak_references()) return -1;
+  if (init_types() < 0 || make_resolved() < 0 || init_definitions() < 0 || !teach_weak_references())
+    return -1;
 
   PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
   if (!dict) return -1;

@@ -3,6 +3,7 @@
 
 #include "heap/freezer.hpp"
 #include "heap/static_objects.hpp"
+#include "heap/strings.hpp"
 
 namespace firn::heap {
 namespace {
@@ -34,7 +35,9 @@ Py_ssize_t encode(const Character* from, std::size_t count, char* out) {
   return at - out;
 }
 
-Py_ssize_t encode(PyObject* string, char* out) {
+}  // namespace
+
+Py_ssize_t encode_utf8(PyObject* string, char* out) {
   const auto count = static_cast<std::size_t>(PyUnicode_GET_LENGTH(string));
   switch (PyUnicode_KIND(string)) {
     case PyUnicode_1BYTE_KIND:
@@ -46,56 +49,10 @@ Py_ssize_t encode(PyObject* string, char* out) {
   }
 }
 
-}  // namespace
-
 PyObject* Copier::make_string(PyObject* object, bool shared) {
-  const auto* source = reinterpret_cast<PyASCIIObject*>(object);
-  const auto length = static_cast<std::size_t>(source->length);
-  const auto kind = static_cast<std::size_t>(source->state.kind);
-  if (!length) return static_strings.empty();
-  Py_hash_t hash = source->hash;
-  if (hash == -1)
-    hash = Py_HashBuffer(PyUnicode_DATA(object), static_cast<Py_ssize_t>(length * kind));
-  // CPython compares the names of slots by address (hazard 2).
-  if (PyObject* known = static_strings.find(object, hash)) return known;
-
-  ++objects_;
-  const bool ascii = source->state.ascii;
-  const std::size_t size = ascii ? sizeof(PyASCIIObject) + length + 1
-                                 : sizeof(PyCompactUnicodeObject) + (length + 1) * kind;
-  char* at = allocate(size);
-  std::memcpy(at, object, size);
-  auto* copy = reinterpret_cast<PyASCIIObject*>(at);
-  set_header(reinterpret_cast<PyObject*>(copy), &PyUnicode_Type, shared);
-  copy->hash = hash;
-  // Nobody interns it, for that would write to it.
-  copy->state.interned = SSTATE_INTERNED_IMMORTAL_STATIC;
-  if (ascii) return reinterpret_cast<PyObject*>(copy);
-
-  // The UTF-8 form would be cached by whoever asks first, in memory of its interpreter (hazard 3).
-  // With a lone surrogate there is none, and asking raises before anything is written.
-  auto* compact = reinterpret_cast<PyCompactUnicodeObject*>(copy);
-  const auto* original = reinterpret_cast<PyCompactUnicodeObject*>(object);
-  compact->utf8 = nullptr;
-  compact->utf8_length = 0;
-  if (original->utf8) {
-    const auto bytes = static_cast<std::size_t>(original->utf8_length);
-    char* utf8 = allocate(bytes + 1);
-    std::memcpy(utf8, original->utf8, bytes);
-    utf8[bytes] = 0;
-    compact->utf8 = utf8;
-    compact->utf8_length = original->utf8_length;
-  } else {
-    char* utf8 = allocate(length * (kind == 1 ? 2 : kind == 2 ? 3 : 4) + 1);
-    const Py_ssize_t bytes = encode(object, utf8);
-    region_.shrink(utf8, bytes < 0 ? 0 : static_cast<std::size_t>(bytes) + 1);
-    if (bytes >= 0) {
-      utf8[bytes] = 0;
-      compact->utf8 = utf8;
-      compact->utf8_length = bytes;
-    }
-  }
-  return reinterpret_cast<PyObject*>(copy);
+  PyObject* made = copy_string(region_, object, shared);
+  objects_ += !is_static(made);
+  return made;
 }
 
 PyObject* Copier::make_bytes(PyObject* object, bool shared) {

@@ -26,6 +26,21 @@ class PointerTable {
     if ((size_ + 1) * 2 > mask_) grow();
     place(key, value);
     ++size_;
+    if (logged_) log_.push_back(key);
+  }
+
+  // Calls visit(key) for each key that was not visited before.
+  template <typename Visit>
+  void visit_new(Visit&& visit) {
+    if (logged_) {
+      for (const void* key : log_) visit(key);
+    } else {
+      for (const Slot& slot : slots_) {
+        if (slot.key) visit(slot.key);
+      }
+    }
+    log_.clear();
+    logged_ = true;
   }
 
   std::size_t size() const { return size_; }
@@ -71,11 +86,14 @@ class PointerTable {
   std::vector<Slot> slots_;
   std::size_t mask_ = 0;
   std::size_t size_ = 0;
+  std::vector<const void*> log_;  // keys since visit_new()
+  bool logged_ = false;
 };
 
 // One table while one thread copies. Once several do, that table is only read and new entries go to
 // shards, each with its own lock; a copy is made under the lock of its shard, so that no thread
-// ever sees an original without its copy's address. `make` must not come back to the memo.
+// ever sees an original without its copy's address. `make` must not come back to the memo; when it
+// gives nullptr, nothing is remembered.
 class Memo {
  public:
   template <typename Make>
@@ -83,14 +101,14 @@ class Memo {
     if (void* found = first_.find(key)) return found;
     if (!shards_) {
       void* made = make();
-      first_.insert(key, made);
+      if (made) first_.insert(key, made);
       return made;
     }
     Shard& shard = (*shards_)[shard_of(key)];
     const std::lock_guard hold(shard.mutex);
     if (void* found = shard.table.find(key)) return found;
     void* made = make();
-    shard.table.insert(key, made);
+    if (made) shard.table.insert(key, made);
     return made;
   }
 
@@ -105,6 +123,14 @@ class Memo {
   // From here on several threads may use the memo.
   void share() {
     if (!shards_) shards_ = std::make_unique<std::array<Shard, kShards>>();
+  }
+
+  // Calls visit(key) for each key that was not visited before, while one thread uses the memo.
+  template <typename Visit>
+  void visit_new(Visit&& visit) {
+    first_.visit_new(visit);
+    if (!shards_) return;
+    for (Shard& shard : *shards_) shard.table.visit_new(visit);
   }
 
   void clear() {

@@ -13,11 +13,11 @@ namespace {
 // Any thread; the lock is never held while Python runs, and no other lock is taken under it.
 class Registry {
  public:
-  std::uint64_t add(std::vector<Extent> extents, SegmentInfo info) {
+  std::uint64_t add(std::vector<Extent> extents, SegmentInfo info, Needs needs) {
     const std::lock_guard hold(mutex_);
     info.id = segments_.size() + 1;
     for (const Extent& extent : extents) places_[extent.begin] = {extent.end, info.id};
-    segments_.push_back({std::move(info), std::move(extents)});
+    segments_.push_back({std::move(info), std::move(extents), std::move(needs)});
     return segments_.size();
   }
 
@@ -31,6 +31,32 @@ class Registry {
     const std::lock_guard hold(mutex_);
     for (const void* address : addresses) {
       if (const std::uint64_t id = in_lasting(address) ? locate(address) : 0) found.insert(id);
+    }
+    return {found.begin(), found.end()};
+  }
+
+  Place place(const void* address) {
+    const std::lock_guard hold(mutex_);
+    const char* const wanted = static_cast<const char*>(address);
+    auto after = places_.upper_bound(const_cast<char*>(wanted));
+    if (after == places_.begin()) return {};
+    const auto& [begin, stretch] = *std::prev(after);
+    return wanted < stretch.end ? Place{stretch.id, {begin, stretch.end}} : Place{};
+  }
+
+  // Also of the segments that these lead to.
+  std::vector<std::uint32_t> definitions(const std::vector<std::uint64_t>& ids) {
+    std::set<std::uint32_t> found;
+    std::set<std::uint64_t> seen;
+    std::vector<std::uint64_t> todo = ids;
+    const std::lock_guard hold(mutex_);
+    while (!todo.empty()) {
+      const std::uint64_t id = todo.back();
+      todo.pop_back();
+      const Segment* segment = at(id);
+      if (!segment || !seen.insert(id).second) continue;
+      found.insert(segment->needs.definitions.begin(), segment->needs.definitions.end());
+      todo.insert(todo.end(), segment->needs.segments.begin(), segment->needs.segments.end());
     }
     return {found.begin(), found.end()};
   }
@@ -84,13 +110,14 @@ class Registry {
   void unlock() { mutex_.unlock(); }
 
  private:
-  struct Place {
+  struct Stretch {
     char* end;
     std::uint64_t id;
   };
   struct Segment {
     SegmentInfo info;
     std::vector<Extent> extents;
+    Needs needs;
   };
 
   Segment* at(std::uint64_t id) {
@@ -106,7 +133,7 @@ class Registry {
   }
 
   std::mutex mutex_;
-  std::map<char*, Place> places_;
+  std::map<char*, Stretch> places_;
   std::vector<Segment> segments_;
 };
 
@@ -122,7 +149,7 @@ Registry& registry() {
 }  // namespace
 
 std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> names,
-                          const Figures& figures) {
+                          const Figures& figures, Needs needs) {
   SegmentInfo info;
   info.names = std::move(names);
   info.objects = figures.objects;
@@ -130,7 +157,13 @@ std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> 
   info.seconds = figures.seconds;
   info.time =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  return registry().add(std::move(extents), std::move(info));
+  return registry().add(std::move(extents), std::move(info), std::move(needs));
+}
+
+Place place_of(const void* address) { return registry().place(address); }
+
+std::vector<std::uint32_t> definitions_of(const std::vector<std::uint64_t>& segments) {
+  return registry().definitions(segments);
 }
 
 bool in_segment(const void* address) { return registry().find(address) != 0; }

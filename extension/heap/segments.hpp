@@ -3,6 +3,8 @@
 
 #include "heap/cpython_layout.hpp"
 
+#include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,9 +13,23 @@
 
 namespace firn::heap {
 
+// What the values of a segment lead to: classes and functions by their numbers, other segments.
+struct Needs {
+  std::set<std::uint32_t> definitions;
+  std::set<std::uint64_t> segments;
+};
+
 // Keeps the extents for ever and returns the segment's id. Any thread.
 std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> names,
-                          const Figures& figures);
+                          const Figures& figures, Needs needs);
+
+// The segment that an address lies in, and the stretch of it around the address; 0 when it lies in
+// none.
+struct Place {
+  std::uint64_t segment = 0;
+  Extent extent;
+};
+Place place_of(const void* address);
 
 // Marks those as moving that are in memory and have at least so many bytes; returns their ids.
 std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments,

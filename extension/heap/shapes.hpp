@@ -6,12 +6,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace firn::heap {
 
-// One thread. The keys must stay alive as long as it does.
-class Shapes {
+struct Layout;
+
+// One thread. The keys must stay alive as long as it does. What is found for the keys is a
+// `Shared`.
+template <typename Shared>
+class ShapesOf {
  public:
   // The address of the first key; the keys are `stride` pointers apart.
   struct Keys {
@@ -30,7 +35,7 @@ class Shapes {
     return h;
   }
 
-  PyDictKeysObject* find(const Keys& keys, std::uint64_t hash) const {
+  Shared* find(const Keys& keys, std::uint64_t hash) const {
     if (table_.empty()) return nullptr;
     const std::size_t mask = table_.size() - 1;
     for (std::size_t i = hash & mask; table_[i].keys; i = (i + 1) & mask) {
@@ -44,7 +49,7 @@ class Shapes {
     return nullptr;
   }
 
-  void insert(const Keys& keys, std::uint64_t hash, PyDictKeysObject* table) {
+  void insert(const Keys& keys, std::uint64_t hash, Shared* table) {
     if ((size_ + 1) * 2 > table_.size()) grow();
     const Shape shape{hash, table, sources_.size(), keys.count};
     for (std::size_t i = 0; i < keys.count; ++i) sources_.push_back(keys[i]);
@@ -55,7 +60,7 @@ class Shapes {
  private:
   struct Shape {
     std::uint64_t hash = 0;
-    PyDictKeysObject* keys = nullptr;
+    Shared* keys = nullptr;
     std::size_t first_source = 0;
     std::size_t count = 0;
   };
@@ -79,6 +84,9 @@ class Shapes {
   std::vector<PyObject*> sources_;
   std::size_t size_ = 0;
 };
+
+using Shapes = ShapesOf<PyDictKeysObject>;
+using LayoutShapes = ShapesOf<const Layout>;
 
 // Strings by content, for keys.
 class Strings {

@@ -178,7 +178,11 @@ void rehash_set(PySetObject* set) {
 // ---- the copier's part ----
 
 PyObject* Copier::copy_key(PyObject* key) {
-  if (is_static(key) || (freezing_.keep_lasting && in_lasting(key))) return key;
+  if (is_static(key)) return key;
+  if (in_lasting(key)) {
+    note_lasting(key);
+    return key;
+  }
   const Py_hash_t hash = reinterpret_cast<PyASCIIObject*>(key)->hash;  // known: it is a key
   if (PyObject* known = strings_.find(key, hash)) return known;
   PyObject* made = copy(key);

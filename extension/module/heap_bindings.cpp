@@ -1,5 +1,6 @@
 #include "heap/anatomy.hpp"
 #include "heap/heap.hpp"
+#include "heap/records/definitions.hpp"
 #include "heap/types.hpp"
 #include "module/bindings.hpp"
 
@@ -20,6 +21,7 @@ py::object freeze(const py::object& object) {
 
 struct FreezeResult {
   py::dict frozen;
+  py::dict addresses;
   py::list replaced;
   heap::Figures figures;
 };
@@ -34,8 +36,11 @@ FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, uns
   if (!result) throw py::error_already_set();
   FreezeResult out;
   out.figures = result->figures;
-  for (std::size_t i = 0; i < named.size(); ++i)
-    out.frozen[py::str(named[i].first)] = borrowed(result->frozen[i]);
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    const py::str name(named[i].first);
+    out.frozen[name] = borrowed(result->frozen[i]);
+    out.addresses[name] = reinterpret_cast<std::uintptr_t>(result->frozen[i]);
+  }
   for (PyObject* replaced : result->replaced)
     out.replaced.append(borrowed(replaced ? replaced : Py_None));
   return out;
@@ -110,6 +115,29 @@ py::list dissect(const py::object& value, std::size_t every) {
   return out;
 }
 
+std::uint32_t number_of(const py::object& definition) {
+  const std::uint32_t number = heap::number_of(definition.ptr());
+  if (!number) throw py::error_already_set();
+  return number;
+}
+
+void define(std::uint32_t number, const py::object& object) {
+  if (heap::define(number, object.ptr()) < 0) throw py::error_already_set();
+}
+
+py::object replica(std::uint32_t number) {
+  PyObject* object = heap::replica(number);
+  if (!object) throw py::error_already_set();
+  return borrowed(object);
+}
+
+py::list definitions_of(const std::vector<std::uint64_t>& segments) {
+  py::list out;
+  for (const std::uint32_t number : heap::definitions_of(segments))
+    out.append(py::make_tuple(number, replica(number)));
+  return out;
+}
+
 py::object spool_problem() {
   const heap::SpoolProblem problem = heap::spool_problem();
   if (problem.reason.empty()) return py::none();
@@ -129,6 +157,8 @@ void bind_heap(py::module_& module) {
 
   py::class_<FreezeResult>(module, "FreezeResult", "What freeze_roots() did.")
       .def_readonly("frozen", &FreezeResult::frozen, "The frozen form of each root, by its name.")
+      .def_readonly("addresses", &FreezeResult::addresses,
+                    "The address of each root's frozen form, by its name, for adopt().")
       .def_readonly("replaced", &FreezeResult::replaced,
                     "For each candidate the frozen form of that very object, or None.")
       .def_property_readonly("objects", [](const FreezeResult& r) { return r.figures.objects; })
@@ -157,6 +187,15 @@ void bind_heap(py::module_& module) {
              "The ids of the segments that the values lie in, each once.");
   module.def("dissect", &dissect, py::arg("frozen"), py::arg("every") = 1,
              "Where the memory of a frozen value goes.");
+  module.def("number_of", &number_of, py::arg("definition"), py::pos_only(),
+             "The number that a class or function has in all interpreters.");
+  module.def("define", &define, py::arg("number"), py::arg("object"), py::pos_only(),
+             "Says what a number is in this interpreter. Raises ValueError for an unknown number.");
+  module.def("replica", &replica, py::arg("number"), py::pos_only(),
+             "This interpreter's own class or function with a number.");
+  module.def(
+      "definitions_of", &definitions_of, py::arg("segments"), py::pos_only(),
+      "The classes and functions that values of these segments need: (number, object) each.");
   module.def(
       "retire", &heap::retire, py::arg("segments"), py::pos_only(),
       "Gives back the memory of segments: their pages move to unlinked files, in the background.");

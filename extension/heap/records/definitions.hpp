@@ -42,4 +42,8 @@ DefinitionName name_of_definition(std::uint32_t number);
 // Prepares the calling interpreter. 0, or -1 with an exception set.
 int init_definitions();
 
+// Around fork(): no other thread is in the middle of a change.
+void hold_definitions();
+void release_definitions();
+
 }  // namespace firn::heap

@@ -81,4 +81,8 @@ const Layout* find_or_make_layout(const LayoutKey& key);
 // How many layouts there are of a class.
 std::size_t count_layouts(std::uint32_t definition);
 
+// Around fork(): no other thread is in the middle of a change. Before the arenas' locks.
+void hold_layouts();
+void release_layouts();
+
 }  // namespace firn::heap

@@ -1,0 +1,199 @@
+// Copying instances: the fields of a record, found through the C layout of its class.
+#include <algorithm>
+#include <cstring>
+
+#include "heap/freezer.hpp"
+#include "heap/records/rounds.hpp"
+#include "heap/segments.hpp"
+#include "heap/static_objects.hpp"
+#include "heap/strings.hpp"
+#include "heap/tables.hpp"
+#include "heap/twins/make_twin.hpp"
+#include "heap/twins/twins.hpp"
+
+namespace firn::heap {
+namespace {
+
+// A class with more layouts than this has instances that differ by what they hold, as namespaces
+// do: they get one field, their whole __dict__.
+constexpr std::size_t kMostLayouts = 256;
+constexpr std::size_t kMostFields = 1024;
+
+PyObject* slot_value(PyObject* object, Py_ssize_t offset) {
+  return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + offset);
+}
+
+PyDictKeysObject* cached_keys(PyTypeObject* type) {
+  return reinterpret_cast<PyHeapTypeObject*>(type)->ht_cached_keys;
+}
+
+}  // namespace
+
+void Copier::note_definition(std::uint32_t number) {
+  if (std::find(definitions_.begin(), definitions_.end(), number) == definitions_.end())
+    definitions_.push_back(number);
+}
+
+void Copier::forget_sources() {
+  by_source_ = {};
+  layouts_.clear();
+}
+
+// The class's cached keys with the values beside them, or nothing.
+const Layout* Copier::find_layout(const Plan& plan, const Plan::Attributes& attributes) {
+  if (layouts_.size() <= plan.index) layouts_.resize(plan.index + 1);
+  KnownLayouts& known = layouts_[plan.index];
+  PyDictKeysObject* keys = attributes.dict ? attributes.dict->ma_keys : cached_keys(plan.type);
+  const PyDictValues* values = attributes.dict ? attributes.dict->ma_values : attributes.values;
+
+  LayoutKey key{plan.definition,
+                plan.kind,
+                plan.hash,
+                plan.callable,
+                plan.has_dict,
+                false,
+                static_cast<std::uint32_t>(plan.slots.size()),
+                {}};
+  for (const Plan::Slot& slot : plan.slots) key.names.push_back(slot.name);
+
+  if (values) {
+    const std::uint8_t* order = get_insertion_order_array(const_cast<PyDictValues*>(values));
+    const std::size_t count = values->size;
+    if (known.keys == keys && known.count == count && !std::memcmp(known.order, order, count))
+      return known.layout;
+    for (std::size_t i = 0; i < count; ++i)
+      key.names.push_back(DK_UNICODE_ENTRIES(keys)[order[i]].me_key);
+    const Layout* layout = find_or_make_layout(key);
+    note_definition(plan.definition);
+    known.keys = keys;
+    known.count = count;
+    std::memcpy(known.order, order, count);
+    known.layout = layout;
+    return layout;
+  }
+  if (!attributes.dict || !attributes.dict->ma_used) {
+    if (known.keys == empty_keys) return known.layout;
+    const Layout* layout = find_or_make_layout(key);
+    note_definition(plan.definition);
+    known.keys = empty_keys;
+    known.count = 0;
+    known.layout = layout;
+    return layout;
+  }
+  // A dict with a table of its own.
+  const auto used = static_cast<std::size_t>(attributes.dict->ma_used);
+  bool whole = !DK_IS_UNICODE(keys) || used > kMostFields;
+  if (!whole) {
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
+      const PyDictUnicodeEntry& entry = DK_UNICODE_ENTRIES(keys)[i];
+      if (entry.me_value) key.names.push_back(entry.me_key);
+    }
+    const LayoutShapes::Keys shape{key.names.data() + key.slots, used, 1};
+    const std::uint64_t hash = LayoutShapes::hash(shape);
+    if (const Layout* layout = known.by_keys.find(shape, hash)) return layout;
+    whole = count_layouts(plan.definition) > kMostLayouts;
+    if (!whole) {
+      const Layout* layout = find_or_make_layout(key);
+      note_definition(plan.definition);
+      known.by_keys.insert(shape, hash, layout);
+      return layout;
+    }
+  }
+  key.names.resize(key.slots);
+  key.whole_dict = true;
+  PyObject* name = static_strings.find(plan.dict_name, hash_of_string(plan.dict_name));
+  key.names.push_back(name ? name : plan.dict_name);
+  note_definition(plan.definition);
+  return find_or_make_layout(key);
+}
+
+PyObject* Copier::make_record(const Plan& plan, PyObject* object, bool shared) {
+  const Plan::Attributes attributes = plan.attributes_of(object);
+  const Layout* layout = find_layout(plan, attributes);
+  const std::size_t fields = std::max<std::size_t>(layout->count, 1);
+  auto* record = reinterpret_cast<FrozenRecord*>(
+      allocate(offsetof(FrozenRecord, fields) + fields * sizeof(PyObject*)));
+  ++objects_;
+  set_header(reinterpret_cast<PyObject*>(record),
+             plan.kind == FaceKind::record && plan.callable ? frozen_callable_type()
+                                                            : face_type(plan.kind),
+             shared);
+  record->inner = nullptr;
+  record->kind = plan.kind;
+  record->flags = 0;
+  record->layout = layout->id;
+  PyObject** field = record->fields;
+  *field = nullptr;
+  for (const Plan::Slot& slot : plan.slots) *field++ = slot_value(object, slot.offset);
+  if (layout->whole_dict) {
+    *field = reinterpret_cast<PyObject*>(attributes.dict);
+  } else if (const PyDictValues* values =
+                 attributes.dict ? attributes.dict->ma_values : attributes.values) {
+    const std::uint8_t* order = get_insertion_order_array(const_cast<PyDictValues*>(values));
+    for (std::size_t i = 0; i < values->size; ++i) *field++ = values->values[order[i]];
+  } else if (attributes.dict) {
+    const PyDictKeysObject* keys = attributes.dict->ma_keys;
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
+      PyObject* value = DK_UNICODE_ENTRIES(const_cast<PyDictKeysObject*>(keys))[i].me_value;
+      if (value) *field++ = value;
+    }
+  }
+  auto* made = reinterpret_cast<PyObject*>(record);
+  if (layout->count) push(object, made, record->fields, layout->count, 1, Role::fields);
+  return made;
+}
+
+// Everything whose type is known to this interpreter only, and what the copier does not know.
+PyObject* Copier::make_instance(PyObject* object, bool shared) {
+  PyTypeObject* type = Py_TYPE(object);
+  const Plan* plan = freezing_.plans.find(type);
+  if (!plan) {
+    if (!alone_) return nullptr;
+    plan = freezing_.plans.make(type);
+  }
+  switch (plan->way) {
+    case Way::record:
+      if (plan->pre_freeze && !freezing_.python.is_ready(object)) return nullptr;
+      return make_record(*plan, object, shared);
+    case Way::builtin:
+      return make_rare(object, shared);
+    case Way::refused:
+      throw Unfreezable{object, nullptr, plan->reason};
+    case Way::twin:
+      break;
+  }
+  if (freezing_.transfer) throw Unfreezable{object, nullptr};
+  if (!alone_) return nullptr;
+  if (freezing_.looking && object == freezing_.python.culprit) throw freezing_.python.what;
+  PyObject* reduced = freezing_.python.reduced(object);
+  return reduced ? make_twin(*this, object, reduced, shared) : nullptr;
+}
+
+void Copier::defer(PyObject** slot, PyObject* original, PyObject* container, Role role) {
+  *slot = original;
+  deferred_.push_back({slot, original, container, role});
+}
+
+void Copier::note_twin(PyObject* container, Role role) {
+  if (!container) return;  // a root
+  PyTypeObject* type = Py_TYPE(container);
+  if (type != frozen_list_type() && type != frozen_dict_type() && type != frozen_face_type() &&
+      type != frozen_callable_type()) {
+    with_twins_.push_back(container);
+    return;
+  }
+  const bool key = role == Role::keys || role == Role::members;
+  __atomic_fetch_or(&reinterpret_cast<FrozenFace*>(container)->flags,
+                    key ? kKeyedByTwins : kHoldsTwins, __ATOMIC_RELAXED);
+}
+
+void Copier::fill(PyObject** slot, PyObject* original, PyObject* container, Role role) {
+  if (PyObject* made = copy(original)) {
+    *slot = made;
+    if (freezing_.has_twins && is_twin(made)) note_twin(container, role);
+  } else {
+    defer(slot, original, container, role);
+  }
+}
+
+}  // namespace firn::heap
