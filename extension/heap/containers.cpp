@@ -96,6 +96,29 @@ PyObject* Copier::make_deque(PyObject* object, bool shared) {
   return face;
 }
 
+PySetObject* Copier::new_set(const PySetObject* original, bool shared) {
+  auto* copy = reinterpret_cast<PySetObject*>(allocate_gc(sizeof(PySetObject)));
+  std::memcpy(static_cast<void*>(copy), original, sizeof(PySetObject));
+  set_header(reinterpret_cast<PyObject*>(copy), &PyFrozenSet_Type, shared);
+  copy->hash = -1;
+  copy->finger = 0;
+  copy->weakreflist = nullptr;
+  // The order of iteration is the table's, hence the table is copied as it is.
+  if (original->table == original->smalltable) {
+    copy->table = copy->smalltable;
+  } else {
+    const std::size_t bytes = (static_cast<std::size_t>(original->mask) + 1) * sizeof(setentry);
+    copy->table = reinterpret_cast<setentry*>(allocate(bytes));
+    std::memcpy(static_cast<void*>(copy->table), original->table, bytes);
+  }
+  return copy;
+}
+
+void Copier::push_members(PyObject* source, PyObject* copy, PySetObject* set) {
+  const auto entries = static_cast<std::size_t>(set->mask) + 1;
+  push(source, copy, &set->table->key, entries, 2, Role::members, true);
+}
+
 PyObject* Copier::make_set(PyObject* object, bool shared) {
   PyObject* face = nullptr;
   PyObject* source = object;
@@ -107,27 +130,13 @@ PyObject* Copier::make_set(PyObject* object, bool shared) {
   } else {
     ++objects_;
   }
-  const auto* original = reinterpret_cast<PySetObject*>(source);
-  auto* copy = reinterpret_cast<PySetObject*>(allocate_gc(sizeof(PySetObject)));
-  std::memcpy(static_cast<void*>(copy), original, sizeof(PySetObject));
-  set_header(reinterpret_cast<PyObject*>(copy), &PyFrozenSet_Type, shared && !is_face);
-  copy->hash = -1;
-  copy->finger = 0;
-  copy->weakreflist = nullptr;
-  const auto entries = static_cast<std::size_t>(original->mask) + 1;
-  if (original->table == original->smalltable) {
-    copy->table = copy->smalltable;
-  } else {
-    copy->table = reinterpret_cast<setentry*>(allocate(entries * sizeof(setentry)));
-    std::memcpy(static_cast<void*>(copy->table), original->table, entries * sizeof(setentry));
-  }
+  PySetObject* copy = new_set(reinterpret_cast<PySetObject*>(source), shared && !is_face);
   if (is_face) {
     reinterpret_cast<FrozenFace*>(face)->inner = reinterpret_cast<PyObject*>(copy);
   } else {
     face = reinterpret_cast<PyObject*>(copy);
   }
-  // The order of iteration is the table's, hence the table is copied as it is.
-  push(object, face, &copy->table->key, entries, 2, Role::members, true);
+  push_members(object, face, copy);
   return face;
 }
 

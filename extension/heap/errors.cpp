@@ -25,6 +25,7 @@ std::string key_text(PyObject* key) {
 
 const char* field_name(PyObject* container, std::size_t index) {
   static const char* const range[] = {".start", ".stop", ".step"};
+  if (Py_TYPE(container) == frozen_dict_type()) return ".default_factory";
   if (PyRange_Check(container) || PySlice_Check(container)) return range[index % 3];
   return ".tzinfo";
 }
@@ -72,10 +73,9 @@ void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
   constexpr std::size_t most_steps = 40;
   std::string path = root;
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    // The keys of a table are copied while its values wait: the values' frame is no step.
-    if (i + 1 < frames.size() && frames[i + 1].role == Role::keys &&
-        frames[i + 1].copy == frames[i].copy)
-      continue;
+    // A part of a value is copied while another one waits, as a table's keys while its values do:
+    // the latter's frame is no step.
+    if (i + 1 < frames.size() && frames[i + 1].copy == frames[i].copy) continue;
     if (i == most_steps / 2 && frames.size() > most_steps) {
       path += " ... ";
       i = frames.size() - most_steps / 2;

@@ -94,28 +94,32 @@ PyObject* Copier::make_rare(PyObject* object, bool shared) {
   if (type == own.deque) return make_deque(object, shared);
   if (type == own.default_dict) {
     PyObject* factory = reinterpret_cast<DefaultDictLayout*>(object)->default_factory;
-    if (factory && (!is_static(factory) || !is_shareable_static(factory))) {
-      throw Unfreezable{factory, ".default_factory"};
-    }
     PyObject* made = make_dict(object, FaceKind::default_dict, shared);
-    reinterpret_cast<FrozenFace*>(made)->extra = factory ? factory : Py_None;
+    PyObject*& extra = reinterpret_cast<FrozenFace*>(made)->extra;
+    extra = factory ? factory : Py_None;
+    if (!is_static(extra)) push(object, made, &extra, 1, 1, Role::field);
     return made;
   }
   if (type == &PyODict_Type) {
     auto* attributes = reinterpret_cast<OrderedDictLayout*>(object)->instance_dict;
-    if (attributes && PyDict_GET_SIZE(attributes)) throw Unfreezable{object, nullptr};
+    if (attributes && PyDict_GET_SIZE(attributes)) return make_with_python(object, shared);
     return make_dict(object, FaceKind::ordered_dict, shared);
   }
   if (type == own.counter) {
-    if (has_attributes(object)) throw Unfreezable{object, nullptr};
+    if (has_attributes(object)) return make_with_python(object, shared);
     return make_dict(object, FaceKind::counter, shared);
   }
   // What follows is frozen already, in a segment that may not be kept.
+  const bool is_face =
+      type == frozen_list_type() || type == frozen_dict_type() || type == frozen_face_type();
+  if (type == frozen_callable_type() || (is_face && is_record_face(object)))
+    return copy_frozen_record(object, shared);
   if (type == frozen_list_type()) {
     auto* list = reinterpret_cast<FrozenList*>(object);
     PyObject* made =
         make_list(object, reinterpret_cast<PyTupleObject*>(list->items)->ob_item,
                   static_cast<std::size_t>(PyTuple_GET_SIZE(list->items)), shared, list->kind);
+    reinterpret_cast<FrozenList*>(made)->flags = list->flags;
     if (list->kind == FaceKind::deque)
       set_maxlen(made, reinterpret_cast<FrozenFace*>(object)->extra);
     return made;
@@ -123,12 +127,17 @@ PyObject* Copier::make_rare(PyObject* object, bool shared) {
   if (type == frozen_dict_type()) {
     const FaceKind kind = reinterpret_cast<FrozenDict*>(object)->kind;
     PyObject* made = make_dict(object, kind, shared);
+    reinterpret_cast<FrozenDict*>(made)->flags = reinterpret_cast<FrozenDict*>(object)->flags;
     if (kind != FaceKind::dict) {
       reinterpret_cast<FrozenFace*>(made)->extra = reinterpret_cast<FrozenFace*>(object)->extra;
     }
     return made;
   }
-  if (type == frozen_face_type()) return make_set(object, shared);
+  if (type == frozen_face_type()) {
+    PyObject* made = make_set(object, shared);
+    reinterpret_cast<FrozenFace*>(made)->flags = reinterpret_cast<FrozenFace*>(object)->flags;
+    return made;
+  }
   return make_instance(object, shared);
 }
 

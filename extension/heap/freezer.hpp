@@ -181,7 +181,10 @@ class Copier {
   PyObject* make_rare(PyObject* object, bool shared);
   PyObject* make_instance(PyObject* object, bool shared);
   PyObject* make_record(const Plan& plan, PyObject* object, bool shared);
+  FrozenRecord* new_record(const Layout& layout, PyTypeObject* type, bool shared);
+  void make_inner(FrozenRecord* record, PyObject* object, PyObject* inner);
   PyObject* copy_frozen_record(PyObject* object, bool shared);
+  PyObject* make_with_python(PyObject* object, bool shared);
   const Layout* find_layout(const Plan& plan, const Plan::Attributes& attributes);
   void defer(PyObject** slot, PyObject* original, PyObject* container, Role role);
   void note_twin(PyObject* container, Role role);
@@ -191,6 +194,8 @@ class Copier {
 
   PyTupleObject* new_tuple(std::size_t size, bool shared);
   PyDictObject* new_dict(PyTypeObject* type, std::size_t size, bool shared);
+  PySetObject* new_set(const PySetObject* original, bool shared);
+  void push_members(PyObject* source, PyObject* copy, PySetObject* set);
 
   void build_table(std::size_t frame);
   PyObject* copy_key(PyObject* key);

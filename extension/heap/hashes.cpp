@@ -138,6 +138,11 @@ void decide(PyObject* object) {
 }  // namespace
 
 void Copier::complete(PyObject* copy) {
+  // Of a record that is a tuple, that tuple.
+  if (is_frozen_face(Py_TYPE(copy)) &&
+      reinterpret_cast<FrozenFace*>(copy)->kind == FaceKind::tuple_record) {
+    copy = reinterpret_cast<FrozenFace*>(copy)->inner;
+  }
   if (Py_TYPE(copy) == &PyTuple_Type) {
     bool later = false;
     const Py_ssize_t size = PyTuple_GET_SIZE(copy);

@@ -94,10 +94,17 @@ PyObject* Copier::make_complex(PyObject* object, bool shared) {
 }
 
 PyObject* Copier::make_date_or_time(PyObject* object, bool shared) {
-  ++objects_;
   PyTypeObject* type = Py_TYPE(object);
   const bool zoned = type != datetime_types.timedelta && type != datetime_types.date &&
                      reinterpret_cast<_PyDateTime_BaseTZInfo*>(object)->hastzinfo;
+  // C code looks into the zone: it has to be the very one.
+  if (zoned) {
+    PyObject* zone = type == datetime_types.time
+                         ? reinterpret_cast<PyDateTime_Time*>(object)->tzinfo
+                         : reinterpret_cast<PyDateTime_DateTime*>(object)->tzinfo;
+    if (Py_TYPE(zone) != datetime_types.timezone) return make_with_python(object, shared);
+  }
+  ++objects_;
   std::size_t size = sizeof(PyDateTime_Delta);
   if (type == datetime_types.date) size = sizeof(PyDateTime_Date);
   if (type == datetime_types.time)
@@ -130,9 +137,13 @@ PyObject* Copier::make_date_or_time(PyObject* object, bool shared) {
 }
 
 PyObject* Copier::make_timezone(PyObject* object, bool shared) {
+  const auto* source = reinterpret_cast<TimezoneLayout*>(object);
+  if (Py_TYPE(source->offset) != datetime_types.timedelta ||
+      (source->name && !PyUnicode_CheckExact(source->name))) {
+    return make_with_python(object, shared);
+  }
   ++objects_;
   auto* copy = reinterpret_cast<TimezoneLayout*>(allocate(sizeof(TimezoneLayout)));
-  const auto* source = reinterpret_cast<TimezoneLayout*>(object);
   copy->offset = source->offset;
   copy->name = source->name;
   set_header(reinterpret_cast<PyObject*>(copy), datetime_types.timezone, shared);

@@ -112,6 +112,12 @@ inline PyTypeObject* face_type(FaceKind kind) {
   }
 }
 
+// Whether it is a record, given that it is of one of these types.
+inline bool is_record_face(PyObject* face) {
+  const FaceKind kind = reinterpret_cast<FrozenFace*>(face)->kind;
+  return kind >= FaceKind::record && kind <= FaceKind::set_record;
+}
+
 // Registers the types in the calling interpreter, in the main one first. -1 with an exception set
 // when CPython has too few free slots for static types of extensions (hazard 7), or when another
 // interpreter comes before the main one.

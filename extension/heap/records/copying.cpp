@@ -107,23 +107,59 @@ const Layout* Copier::find_layout(const Plan& plan, const Plan::Attributes& attr
   return find_or_make_layout(key);
 }
 
-PyObject* Copier::make_record(const Plan& plan, PyObject* object, bool shared) {
-  const Plan::Attributes attributes = plan.attributes_of(object);
-  const Layout* layout = find_layout(plan, attributes);
-  const std::size_t fields = std::max<std::size_t>(layout->count, 1);
+FrozenRecord* Copier::new_record(const Layout& layout, PyTypeObject* type, bool shared) {
+  const std::size_t fields = std::max<std::size_t>(layout.count, 1);
   auto* record = reinterpret_cast<FrozenRecord*>(
       allocate(offsetof(FrozenRecord, fields) + fields * sizeof(PyObject*)));
   ++objects_;
-  set_header(reinterpret_cast<PyObject*>(record),
-             plan.kind == FaceKind::record && plan.callable ? frozen_callable_type()
-                                                            : face_type(plan.kind),
-             shared);
+  set_header(reinterpret_cast<PyObject*>(record), type, shared);
   record->inner = nullptr;
-  record->kind = plan.kind;
+  record->kind = layout.kind;
   record->flags = 0;
-  record->layout = layout->id;
+  record->layout = layout.id;
+  record->fields[0] = nullptr;
+  return record;
+}
+
+// The part of a record that is a builtin container, which is `inner` or of the same layout.
+void Copier::make_inner(FrozenRecord* record, PyObject* object, PyObject* inner) {
+  auto* made = reinterpret_cast<PyObject*>(record);
+  switch (record->kind) {
+    case FaceKind::tuple_record:
+    case FaceKind::list_record: {
+      const bool list = PyList_Check(inner);
+      const auto size = static_cast<std::size_t>(Py_SIZE(inner));
+      PyObject* const* items = list ? reinterpret_cast<PyListObject*>(inner)->ob_item
+                                    : reinterpret_cast<PyTupleObject*>(inner)->ob_item;
+      PyTupleObject* tuple = new_tuple(size, false);
+      if (size) std::memcpy(tuple->ob_item, items, size * sizeof(PyObject*));
+      record->inner = reinterpret_cast<PyObject*>(tuple);
+      const bool hashed = record->kind == FaceKind::tuple_record;
+      if (!hashed) tuple->ob_hash = 1;  // as in make_list()
+      push(object, made, tuple->ob_item, size, 1, Role::elements, hashed);
+      break;
+    }
+    case FaceKind::dict_record:
+      record->inner =
+          reinterpret_cast<PyObject*>(new_dict(&PyDict_Type, sizeof(PyDictObject), false));
+      push(object, made, nullptr, 0, 1, Role::unbuilt);
+      break;
+    case FaceKind::set_record: {
+      PySetObject* set = new_set(reinterpret_cast<PySetObject*>(inner), false);
+      record->inner = reinterpret_cast<PyObject*>(set);
+      push_members(object, made, set);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+PyObject* Copier::make_record(const Plan& plan, PyObject* object, bool shared) {
+  const Plan::Attributes attributes = plan.attributes_of(object);
+  const Layout* layout = find_layout(plan, attributes);
+  FrozenRecord* record = new_record(*layout, plan.record_type, shared);
   PyObject** field = record->fields;
-  *field = nullptr;
   for (const Plan::Slot& slot : plan.slots) *field++ = slot_value(object, slot.offset);
   if (layout->whole_dict) {
     *field = reinterpret_cast<PyObject*>(attributes.dict);
@@ -132,13 +168,27 @@ PyObject* Copier::make_record(const Plan& plan, PyObject* object, bool shared) {
     const std::uint8_t* order = get_insertion_order_array(const_cast<PyDictValues*>(values));
     for (std::size_t i = 0; i < values->size; ++i) *field++ = values->values[order[i]];
   } else if (attributes.dict) {
-    const PyDictKeysObject* keys = attributes.dict->ma_keys;
+    PyDictKeysObject* keys = attributes.dict->ma_keys;
     for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
-      PyObject* value = DK_UNICODE_ENTRIES(const_cast<PyDictKeysObject*>(keys))[i].me_value;
-      if (value) *field++ = value;
+      if (PyObject* value = DK_UNICODE_ENTRIES(keys)[i].me_value) *field++ = value;
     }
   }
   auto* made = reinterpret_cast<PyObject*>(record);
+  if (plan.kind != FaceKind::record) make_inner(record, object, object);
+  if (layout->count) push(object, made, record->fields, layout->count, 1, Role::fields);
+  return made;
+}
+
+// Of a record that is frozen already, in a segment that is not kept.
+PyObject* Copier::copy_frozen_record(PyObject* object, bool shared) {
+  const auto* source = reinterpret_cast<FrozenRecord*>(object);
+  const Layout* layout = layout_of(object);
+  FrozenRecord* record = new_record(*layout, Py_TYPE(object), shared);
+  record->flags = source->flags;
+  std::memcpy(record->fields, source->fields, layout->count * sizeof(PyObject*));
+  note_definition(layout->definition);
+  auto* made = reinterpret_cast<PyObject*>(record);
+  if (source->inner) make_inner(record, object, source->inner);
   if (layout->count) push(object, made, record->fields, layout->count, 1, Role::fields);
   return made;
 }
@@ -162,6 +212,10 @@ PyObject* Copier::make_instance(PyObject* object, bool shared) {
     case Way::twin:
       break;
   }
+  return make_with_python(object, shared);
+}
+
+PyObject* Copier::make_with_python(PyObject* object, bool shared) {
   if (freezing_.transfer) throw Unfreezable{object, nullptr};
   if (!alone_) return nullptr;
   if (freezing_.looking && object == freezing_.python.culprit) throw freezing_.python.what;

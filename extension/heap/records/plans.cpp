@@ -143,6 +143,7 @@ void Plans::decide(Plan& plan) {
   if (base == type || is_enum_class(type)) return;
   PyTypeObject* speaker = PyType_IsSubtype(type, types_.counter) ? types_.counter : base;
   if (speaks_for_itself(type, speaker)) return;
+  if (type->tp_as_buffer && type->tp_as_buffer->bf_getbuffer) return;  // of a __buffer__
 
   plan.definition = make_numbers_ ? number_of(reinterpret_cast<PyObject*>(type))
                                   : shared_number_of(reinterpret_cast<PyObject*>(type));
@@ -161,6 +162,11 @@ void Plans::decide(Plan& plan) {
   }
   plan.hash = hash_of_type(type);
   plan.callable = type->tp_call != nullptr;
+  plan.record_type = face_type(kind);
+  if (kind == FaceKind::record && plan.callable) plan.record_type = frozen_callable_type();
+  // C code takes the elements of what is a list to it by index, and would not ask.
+  const bool is_sequence = kind == FaceKind::tuple_record || kind == FaceKind::list_record;
+  if (is_sequence && type->tp_iter != base->tp_iter) plan.record_type = frozen_face_type();
   plan.has_dict = (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) || type->tp_dictoffset != 0;
   if (!(type->tp_flags & Py_TPFLAGS_MANAGED_DICT)) plan.dict_offset = type->tp_dictoffset;
   // The slots of base classes come first.

@@ -34,6 +34,7 @@ struct Plan {
   FaceKind kind;
   HashBy hash;
   bool callable;
+  PyTypeObject* record_type;
   bool has_dict;
   bool pre_freeze;  // has a __pre_freeze__
   std::uint32_t definition;
