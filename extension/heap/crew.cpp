@@ -73,7 +73,7 @@ void Crew::fill_planned(Copier& main) {
     for (const Deferred& value : main.deferred()) {
       const Plan* known = freezing_.plans.find(Py_TYPE(value.original));
       if (!known) known = freezing_.plans.make(Py_TYPE(value.original));
-      const bool waits = known->way == Way::twin || known->pre_freeze;
+      const bool waits = needs_python(*known) || known->pre_freeze;
       (waits ? later : now).push_back(value);
     }
     main.deferred().swap(later);
@@ -95,7 +95,7 @@ void Crew::fill(Copier& main, const Frame frame) {
 void Crew::fill(Copier& main, const std::vector<Deferred>& values) {
   std::vector<Deferred> many;
   for (const Deferred& value : values) {
-    const bool twin = freezing_.plans.make(Py_TYPE(value.original))->way == Way::twin;
+    const bool twin = needs_python(*freezing_.plans.make(Py_TYPE(value.original)));
     if (threads_ > 1 && !twin && values.size() >= kWorthSharing) {
       many.push_back(value);
     } else {

@@ -86,6 +86,11 @@ HashBy hash_of_type(PyTypeObject* type) {
 
 }  // namespace
 
+Plans::Plans(const InterpreterTypes& types, bool make_numbers)
+    : types_(types), make_numbers_(make_numbers) {
+  for (PyTypeObject* type : {types.deque, types.default_dict, types.counter}) make(type);
+}
+
 Plans::~Plans() {
   for (Plan& plan : plans_) {
     for (const Plan::Slot& slot : plan.slots) Py_DECREF(slot.name);

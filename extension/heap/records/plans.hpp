@@ -53,11 +53,15 @@ struct Plan {
   Attributes attributes_of(PyObject* instance) const;
 };
 
+// Whether an instance that was deferred, in spite of its plan, takes Python to copy.
+inline bool needs_python(const Plan& plan) {
+  return plan.way == Way::twin || plan.way == Way::builtin;
+}
+
 class Plans {
  public:
   // `make_numbers`: classes that others could not find get a number too, for this is the notebook.
-  Plans(const InterpreterTypes& types, bool make_numbers)
-      : types_(types), make_numbers_(make_numbers) {}
+  Plans(const InterpreterTypes& types, bool make_numbers);
   Plans(const Plans&) = delete;
   Plans& operator=(const Plans&) = delete;
   ~Plans();

@@ -54,12 +54,12 @@ void run_rounds(Freezing& freezing, Copier& main, Crew& crew) {
   while (!main.deferred().empty()) {
     std::vector<Deferred> todo;
     todo.swap(main.deferred());
-    bool needs_python = false;
+    bool python = false;
     for (const Deferred& value : todo) {
       const Plan* plan = freezing.plans.make(Py_TYPE(value.original));
-      needs_python |= plan->pre_freeze || plan->way == Way::twin;
+      python |= plan->pre_freeze || needs_python(*plan);
     }
-    if (needs_python && !freezing.looking) {
+    if (python && !freezing.looking) {
       freezing.python.hold(freezing.memo);
       for (const Deferred& value : todo) freezing.python.hold(value.original);
       for (const Deferred& value : todo) {
@@ -67,7 +67,7 @@ void run_rounds(Freezing& freezing, Copier& main, Crew& crew) {
           freezing.python.make_ready(value.original);
       }
       for (const Deferred& value : todo) {
-        if (freezing.plans.make(Py_TYPE(value.original))->way == Way::twin)
+        if (needs_python(*freezing.plans.make(Py_TYPE(value.original))))
           freezing.python.reduce(value.original);
       }
       freezing.has_twins = true;
