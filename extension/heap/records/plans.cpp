@@ -118,7 +118,7 @@ void Plans::decide(Plan& plan) {
     plan.kind = type == types_.counter ? FaceKind::counter
                 : type == types_.deque ? FaceKind::deque
                                        : FaceKind::default_dict;
-    if (type != types_.counter) return;
+    return;
   }
   PyObject* permission = look_up(type, "__firn_freezable__");
   if (permission == Py_False) {
@@ -161,10 +161,8 @@ void Plans::decide(Plan& plan) {
     plan.reason = "Its class exists in this worker only: the notebook would not find it.";
     return;
   }
-  if (plan.way != Way::builtin) {
-    plan.way = Way::record;
-    plan.kind = kind;
-  }
+  plan.way = Way::record;
+  plan.kind = kind;
   plan.hash = hash_of_type(type);
   plan.callable = type->tp_call != nullptr;
   plan.record_type = face_type(kind);
