@@ -1,0 +1,32 @@
+"""Counts of CPython's cases, printed when the run ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+COUNTS = pytest.StashKey[dict[str, Any]]()
+
+
+@pytest.fixture
+def judged(request: pytest.FixtureRequest) -> dict[str, Any]:
+    counts: dict[str, Any] = request.config.stash.setdefault(COUNTS, {})
+    return counts
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    counts = config.stash.get(COUNTS, {})
+    if not counts:
+        return
+    terminalreporter.section("CPython's cases against frozen values")
+    columns = "{:<20} {:>6} {:>18} {:>18} {:>12} {:>22}"
+    terminalreporter.line(
+        columns.format("", "run", "left out: write", "left out: others", "share run", "nothing to freeze")
+    )
+    for module, count in counts.items():
+        terminalreporter.line(
+            columns.format(
+                module, count.run, count.writing, count.reading_left_out, f"{count.share:.0%}", count.without
+            )
+        )
