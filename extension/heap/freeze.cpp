@@ -73,11 +73,14 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, Frozen& 
     }
     walked = true;
     run_rounds(freezing, main, crew);
-    std::vector<PyObject*> unchecked = main.unchecked();
+    std::vector<Unchecked> unchecked = main.unchecked();
+    std::vector<PyObject*> changing = main.with_twins();
     for (const auto& helper : crew.helpers()) {
       unchecked.insert(unchecked.end(), helper->unchecked().begin(), helper->unchecked().end());
+      changing.insert(changing.end(), helper->with_twins().begin(), helper->with_twins().end());
     }
-    check_hashes(unchecked);
+    const std::vector<PyObject*> only_python = check_hashes(unchecked);
+    changing.insert(changing.end(), only_python.begin(), only_python.end());
     freezing.populator.stop();
     if (freezing.looking) {  // the graph has changed since
       raise_not_freezable(task.types, *roots.front().name, {}, python.what, python.cause);

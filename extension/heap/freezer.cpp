@@ -63,6 +63,8 @@ PyObject* Copier::copy(PyObject* object) {
 }
 
 PyObject* Copier::make(PyObject* object, bool shared) {
+  if (freezing_.marks) [[unlikely]]
+    check_marks(object);
   PyTypeObject* type = Py_TYPE(object);
   if (type == &PyUnicode_Type) return make_string(object, shared);
   if (type == &PyLong_Type) return make_integer(object, shared);
@@ -177,7 +179,7 @@ void Copier::run() {
     if (descended) continue;
     const Frame done = frames_.back();
     frames_.pop_back();
-    if (done.check) complete(done.copy);
+    if (done.check) complete(done);
   }
 }
 

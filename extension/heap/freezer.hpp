@@ -19,8 +19,10 @@
 #include <vector>
 
 #include "heap/arena.hpp"
+#include "heap/hashes.hpp"
 #include "heap/interpreter.hpp"
 #include "heap/memo.hpp"
+#include "heap/optouts.hpp"
 #include "heap/populator.hpp"
 #include "heap/records/layouts.hpp"
 #include "heap/records/plans.hpp"
@@ -92,8 +94,9 @@ struct Freezing {
   Zone& zone;
   Populator populator;  // before the regions that use it
   const InterpreterTypes& types;
-  PythonPart& python;      // read only while threads copy
-  const bool transfer;     // what needs Python is refused
+  PythonPart& python;                       // read only while threads copy
+  const bool transfer;                      // what needs Python is refused
+  const OptOuts* const marks = opt_outs();  // nullptr when no object is marked
   bool looking = false;    // an attempt that only looks for the path to what python.culprit is
   bool has_twins = false;  // changes while one thread copies
   Plans plans;             // read only while threads copy
@@ -141,7 +144,7 @@ class Copier {
   Region& region() { return region_; }
   std::size_t objects() const { return objects_; }
   const std::vector<Frame>& frames() const { return frames_; }
-  const std::vector<PyObject*>& unchecked() const { return unchecked_; }
+  const std::vector<Unchecked>& unchecked() const { return unchecked_; }
   const std::vector<std::uint32_t>& definitions() const { return definitions_; }
   const std::vector<std::uint64_t>& segments() const { return segments_; }
   std::vector<Deferred>& deferred() { return deferred_; }
@@ -180,6 +183,7 @@ class Copier {
   PyObject* make_timezone(PyObject* object, bool shared);
   PyObject* make_rare(PyObject* object, bool shared);
   PyObject* make_instance(PyObject* object, bool shared);
+  void check_marks(PyObject* object);
   PyObject* make_record(const Plan& plan, PyObject* object, bool shared);
   FrozenRecord* new_record(const Layout& layout, PyTypeObject* type, bool shared);
   void make_inner(FrozenRecord* record, PyObject* object, PyObject* inner);
@@ -201,7 +205,7 @@ class Copier {
   PyObject* copy_key(PyObject* key);
   PyDictKeysObject* shared_keys(const PyDictUnicodeEntry* entries, std::size_t count);
   void build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count);
-  void complete(PyObject* copy);
+  void complete(const Frame& frame);
   void share_out(const Frame& frame);
 
   Freezing& freezing_;
@@ -212,7 +216,7 @@ class Copier {
   Shapes by_source_;
   Shapes by_copy_;
   Strings strings_;
-  std::vector<PyObject*> unchecked_;
+  std::vector<Unchecked> unchecked_;
   std::vector<PyObject*> with_twins_;
   std::vector<Deferred> deferred_;
   std::vector<std::uint32_t> definitions_;  // each once

@@ -125,7 +125,7 @@ PyObject* Copier::make_date_or_time(PyObject* object, bool shared) {
       reinterpret_cast<PyDateTime_Date*>(copy)->hashcode;  // in the same place in all four
   if (hash == -1) {
     if (zoned || type == datetime_types.timedelta) {
-      unchecked_.push_back(copy);
+      unchecked_.push_back({copy, -1, false});
     } else {
       const auto* data = reinterpret_cast<PyDateTime_Date*>(copy)->data;  // here too
       hash = Py_HashBuffer(data, type == datetime_types.date   ? _PyDateTime_DATE_DATASIZE

@@ -140,26 +140,26 @@ PyObject* key_at(PyDictObject* dict, std::size_t index) {
                              : DK_ENTRIES(keys)[index].me_key;
 }
 
-void rehash_dict(PyDictObject* dict) {
+void rehash_dict(PyDictObject* dict, const NewHash& hash) {
   PyDictKeysObject* keys = dict->ma_keys;
   for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
     PyDictKeyEntry& entry = DK_ENTRIES(keys)[i];
-    entry.me_hash = PyObject_Hash(entry.me_key);
+    if (entry.me_key) entry.me_hash = hash(entry.me_key, entry.me_hash);
   }
   build_indices(keys);
 }
 
-void rehash_set(PySetObject* set) {
+void rehash_set(PySetObject* set, const NewHash& new_hash) {
   constexpr std::size_t linear_probes = 9;
   const auto mask = static_cast<std::size_t>(set->mask);
-  std::vector<PyObject*> members;
+  std::vector<setentry> members;
   for (std::size_t i = 0; i <= mask; ++i) {
-    if (set->table[i].key && set->table[i].hash != -1) members.push_back(set->table[i].key);
+    if (set->table[i].key && set->table[i].hash != -1) members.push_back(set->table[i]);
     set->table[i] = {nullptr, 0};
   }
   set->fill = set->used;
-  for (PyObject* member : members) {
-    const Py_hash_t hash = PyObject_Hash(member);
+  for (const setentry& member : members) {
+    const Py_hash_t hash = new_hash(member.key, member.hash);
     auto perturb = static_cast<std::size_t>(hash);
     std::size_t i = perturb & mask;
     setentry* entry = nullptr;
@@ -171,7 +171,7 @@ void rehash_set(PySetObject* set) {
       perturb >>= kPerturbShift;
       i = (i * 5 + 1 + perturb) & mask;
     }
-    *entry = {member, hash};
+    *entry = {member.key, hash};
   }
 }
 

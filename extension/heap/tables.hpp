@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 namespace firn::heap {
 
@@ -32,8 +33,9 @@ PyDictObject* dict_of(PyObject* object);
 // The key of a value slot of this dict.
 PyObject* key_at(PyDictObject* dict, std::size_t index);
 
-// Rebuilds a table after the hashes of keys have changed.
-void rehash_dict(PyDictObject* dict);
-void rehash_set(PySetObject* set);
+// Rebuilds a table after the hashes of keys have changed: a key's is hash(key, what it was).
+using NewHash = std::function<Py_hash_t(PyObject*, Py_hash_t)>;
+void rehash_dict(PyDictObject* dict, const NewHash& hash);
+void rehash_set(PySetObject* set, const NewHash& hash);
 
 }  // namespace firn::heap

@@ -193,6 +193,13 @@ PyObject* Copier::copy_frozen_record(PyObject* object, bool shared) {
   return made;
 }
 
+void Copier::check_marks(PyObject* object) {
+  if (freezing_.marks->says(object) == false) {
+    throw Unfreezable{object, nullptr,
+                      "It is marked as not to be frozen (firn.set_freezable(..., False))."};
+  }
+}
+
 // Everything whose type is known to this interpreter only, and what the copier does not know.
 PyObject* Copier::make_instance(PyObject* object, bool shared) {
   PyTypeObject* type = Py_TYPE(object);
@@ -201,6 +208,9 @@ PyObject* Copier::make_instance(PyObject* object, bool shared) {
     if (!alone_) return nullptr;
     plan = freezing_.plans.make(type);
   }
+  // What an object is marked with beats what its class says.
+  if (plan->opted_out && !(freezing_.marks && freezing_.marks->says(object) == true))
+    throw Unfreezable{object, nullptr, plan->reason};
   switch (plan->way) {
     case Way::record:
       if (plan->pre_freeze && !freezing_.python.is_ready(object)) return nullptr;

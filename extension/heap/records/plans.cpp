@@ -122,9 +122,8 @@ void Plans::decide(Plan& plan) {
   }
   PyObject* permission = look_up(type, "__firn_freezable__");
   if (permission == Py_False) {
-    plan.way = Way::refused;
+    plan.opted_out = true;
     plan.reason = "Its class says that its instances are not to be frozen (firn.unfreezable).";
-    return;
   }
   PyObject* hook = look_up(type, "__pre_freeze__");
   plan.pre_freeze = hook && hook != Py_None;

@@ -19,7 +19,7 @@ enum class Way : std::uint8_t {
   record,
   builtin,  // deque, defaultdict, Counter: the copier knows them
   twin,     // needs Python; buffers, classes and functions too
-  refused,  // opted out, or a class that others could not find
+  refused,  // a class that others could not find
 };
 
 // Read by all threads of a freeze, made by the one with the GIL while no other copies.
@@ -36,6 +36,7 @@ struct Plan {
   bool callable;
   PyTypeObject* record_type;
   bool has_dict;
+  bool opted_out;   // the class says no
   bool pre_freeze;  // has a __pre_freeze__
   std::uint32_t definition;
   std::uint32_t index;     // among the plans of this freeze
