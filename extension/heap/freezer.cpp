@@ -1,6 +1,7 @@
 #include "heap/freezer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "heap/segments.hpp"
@@ -11,7 +12,7 @@ namespace firn::heap {
 namespace {
 
 // Copying waits for the originals, which lie anywhere: the one that comes so many steps later is
-// asked for now.
+// asked for now, and the first ones of a container when it is begun.
 constexpr std::size_t kAhead = 4;
 
 }  // namespace
@@ -36,7 +37,21 @@ char* Copier::allocate_gc(std::size_t bytes) {
 void Copier::push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count,
                   std::uint8_t stride, Role role, bool check) {
   frames_.push_back({source, copy, slots, 0, count, stride, role, check});
+  const std::size_t first = std::min(count, kAhead + 1);
+  for (std::size_t i = 0; i < first; ++i) __builtin_prefetch(slots[i * stride]);
 }
+
+namespace {
+
+// Small numbers are quicker copied again than looked up, and nobody asks whether two of them are
+// one. A NaN is equal to itself only.
+bool is_worth_less(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  if (type == &PyLong_Type) return integer_digits(object) <= 2;
+  return type == &PyFloat_Type && !std::isnan(PyFloat_AS_DOUBLE(object));
+}
+
+}  // namespace
 
 PyObject* Copier::copy(PyObject* object) {
   bool redirected = false;
@@ -57,7 +72,7 @@ PyObject* Copier::copy(PyObject* object) {
     object = reinterpret_cast<MappingProxyLayout*>(object)->mapping;
     redirected = true;  // two proxies of one mapping stay one
   }
-  if (!redirected && Py_REFCNT(object) == 1) return make(object, false);
+  if (!redirected && (Py_REFCNT(object) == 1 || is_worth_less(object))) return make(object, false);
   return static_cast<PyObject*>(
       freezing_.memo.find_or_make(object, [&]() -> void* { return make(object, true); }));
 }

@@ -107,7 +107,7 @@ struct Freezing {
 // The layouts that a thread has met of one class.
 struct KnownLayouts {
   // Of inline values, or a dict that shares the class's keys: the latest, by which keys are set.
-  PyDictKeysObject* keys = nullptr;
+  const PyDictKeysObject* keys = nullptr;
   std::size_t count = 0;
   std::uint8_t order[SHARED_KEYS_MAX_SIZE];
   const Layout* layout = nullptr;
@@ -190,6 +190,7 @@ class Copier {
   PyObject* copy_frozen_record(PyObject* object, bool shared);
   PyObject* make_with_python(PyObject* object, bool shared);
   const Layout* find_layout(const Plan& plan, const Plan::Attributes& attributes);
+  const Layout* make_layout(const Plan& plan, const Plan::Attributes& attributes);
   void defer(PyObject** slot, PyObject* original, PyObject* container, Role role);
   void note_twin(PyObject* container, Role role);
   void note_lasting(const void* object);

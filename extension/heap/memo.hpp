@@ -1,14 +1,47 @@
 // What has been copied already: from each original that has more than one reference to its copy.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <vector>
 
 namespace firn::heap {
+
+// Memory of large tables comes in huge pages where there are such: every look-up is at another
+// place.
+template <typename T>
+struct HugePages {
+  using value_type = T;
+  static constexpr std::size_t huge = std::size_t{2} << 20;
+
+  HugePages() = default;
+  template <typename U>
+  HugePages(const HugePages<U>&) {}  // NOLINT(google-explicit-constructor): as allocators are
+
+  T* allocate(std::size_t count) {
+    const std::size_t bytes = count * sizeof(T);
+    if (bytes < huge) return static_cast<T*>(::operator new(bytes));
+    void* at = std::aligned_alloc(huge, (bytes + huge - 1) / huge * huge);
+    if (!at) throw std::bad_alloc();
+    madvise(at, bytes, MADV_HUGEPAGE);
+    return static_cast<T*>(at);
+  }
+  void deallocate(T* at, std::size_t count) {
+    if (count * sizeof(T) < huge) {
+      ::operator delete(at);
+    } else {
+      std::free(at);
+    }
+  }
+  bool operator==(const HugePages&) const { return true; }
+};
 
 // Open addressing from pointers to pointers; grows, never shrinks while it is filled. One thread.
 class PointerTable {
@@ -63,6 +96,8 @@ class PointerTable {
     void* value = nullptr;
   };
 
+  using Slots = std::vector<Slot, HugePages<Slot>>;
+
   static std::size_t hash(const void* key) {
     return (reinterpret_cast<std::uintptr_t>(key) >> 3) * 0x9E3779B97F4A7C15ull >> 24;
   }
@@ -75,7 +110,7 @@ class PointerTable {
 
   void grow() {
     const std::size_t capacity = mask_ ? (mask_ + 1) * 4 : 64;
-    std::vector<Slot> old(capacity);
+    Slots old(capacity);
     old.swap(slots_);
     mask_ = capacity - 1;
     for (const Slot& slot : old) {
@@ -83,7 +118,7 @@ class PointerTable {
     }
   }
 
-  std::vector<Slot> slots_;
+  Slots slots_;
   std::size_t mask_ = 0;
   std::size_t size_ = 0;
   std::vector<const void*> log_;  // keys since visit_new()

@@ -129,7 +129,9 @@ def test_keys_with_nan_are_found_as_what_they_are(readers, key):
     readers.run(
         """
         mapping, members, items, key = frozen
-        assert mapping[key] == 1 and key in members and items[0] is key and next(iter(mapping)) is key
+        # Only of a float that is a number may there be two copies.
+        assert mapping[key] == 1 and key in members
+        assert all(one is key or one == key for one in (items[0], next(iter(mapping))))
         assert len(members) == 1 and hash(key) == hash(key)
         """,
         frozen,

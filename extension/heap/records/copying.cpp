@@ -39,13 +39,54 @@ void Copier::forget_sources() {
   layouts_.clear();
 }
 
-// The class's cached keys with the values beside them, or nothing.
+// By comparing what the latest instance of the class had; this is done for every instance.
 const Layout* Copier::find_layout(const Plan& plan, const Plan::Attributes& attributes) {
   if (layouts_.size() <= plan.index) layouts_.resize(plan.index + 1);
   KnownLayouts& known = layouts_[plan.index];
-  PyDictKeysObject* keys = attributes.dict ? attributes.dict->ma_keys : cached_keys(plan.type);
-  const PyDictValues* values = attributes.dict ? attributes.dict->ma_values : attributes.values;
+  const PyDictObject* dict = attributes.dict;
+  if (const PyDictValues* values = dict ? dict->ma_values : attributes.values) {
+    const PyDictKeysObject* keys = dict ? dict->ma_keys : cached_keys(plan.type);
+    const std::uint8_t* order = get_insertion_order_array(const_cast<PyDictValues*>(values));
+    const std::size_t count = values->size;
+    if (known.keys != keys || known.count != count || std::memcmp(known.order, order, count)) {
+      known.layout = make_layout(plan, attributes);
+      known.keys = keys;
+      known.count = count;
+      std::memcpy(known.order, order, count);
+    }
+    return known.layout;
+  }
+  if (!dict || !dict->ma_used) {
+    if (known.keys != empty_keys) {
+      known.layout = make_layout(plan, attributes);
+      known.keys = empty_keys;
+      known.count = 0;
+    }
+    return known.layout;
+  }
+  // A dict with a table of its own.
+  PyDictKeysObject* keys = dict->ma_keys;
+  const auto used = static_cast<std::size_t>(dict->ma_used);
+  if (!DK_IS_UNICODE(keys) || used > kMostFields) return make_layout(plan, attributes);
+  const PyDictUnicodeEntry* entries = DK_UNICODE_ENTRIES(keys);
+  std::vector<PyObject*> set;  // where some have been deleted
+  LayoutShapes::Keys shape{&entries->me_key, used, 2};
+  if (dict->ma_used != keys->dk_nentries) {
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
+      if (entries[i].me_value) set.push_back(entries[i].me_key);
+    }
+    shape = {set.data(), used, 1};
+  }
+  const std::uint64_t hash = LayoutShapes::hash(shape);
+  if (const Layout* layout = known.by_keys.find(shape, hash)) return layout;
+  const Layout* layout = make_layout(plan, attributes);
+  if (!layout->whole_dict) known.by_keys.insert(shape, hash, layout);
+  return layout;
+}
 
+// For the first instance of its kind in this thread.
+const Layout* Copier::make_layout(const Plan& plan, const Plan::Attributes& attributes) {
+  note_definition(plan.definition);
   LayoutKey key{plan.definition,
                 plan.kind,
                 plan.hash,
@@ -55,55 +96,26 @@ const Layout* Copier::find_layout(const Plan& plan, const Plan::Attributes& attr
                 static_cast<std::uint32_t>(plan.slots.size()),
                 {}};
   for (const Plan::Slot& slot : plan.slots) key.names.push_back(slot.name);
-
-  if (values) {
+  const PyDictObject* dict = attributes.dict;
+  if (const PyDictValues* values = dict ? dict->ma_values : attributes.values) {
+    PyDictKeysObject* keys = dict ? dict->ma_keys : cached_keys(plan.type);
     const std::uint8_t* order = get_insertion_order_array(const_cast<PyDictValues*>(values));
-    const std::size_t count = values->size;
-    if (known.keys == keys && known.count == count && !std::memcmp(known.order, order, count))
-      return known.layout;
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = 0; i < values->size; ++i)
       key.names.push_back(DK_UNICODE_ENTRIES(keys)[order[i]].me_key);
-    const Layout* layout = find_or_make_layout(key);
-    note_definition(plan.definition);
-    known.keys = keys;
-    known.count = count;
-    std::memcpy(known.order, order, count);
-    known.layout = layout;
-    return layout;
+    return find_or_make_layout(key);
   }
-  if (!attributes.dict || !attributes.dict->ma_used) {
-    if (known.keys == empty_keys) return known.layout;
-    const Layout* layout = find_or_make_layout(key);
-    note_definition(plan.definition);
-    known.keys = empty_keys;
-    known.count = 0;
-    known.layout = layout;
-    return layout;
-  }
-  // A dict with a table of its own.
-  const auto used = static_cast<std::size_t>(attributes.dict->ma_used);
-  bool whole = !DK_IS_UNICODE(keys) || used > kMostFields;
-  if (!whole) {
+  if (!dict || !dict->ma_used) return find_or_make_layout(key);
+  PyDictKeysObject* keys = dict->ma_keys;
+  if (DK_IS_UNICODE(keys) && static_cast<std::size_t>(dict->ma_used) <= kMostFields &&
+      count_layouts(plan.definition) <= kMostLayouts) {
     for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
       const PyDictUnicodeEntry& entry = DK_UNICODE_ENTRIES(keys)[i];
       if (entry.me_value) key.names.push_back(entry.me_key);
     }
-    const LayoutShapes::Keys shape{key.names.data() + key.slots, used, 1};
-    const std::uint64_t hash = LayoutShapes::hash(shape);
-    if (const Layout* layout = known.by_keys.find(shape, hash)) return layout;
-    whole = count_layouts(plan.definition) > kMostLayouts;
-    if (!whole) {
-      const Layout* layout = find_or_make_layout(key);
-      note_definition(plan.definition);
-      known.by_keys.insert(shape, hash, layout);
-      return layout;
-    }
+    return find_or_make_layout(key);
   }
-  key.names.resize(key.slots);
   key.whole_dict = true;
-  PyObject* name = static_strings.find(plan.dict_name, hash_of_string(plan.dict_name));
-  key.names.push_back(name ? name : plan.dict_name);
-  note_definition(plan.definition);
+  key.names.push_back(plan.dict_name);
   return find_or_make_layout(key);
 }
 
