@@ -21,6 +21,9 @@ class FrozenDict:
 class FrozenFace:
     """What a set becomes."""
 
+class FrozenCallable:
+    """What an instance of a class with a `__call__` becomes."""
+
 class FreezeResult:
     """What freeze_roots() did."""
 
@@ -72,6 +75,12 @@ def thaw[T](obj: T, /) -> T:
     Sharing and cycles are kept. Strings, numbers and dates stay the frozen ones, for nobody can change them. Plain
     lists, tuples, dicts and sets are copied too, so that the frozen values in them thaw; anything else in them stays
     itself. Raises MemoryError.
+    """
+
+def shallow(obj: Any, /) -> Any:
+    """A frozen container or instance as an ordinary object whose elements and attributes are the frozen ones.
+
+    No code of its class runs. Anything else is returned as it is.
     """
 
 def is_frozen(obj: object, /) -> bool:

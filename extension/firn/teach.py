@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from firn._core import FrozenDict, FrozenFace, FrozenList, is_frozen
+from firn._core import FrozenCallable, FrozenDict, FrozenFace, FrozenList, is_frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing takes longer to load than all of this
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # typing takes longer to load than all of this
     from types import ModuleType
     from typing import Any
 
-FROZEN_TYPES: tuple[type, ...] = (FrozenList, FrozenDict, FrozenFace)
+FROZEN_TYPES: tuple[type, ...] = (FrozenList, FrozenDict, FrozenFace, FrozenCallable)
 
 
 def _teach_json(encoder: Any) -> None:

@@ -75,6 +75,16 @@ inline std::size_t free_static_type_slots() {
   return _Py_MAX_MANAGED_STATIC_EXT_TYPES - interpreter->types.for_extensions.num_initialized;
 }
 
+// Gives a static extension type another dict in the calling interpreter, a subclass's instance
+// maybe: CPython's own look-ups go past what a subclass overrides.
+inline void exchange_static_type_dict(PyTypeObject* type, PyObject* dict) {
+  auto& types = PyInterpreterState_Get()->types.for_extensions;
+  for (auto& one : types.initialized) {
+    if (one.type == type) Py_XSETREF(one.tp_dict, Py_NewRef(dict));
+  }
+  PyType_Modified(type);
+}
+
 // ---- integers ----
 
 inline std::size_t integer_digits(PyObject* integer) {

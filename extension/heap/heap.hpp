@@ -109,6 +109,10 @@ std::optional<FreezeResult> freeze_roots(
 // itself.
 PyObject* thaw(PyObject* object);
 
+// A frozen container or record as an ordinary object whose elements and attributes are the frozen
+// ones (new reference); anything else as it is. nullptr with an exception set.
+PyObject* shallow(PyObject* object);
+
 struct TransferSegment;
 
 // Owns a transfer segment: values on their way between two interpreters. Its memory is used again

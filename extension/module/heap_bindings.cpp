@@ -153,6 +153,7 @@ void bind_heap(py::module_& module) {
   module.attr("FrozenList") = type_object(heap::frozen_list_type());
   module.attr("FrozenDict") = type_object(heap::frozen_dict_type());
   module.attr("FrozenFace") = type_object(heap::frozen_face_type());
+  module.attr("FrozenCallable") = type_object(heap::frozen_callable_type());
   module.attr("NotFreezableError") = borrowed(heap::not_freezable_error());
 
   py::class_<FreezeResult>(module, "FreezeResult", "What freeze_roots() did.")
@@ -168,6 +169,14 @@ void bind_heap(py::module_& module) {
 
   module.def("freeze", &freeze, py::arg("obj"), py::pos_only());
   module.def("thaw", &thaw, py::arg("obj"), py::pos_only());
+  module.def(
+      "shallow",
+      [](const py::object& object) {
+        PyObject* made = heap::shallow(object.ptr());
+        if (!made) throw py::error_already_set();
+        return py::reinterpret_steal<py::object>(made);
+      },
+      py::arg("obj"), py::pos_only());
   module.def("is_frozen", &is_frozen, py::arg("obj"), py::pos_only());
   module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
              py::arg("threads") = 0,

@@ -34,10 +34,10 @@ class Ref {
 
 inline Ref borrowed(PyObject* object) { return Ref(Py_NewRef(object)); }
 
-inline bool is_list_face(PyObject* o) { return Py_IS_TYPE(o, frozen_list_type()); }
-inline bool is_dict_face(PyObject* o) { return Py_IS_TYPE(o, frozen_dict_type()); }
-inline bool is_set_face(PyObject* o) { return Py_IS_TYPE(o, frozen_face_type()); }
-inline bool is_face(PyObject* o) { return is_list_face(o) || is_dict_face(o) || is_set_face(o); }
+// An instance of one of the frozen types.
+inline bool is_face(PyObject* o) {
+  return reinterpret_cast<std::uintptr_t>(Py_TYPE(o)) - types_address <= 3 * type_stride;
+}
 
 inline PyObject* items_of(PyObject* o) { return reinterpret_cast<FrozenList*>(o)->items; }
 inline PyObject* mapping_of(PyObject* o) { return reinterpret_cast<FrozenDict*>(o)->mapping; }
@@ -45,6 +45,21 @@ inline PyObject* inner_of(PyObject* o) { return reinterpret_cast<FrozenFace*>(o)
 inline PyObject* extra_of(PyObject* o) { return reinterpret_cast<FrozenFace*>(o)->extra; }
 
 inline FaceKind kind_of(PyObject* o) { return reinterpret_cast<FrozenFace*>(o)->kind; }
+
+// Lists and deques, dicts, sets; instances of their subclasses too.
+inline bool is_list_face(PyObject* o) {
+  if (!is_face(o)) return false;
+  const FaceKind kind = kind_of(o);
+  return kind == FaceKind::list || kind == FaceKind::deque || kind == FaceKind::list_record;
+}
+inline bool is_dict_face(PyObject* o) {
+  return Py_IS_TYPE(o, frozen_dict_type()) || (is_face(o) && kind_of(o) == FaceKind::dict_record);
+}
+inline bool is_set_face(PyObject* o) {
+  if (!is_face(o)) return false;
+  const FaceKind kind = kind_of(o);
+  return kind == FaceKind::set || kind == FaceKind::set_record;
+}
 
 inline bool holds_twins(PyObject* o) {
   return (reinterpret_cast<FrozenFace*>(o)->flags & kHoldsTwins) != 0;

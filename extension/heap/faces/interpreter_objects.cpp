@@ -4,6 +4,8 @@
 
 #include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
+#include "heap/records/instances.hpp"
+#include "heap/records/state.hpp"
 
 namespace firn::heap::faces {
 
@@ -96,6 +98,7 @@ PyObject* class_of(FaceKind kind) {
 
 Ref to_plain(PyObject* object) {
   if (!is_face(object)) return borrowed(object);
+  if (records::is_record(object)) return Ref(records::plain_container(object));
   const FaceKind kind = kind_of(object);
   switch (kind) {
     case FaceKind::list: {

@@ -118,11 +118,12 @@ int tidy_members(PyTypeObject* type) {
     PyObject* member = PyDict_GetItemWithError(dict.get(), name);
     if (!member) return -1;
     if (Py_IS_TYPE(member, &PyGetSetDescr_Type)) continue;
-    const int present = PyObject_HasAttrWithError(main, name);
-    if (present < 0 || (!present && PyDict_DelItem(dict.get(), name) < 0)) return -1;
+    // Not by asking for the attribute: the class's own class has an __or__.
+    const bool present = _PyType_Lookup(reinterpret_cast<PyTypeObject*>(main), name);
+    if (!present && PyDict_DelItem(dict.get(), name) < 0) return -1;
   }
   // A slot's wrapper may have kept the place of a member that only some kinds have.
-  for (PyGetSetDef* member = type->tp_getset; member->name; member++) {
+  for (PyGetSetDef* member = type->tp_getset; member && member->name; member++) {
     const int present = PyDict_ContainsString(dict.get(), member->name);
     if (present < 0) return -1;
     if (present) continue;

@@ -6,6 +6,8 @@
 #include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
+#include "heap/records/definitions.hpp"
+#include "heap/records/state.hpp"
 
 namespace firn::heap {
 
@@ -25,6 +27,10 @@ std::string quoted(const std::vector<std::string>& names) {
 
 std::string class_name(PyObject* target) {
   if (!faces::is_face(target)) return Py_TYPE(target)->tp_name;
+  if (records::is_record(target)) {
+    const std::string name = name_of_definition(layout_of(target)->definition).qualname;
+    return name.substr(name.rfind('.') + 1);
+  }
   switch (faces::kind_of(target)) {
     case FaceKind::list:
       return "list";

@@ -5,12 +5,15 @@
 
 #include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
+#include "heap/records/builtin_methods.hpp"
+#include "heap/records/slots.hpp"
+#include "heap/records/state.hpp"
 
 namespace firn::heap {
 
 namespace {
 
-// FrozenList, FrozenDict, FrozenFace, and one that callable records will need (hazard 7).
+// FrozenList, FrozenDict, FrozenFace and FrozenCallable (hazard 7).
 constexpr std::size_t slots_needed = 4;
 constexpr std::size_t types_size = 4 * type_stride;
 static_assert(sizeof(PyTypeObject) <= type_stride);
@@ -42,11 +45,14 @@ int fill_types() {
     Fill fill;
   } all[] = {{frozen_list_type(), faces::fill_list_type},
              {frozen_dict_type(), faces::fill_dict_type},
-             {frozen_face_type(), faces::fill_set_type}};
+             {frozen_face_type(), faces::fill_set_type},
+             {frozen_callable_type(), records::fill_callable_type}};
   for (const auto& one : all) {
     new (one.type) PyTypeObject{};
     set_static_type_header(one.type);
     one.fill(one.type);
+    if (one.type != frozen_callable_type()) records::remember_container_methods(one.type);
+    records::add_slots(one.type);
   }
   filled = true;
   return 0;
@@ -61,13 +67,17 @@ int init_types() {
                       "the main interpreter must import firn before a subinterpreter can.");
       return -1;
     }
-    if (fill_types() < 0) return -1;
+    if (fill_types() < 0 || records::teach_descriptors() < 0) return -1;
   }
   const int made = faces::make_interpreter_objects();
   if (made <= 0) return made;
-  for (PyTypeObject* type : {frozen_list_type(), frozen_dict_type(), frozen_face_type()}) {
+  if (records::make_state() < 0) return -1;
+  for (PyTypeObject* type :
+       {frozen_list_type(), frozen_dict_type(), frozen_face_type(), frozen_callable_type()}) {
     if (init_static_type(type) < 0 || faces::tidy_members(type) < 0) return -1;
   }
+  records::State* own = records::find_state();
+  if (!own || records::add_members(*own) < 0) return -1;
   return 0;
 }
 

@@ -1,4 +1,5 @@
 #include "heap/cpython_layout.hpp"
+#include "heap/records/state.hpp"
 
 #include "heap/records/definitions.hpp"
 
@@ -275,6 +276,7 @@ int define(std::uint32_t number, PyObject* object) {
     PyErr_NoMemory();
     return -1;
   }
+  records::forget_class(number);
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "heap/records/definitions.hpp"
+#include "heap/records/slots.hpp"
 
 namespace firn::heap {
 namespace {
@@ -169,6 +170,7 @@ void Plans::decide(Plan& plan) {
   // C code takes the elements of what is a list to it by index, and would not ask.
   const bool is_sequence = kind == FaceKind::tuple_record || kind == FaceKind::list_record;
   if (is_sequence && type->tp_iter != base->tp_iter) plan.record_type = frozen_face_type();
+  if (plan.way == Way::record) records::admit(plan.record_type);
   plan.has_dict = (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) || type->tp_dictoffset != 0;
   if (!(type->tp_flags & Py_TPFLAGS_MANAGED_DICT)) plan.dict_offset = type->tp_dictoffset;
   // The slots of base classes come first.

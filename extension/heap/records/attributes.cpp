@@ -1,0 +1,440 @@
+// What `record.name` gives: as object.__getattribute__ finds it, with the replica as the class and
+// the heap's fields as the instance's attributes.
+//
+// Each interpreter remembers, for a layout and a name, where it found the attribute, as long as the
+// class's version stands.
+#include "heap/records/attributes.hpp"
+
+#include "heap/arena.hpp"
+#include "heap/faces/dict_lookup.hpp"
+#include "heap/faces/faces.hpp"
+#include "heap/records/definitions.hpp"
+#include "heap/records/instances.hpp"
+#include "heap/records/slots.hpp"
+#include "heap/records/state.hpp"
+#include "heap/twins/twins.hpp"
+
+namespace firn::heap::records {
+
+using faces::Ref;
+
+PyObject* read_field(PyObject* record, PyObject* value) {
+  if (as_record(record)->flags & kHoldsTwins) [[unlikely]]
+    return read(value);
+  return Py_NewRef(value);
+}
+
+namespace {
+
+PyObject* missing(PyTypeObject* type, PyObject* name) {
+  PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%U'", type->tp_name, name);
+  return nullptr;
+}
+
+bool same_name(PyObject* known, PyObject* name) {
+  return known == name || (reinterpret_cast<PyASCIIObject*>(known)->hash ==
+                               reinterpret_cast<PyASCIIObject*>(name)->hash &&
+                           faces::same_text(known, name));
+}
+
+// The last slot of that name, which hides those of base classes; -1 when there is none.
+std::int64_t find_slot(const Layout& layout, PyObject* name) {
+  for (std::int64_t i = std::int64_t{layout.slots} - 1; i >= 0; i--) {
+    if (same_name(layout.name(static_cast<std::size_t>(i)), name)) return i;
+  }
+  return -1;
+}
+
+std::int64_t find_in_dict(const Layout& layout, PyObject* name) {
+  if (layout.whole_dict) return -1;
+  for (std::size_t i = layout.slots; i < layout.count; i++) {
+    if (same_name(layout.name(i), name)) return static_cast<std::int64_t>(i);
+  }
+  return -1;
+}
+
+// The instance's whole __dict__ where it is one field.
+PyObject* whole_dict(PyObject* record, const Layout& layout) {
+  return as_record(record)->fields[layout.count - 1];
+}
+
+PyTypeObject* cached_property_type(State& own) {
+  if (!own.cached_property) {
+    PyObject* modules = PyImport_GetModuleDict();
+    PyObject* functools = modules ? PyDict_GetItemString(modules, "functools") : nullptr;
+    if (!functools) return nullptr;  // then no class has one
+    own.cached_property =
+        reinterpret_cast<PyTypeObject*>(PyObject_GetAttrString(functools, "cached_property"));
+    if (!own.cached_property) PyErr_Clear();
+  }
+  return own.cached_property;
+}
+
+// The item that a field of a named tuple stands for; -1 when the descriptor is something else.
+Py_ssize_t named_item(PyObject* descriptor) {
+  if (std::strcmp(Py_TYPE(descriptor)->tp_name, "collections._tuplegetter") != 0) return -1;
+  Ref reduced(PyObject_CallMethod(descriptor, "__reduce__", nullptr));
+  PyObject* arguments =
+      reduced && PyTuple_Check(reduced.get()) && PyTuple_GET_SIZE(reduced.get()) > 1
+          ? PyTuple_GET_ITEM(reduced.get(), 1)
+          : nullptr;
+  if (!arguments || !PyTuple_Check(arguments) || PyTuple_GET_SIZE(arguments) < 1) return -1;
+  return PyLong_AsSsize_t(PyTuple_GET_ITEM(arguments, 0));
+}
+
+// Finds an attribute as _PyObject_GenericGetAttrWithDict does. False with an exception set.
+bool classify(State& own, const Class& known, const FrozenRecord* record, PyObject* name,
+              CachedAccess& entry) {
+  const Layout& layout = *layout_at(record->layout);
+  entry.found = nullptr;
+  entry.index = 0;
+  if (name == own.class_name || same_name(own.class_name, name)) {
+    entry.access = Access::own_class;
+    return true;
+  }
+  PyObject* found = _PyType_Lookup(known.type, name);
+  entry.found = found;
+  if (same_name(own.dict_name, name) && (!found || Py_IS_TYPE(found, &PyGetSetDescr_Type))) {
+    entry.access = layout.has_dict ? Access::own_dict : Access::absent;
+    return true;
+  }
+  if (found && same_name(own.weak_name, name) && Py_IS_TYPE(found, &PyGetSetDescr_Type)) {
+    entry.access = Access::value;  // nothing of the heap is in a list of references
+    entry.found = Py_None;
+    return true;
+  }
+  if (found && Py_TYPE(found)->tp_descr_set) {
+    if (Py_IS_TYPE(found, &PyMemberDescr_Type) || Py_IS_TYPE(found, &PyGetSetDescr_Type)) {
+      const std::int64_t slot = find_slot(layout, name);
+      if (slot >= 0) {
+        entry.access = Access::field;
+        entry.index = static_cast<std::uint32_t>(slot);
+        return true;
+      }
+      entry.access = reinterpret_cast<PyDescrObject*>(found)->d_type == &PyBaseObject_Type
+                         ? Access::descriptor
+                         : Access::inside;
+      return true;
+    }
+    const Py_ssize_t item = named_item(found);
+    if (item == -1 && PyErr_Occurred()) return false;
+    if (item >= 0 && record->kind == FaceKind::tuple_record) {
+      entry.access = Access::item;
+      entry.index = static_cast<std::uint32_t>(item);
+      return true;
+    }
+    if (Py_TYPE(found)->tp_descr_get) {
+      entry.access = Access::descriptor;
+      return true;
+    }
+  }
+  const std::int64_t field = find_in_dict(layout, name);
+  if (field >= 0) {
+    entry.access = Access::field;
+    entry.index = static_cast<std::uint32_t>(field);
+    return true;
+  }
+  if (!found) {
+    entry.access = Access::absent;
+    return true;
+  }
+  PyTypeObject* kind = Py_TYPE(found);
+  if (PyType_HasFeature(kind, Py_TPFLAGS_METHOD_DESCRIPTOR)) {
+    entry.access = Access::method;
+  } else if (!kind->tp_descr_get) {
+    entry.access = Access::value;
+  } else {
+    PyTypeObject* cached = cached_property_type(own);
+    entry.access =
+        cached && PyObject_TypeCheck(found, cached) ? Access::cached : Access::descriptor;
+  }
+  return true;
+}
+
+// What the function of a cached_property computed for this record, here and now or before.
+PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeObject* type) {
+  Ref name(PyObject_GetAttrString(property, "attrname"));
+  if (!name) return nullptr;
+  if (!PyUnicode_CheckExact(name.get())) {  // its own words for a property without a name
+    return Py_TYPE(property)->tp_descr_get(property, record, reinterpret_cast<PyObject*>(type));
+  }
+  Ref at(PyLong_FromSize_t(reinterpret_cast<std::size_t>(record) -
+                           reinterpret_cast<std::size_t>(heap_base)));
+  if (!at) return nullptr;
+  PyObject* values = PyDict_GetItemWithError(own.computed, at.get());
+  if (!values && PyErr_Occurred()) return nullptr;
+  Ref held(Py_XNewRef(values));
+  if (values) {
+    PyObject* value = PyDict_GetItemWithError(values, name.get());
+    if (value || PyErr_Occurred()) return Py_XNewRef(value);
+  }
+  Ref function(PyObject_GetAttrString(property, "func"));
+  Ref value(function ? PyObject_CallOneArg(function.get(), record) : nullptr);
+  if (!value) return nullptr;
+  if (!values) {
+    held = Ref(PyDict_New());
+    if (!held || PyDict_SetItem(own.computed, at.get(), held.get()) < 0) return nullptr;
+  }
+  if (PyDict_SetItem(held.get(), name.get(), value.get()) < 0) return nullptr;
+  return value.release();
+}
+
+PyObject* perform(State& own, const CachedAccess& entry, PyObject* self, PyObject* name) {
+  switch (entry.access) {
+    case Access::field: {
+      PyObject* value = as_record(self)->fields[entry.index];
+      return value ? read_field(self, value) : missing(entry.type, name);
+    }
+    case Access::item: {
+      PyObject* items = as_record(self)->inner;
+      if (static_cast<Py_ssize_t>(entry.index) < PyTuple_GET_SIZE(items)) {
+        return read_field(self, PyTuple_GET_ITEM(items, entry.index));
+      }
+      PyErr_SetString(PyExc_IndexError, "tuple index out of range");
+      return nullptr;
+    }
+    case Access::method:
+      return PyMethod_New(entry.found, self);
+    case Access::value:
+      return Py_NewRef(entry.found);
+    case Access::descriptor: {
+      Ref found = faces::borrowed(entry.found);
+      Ref type = faces::borrowed(reinterpret_cast<PyObject*>(entry.type));
+      return Py_TYPE(found.get())->tp_descr_get(found.get(), self, type.get());
+    }
+    case Access::cached: {
+      Ref found = faces::borrowed(entry.found);
+      Ref type = faces::borrowed(reinterpret_cast<PyObject*>(entry.type));
+      return read_cached(own, self, found.get(), reinterpret_cast<PyTypeObject*>(type.get()));
+    }
+    case Access::own_class:
+      return Py_NewRef(reinterpret_cast<PyObject*>(entry.type));
+    case Access::own_dict:
+      return attributes_of(self);
+    case Access::inside: {
+      Ref found = faces::borrowed(entry.found);
+      Ref instance(shallow_instance(self));
+      if (!instance) return nullptr;
+      return Py_TYPE(found.get())
+          ->tp_descr_get(found.get(), instance.get(), reinterpret_cast<PyObject*>(entry.type));
+    }
+    case Access::unset:
+    case Access::absent:
+      break;
+  }
+  return missing(entry.type, name);
+}
+
+// The class's __getattr__, after an AttributeError.
+PyObject* ask_hook(PyObject* self, PyObject* name) {
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
+  PyObject* error = PyErr_GetRaisedException();
+  const Found hook = find(self, Special::getattr_);
+  if (hook.origin != Origin::user) {
+    if (hook.origin == Origin::unknown) {
+      Py_DECREF(error);
+    } else {
+      PyErr_SetRaisedException(error);
+    }
+    return nullptr;
+  }
+  Py_DECREF(error);
+  return call(hook, self, name);
+}
+
+CachedAccess& place_of(State& own, std::uint32_t layout, PyObject* name) {
+  const std::size_t at = (reinterpret_cast<std::uintptr_t>(name) >> 4) ^ (std::size_t{layout} * 37);
+  return own.cache[at % State::kEntries];
+}
+
+PyObject* read_slowly(State& own, PyObject* self, PyObject* name) {
+  if (!PyUnicode_Check(name)) {
+    PyErr_Format(PyExc_TypeError, "attribute name must be string, not '%.200s'",
+                 Py_TYPE(name)->tp_name);
+    return nullptr;
+  }
+  if (reinterpret_cast<PyASCIIObject*>(name)->hash == -1 && PyObject_Hash(name) == -1)
+    return nullptr;
+  const FrozenRecord* record = as_record(self);
+  const Class* known = class_of(own, record);
+  if (!known) return nullptr;
+  const Layout& layout = *layout_at(record->layout);
+  CachedAccess entry;
+  entry.type = known->type;
+  entry.layout = record->layout;
+  entry.version = known->version;
+  if (!classify(own, *known, record, name, entry)) return nullptr;
+  if (layout.whole_dict && entry.access != Access::own_dict && entry.access != Access::own_class) {
+    // The names are the record's own: nothing to remember.
+    const bool hides = entry.found && Py_TYPE(entry.found)->tp_descr_set;
+    if (!hides) {
+      Ref value(nullptr);
+      PyObject* whole = whole_dict(self, layout);
+      PyObject* mapping = whole ? reinterpret_cast<FrozenDict*>(whole)->mapping : nullptr;
+      PyObject* found = mapping ? faces::find_value(mapping, name) : nullptr;
+      if (found) return read(found);
+      if (PyErr_Occurred()) return nullptr;
+    }
+    return perform(own, entry, self, name);
+  }
+  if (PyUnicode_CheckExact(name) && PyUnicode_CHECK_INTERNED(name) && entry.version) {
+    CachedAccess& place = place_of(own, record->layout, name);
+    PyObject* before = place.name;
+    place = entry;
+    place.name = Py_NewRef(name);
+    Py_XDECREF(before);
+  }
+  return perform(own, entry, self, name);
+}
+
+PyObject* read_attribute(State& own, PyObject* self, PyObject* name) {
+  const FrozenRecord* record = as_record(self);
+  const CachedAccess& entry = place_of(own, record->layout, name);
+  if (entry.name == name && entry.layout == record->layout &&
+      entry.type->tp_version_tag == entry.version) [[likely]] {
+    if (entry.access == Access::field) [[likely]] {
+      PyObject* value = record->fields[entry.index];
+      if (value && !(record->flags & kHoldsTwins)) [[likely]]
+        return value;  // immortal
+    }
+    const CachedAccess copy = entry;  // what runs now may read other attributes
+    return perform(own, copy, self, name);
+  }
+  return read_slowly(own, self, name);
+}
+
+}  // namespace
+
+namespace {
+
+// Of a frozen container that is no record. The type's dict has special methods that only records
+// may have.
+PyObject* get_attribute_of_container(PyObject* self, PyObject* name) {
+  if (PyUnicode_CheckExact(name) && PyUnicode_GET_LENGTH(name) > 4 &&
+      PyUnicode_READ_CHAR(name, 0) == '_') {
+    PyObject* denied = denied_names();
+    const int is_denied = denied ? PySet_Contains(denied, name) : -1;
+    if (is_denied < 0) return nullptr;
+    if (is_denied) {
+      auto* type = reinterpret_cast<PyTypeObject*>(faces::class_of(faces::kind_of(self)));
+      if (!type) return nullptr;
+      if (!_PyType_Lookup(type, name)) return missing(type, name);
+    }
+  }
+  return PyObject_GenericGetAttr(self, name);
+}
+
+}  // namespace
+
+PyObject* get_attribute(PyObject* self, PyObject* name) {
+  if (!has_record_kind(self)) [[unlikely]]
+    return get_attribute_of_container(self, name);
+  State* own = state();
+  if (!own) [[unlikely]]
+    return nullptr;
+  PyObject* value = read_attribute(*own, self, name);
+  if (!value) [[unlikely]]
+    return ask_hook(self, name);
+  return value;
+}
+
+PyObject* get_attribute_without_hook(PyObject* record, PyObject* name) {
+  State* own = state();
+  return own ? read_attribute(*own, record, name) : nullptr;
+}
+
+// ---- __dict__ ----
+
+namespace {
+
+struct Attributes {
+  PyDictObject dict;
+  PyObject* record;  // immortal; nullptr: made by somebody else
+};
+
+PyObject* refuse(PyObject* self) {
+  PyObject* record = reinterpret_cast<Attributes*>(self)->record;
+  if (record) return refuse_write(record);
+  PyErr_SetString(PyExc_TypeError, "the attributes of a frozen object cannot be changed");
+  return nullptr;
+}
+
+PyObject* refuse_method(PyObject* self, PyObject* const*, Py_ssize_t, PyObject*) {
+  return refuse(self);
+}
+int refuse_item(PyObject* self, PyObject*, PyObject*) {
+  refuse(self);
+  return -1;
+}
+PyObject* refuse_operator(PyObject* self, PyObject*) { return refuse(self); }
+
+// Copies and pickles are plain dicts.
+PyObject* reduce_attributes(PyObject* self, PyObject*) {
+  Ref plain(PyDict_Copy(self));
+  return plain ? Py_BuildValue("O(O)", &PyDict_Type, plain.get()) : nullptr;
+}
+PyObject* copy_attributes(PyObject* self, PyObject*) { return PyDict_Copy(self); }
+
+PyMethodDef refused(const char* name) {
+  return {name, faces::method(refuse_method), METH_FASTCALL | METH_KEYWORDS, nullptr};
+}
+
+PyMethodDef attributes_methods[] = {
+    refused("clear"),
+    refused("pop"),
+    refused("popitem"),
+    refused("setdefault"),
+    refused("update"),
+    {"__reduce_ex__", reduce_attributes, METH_O, nullptr},
+    {"copy", copy_attributes, METH_NOARGS, nullptr},
+    {"__copy__", copy_attributes, METH_NOARGS, nullptr},
+    {},
+};
+
+}  // namespace
+
+PyTypeObject* make_attributes_type() {
+  PyType_Slot slots[] = {
+      {Py_mp_ass_subscript, reinterpret_cast<void*>(refuse_item)},
+      {Py_nb_inplace_or, reinterpret_cast<void*>(refuse_operator)},
+      {Py_tp_methods, attributes_methods},
+      {0, nullptr},
+  };
+  PyType_Spec spec = {"firn.attributes", sizeof(Attributes), 0,
+                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};
+  return reinterpret_cast<PyTypeObject*>(
+      PyType_FromSpecWithBases(&spec, reinterpret_cast<PyObject*>(&PyDict_Type)));
+}
+
+PyObject* attributes_of(PyObject* record) {
+  State* own = state();
+  if (!own) return nullptr;
+  Ref made(PyObject_CallNoArgs(reinterpret_cast<PyObject*>(own->attributes)));
+  if (!made) return nullptr;
+  reinterpret_cast<Attributes*>(made.get())->record = record;
+  const Layout& layout = *layout_of(record);
+  if (layout.whole_dict) {
+    PyObject* whole = whole_dict(record, layout);
+    PyObject* mapping = reinterpret_cast<FrozenDict*>(whole)->mapping;
+    PyObject *key, *value;
+    for (Py_ssize_t at = 0; PyDict_Next(mapping, &at, &key, &value);) {
+      Ref own_key(read(key));
+      Ref own_value(own_key ? read(value) : nullptr);
+      if (!own_value || PyDict_SetItem(made.get(), own_key.get(), own_value.get()) < 0) {
+        return nullptr;
+      }
+    }
+    return made.release();
+  }
+  for (std::size_t i = layout.slots; i < layout.count; i++) {
+    PyObject* value = as_record(record)->fields[i];
+    if (!value) continue;
+    Ref read_value(read_field(record, value));
+    if (!read_value || PyDict_SetItem(made.get(), layout.name(i), read_value.get()) < 0) {
+      return nullptr;
+    }
+  }
+  return made.release();
+}
+
+}  // namespace firn::heap::records

@@ -1,0 +1,138 @@
+// What an interpreter remembers of the classes of records: their special methods, and where an
+// attribute is found. All of it belongs to one interpreter and is used under its GIL.
+#pragma once
+
+#include "heap/cpython_layout.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "heap/records/instances.hpp"
+#include "heap/records/layouts.hpp"
+#include "heap/records/special_methods.hpp"
+
+namespace firn::heap::records {
+
+// Where a special method comes from.
+enum class Origin : std::uint8_t {
+  unknown,  // nobody has looked yet
+  absent,
+  none,     // None: the class says that it has no such method
+  builtin,  // of object, list, dict ... in C, which wants an instance of its own type
+  user,
+};
+
+// This interpreter's replica of a class.
+struct Class {
+  PyTypeObject* type = nullptr;  // a strong reference
+  unsigned version = 0;          // the type's version tag that the methods are right for
+  std::array<Origin, kSpecials> origins{};
+  std::array<PyObject*, kSpecials> methods{};  // borrowed from the type
+};
+
+// How an attribute of the records of one layout is read.
+enum class Access : std::uint8_t {
+  field,
+  item,        // of the tuple that a named tuple is
+  method,      // something to be bound as a function is
+  value,       // of the class
+  descriptor,  // of the class: its __get__
+  cached,      // a functools.cached_property
+  own_class,   // __class__
+  own_dict,    // __dict__
+  inside,      // a member in C of the builtin type that the class derives from
+  unset,       // a slot without a value
+  absent,
+};
+
+struct CachedAccess {
+  PyObject* name = nullptr;  // a strong reference
+  PyTypeObject* type = nullptr;
+  PyObject* found = nullptr;  // borrowed from the type, valid as long as its version is
+  unsigned version = 0;
+  std::uint32_t layout = 0;
+  std::uint32_t index = 0;  // of the field or item
+  Access access = Access::absent;
+};
+
+struct State {
+  static constexpr std::size_t kEntries = 1024;
+
+  std::int64_t interpreter = -1;
+  std::array<CachedAccess, kEntries> cache{};
+  std::vector<Class*> classes;                 // by number of the definition
+  std::vector<std::shared_ptr<Maker>> makers;  // by layout
+  std::array<PyObject*, kSpecials> names{};
+  PyObject* class_name = nullptr;      // "__class__"
+  PyObject* dict_name = nullptr;       // "__dict__"
+  PyObject* weak_name = nullptr;       // "__weakref__"
+  PyTypeObject* attributes = nullptr;  // what `__dict__` gives: a dict that refuses writes
+  PyTypeObject* cached_property = nullptr;
+  std::array<bool, 4> members_added{};  // to the dicts of the frozen types
+  PyObject* denied = nullptr;           // frozenset of what the types' dicts deny
+  PyObject* computed =
+      nullptr;  // dict: offset of a record -> dict of what cached_property computed
+};
+
+// Where an interpreter's state is found by its number, which is never used again. What lands in a
+// place that another has is found slowly.
+struct Place {
+  std::atomic<std::int64_t> interpreter{-1};
+  State* state = nullptr;
+};
+inline constexpr std::size_t kPlaces = 512;
+extern Place places[kPlaces];
+
+State* find_state();  // nullptr with an exception set when the interpreter has given it up
+
+inline State* state() {
+  const std::int64_t id = PyThreadState_GetUnchecked()->interp->id;
+  const Place& place = places[static_cast<std::size_t>(id) % kPlaces];
+  if (place.interpreter.load(std::memory_order_relaxed) == id) [[likely]]
+    return place.state;
+  return find_state();
+}
+
+// Makes the calling interpreter's. 0, or -1 with an exception set.
+int make_state();
+
+// The class of a record, up to date; nullptr with an exception set when the replica cannot be had.
+Class* class_of(State& state, const FrozenRecord* record);
+
+// Says that a number means another class now in the calling interpreter.
+void forget_class(std::uint32_t number);
+
+// A special method of a record's class.
+struct Found {
+  Origin origin = Origin::unknown;  // unknown: an exception is set
+  PyObject* method = nullptr;       // borrowed; user, builtin
+  Class* of = nullptr;
+};
+Found find(PyObject* record, Special special);
+
+// Calls a method of the class with the record as its self. A new reference.
+PyObject* call(const Found& found, PyObject* record, PyObject* first = nullptr,
+               PyObject* second = nullptr);
+
+inline FrozenRecord* as_record(PyObject* object) { return reinterpret_cast<FrozenRecord*>(object); }
+
+// Whether an object of one of the four types is a record.
+inline bool has_record_kind(PyObject* face) {
+  return static_cast<unsigned>(as_record(face)->kind) - static_cast<unsigned>(FaceKind::record) <=
+         static_cast<unsigned>(FaceKind::set_record) - static_cast<unsigned>(FaceKind::record);
+}
+
+// Whether any object is one.
+inline bool is_record(PyObject* object) {
+  const auto from_first = reinterpret_cast<std::uintptr_t>(Py_TYPE(object)) - types_address;
+  return from_first <= 3 * type_stride && has_record_kind(object);
+}
+
+// The type by which the protocols of operators go: a record's replica, anything else's own. Null
+// with an exception set.
+PyTypeObject* type_of(PyObject* object);
+
+}  // namespace firn::heap::records
