@@ -1,7 +1,8 @@
-"""Executes notebooks/quickstart.ipynb in the firn kernel, and shows what its parallel cells report while it goes.
+"""Executes a notebook in the firn kernel, and shows what its parallel cells report while it goes.
 
-Writes build/quickstart.html, the executed notebook, and build/report.json, the figures of every parallel cell. In
-another kernel (--kernel python3) the notebook starts with %load_ext firn.
+Writes build/quickstart.html, the executed notebook, and build/report.json, the figures of every parallel cell; of
+notebooks/freezing.ipynb (--notebook freezing) it is build/freezing.html. In another kernel (--kernel python3) the notebook
+starts with %load_ext firn.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
 PROJECT = Path(__file__).resolve().parents[1]
-NOTEBOOK = PROJECT / "notebooks" / "quickstart.ipynb"
+NOTEBOOKS = PROJECT / "notebooks"
 
 # What the kernel is asked after a parallel cell: the report as text and as data.
 QUESTION = (
@@ -42,7 +43,7 @@ class Quickstart:
             notebook,
             kernel_name=kernel,
             timeout=300,
-            resources={"metadata": {"path": str(NOTEBOOK.parent)}},
+            resources={"metadata": {"path": str(NOTEBOOKS)}},
             on_cell_executed=self.show,
         )
         self.reports: list[dict[str, Any]] = []
@@ -80,23 +81,25 @@ class Quickstart:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    names = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    parser.add_argument("--notebook", default="quickstart", choices=names, help="which one (default: quickstart)")
     parser.add_argument("--kernel", default="firn", help="the name of a kernelspec (default: firn)")
     parser.add_argument(
         "--out", type=Path, default=PROJECT / "build", help="folder for what it writes (default: build)"
     )
     options = parser.parse_args()
     began = time.perf_counter()
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(NOTEBOOKS / f"{options.notebook}.ipynb", as_version=4)
     if options.kernel != "firn":
         notebook.cells.insert(0, nbformat.v4.new_code_cell("%load_ext firn"))
     print(
-        bold(f"notebooks/{NOTEBOOK.name} in the {options.kernel} kernel, Python {sys.version.split()[0]}"), flush=True
+        bold(f"notebooks/{options.notebook}.ipynb in the {options.kernel} kernel, Python {sys.version.split()[0]}"), flush=True
     )
     quickstart = Quickstart(notebook, options.kernel)
     error = quickstart.run()
     options.out.mkdir(parents=True, exist_ok=True)
-    html, report = options.out / "quickstart.html", options.out / "report.json"
-    page, _ = HTMLExporter().from_notebook_node(quickstart.notebook, {"metadata": {"name": "firn quickstart"}})
+    html, report = options.out / f"{options.notebook}.html", options.out / "report.json"
+    page, _ = HTMLExporter().from_notebook_node(quickstart.notebook, {"metadata": {"name": f"firn {options.notebook}"}})
     html.write_text(page)
     report.write_text(json.dumps(quickstart.reports, indent=1) + "\n")
     if error is not None:

@@ -27,7 +27,13 @@ class Part:
     type: str
     objects: int
     bytes: int
+    recursive: bool = False  # what is below it stands for instances of this class at any depth
     children: list[Part] = field(default_factory=list)
+
+    @property
+    def above(self) -> str:
+        """Its path in those of the parts below."""
+        return f"{self.path}…" if self.recursive else self.path
 
     @property
     def total(self) -> int:
@@ -132,16 +138,14 @@ def dissect(value: Any, name: str) -> Anatomy:
     every = -(-objects // IN_FULL) or 1
     parts: list[Part] = []
     for parent, step, key, kind, number, taken, recursive in _core.dissect(value, every):
-        above = parts[parent].path if parts else name
-        # What a part of a recursive class holds stands for all depths.
-        part = Part(_path(above, step, key, name) + ("…" if recursive else ""), kind, number, taken)
+        part = Part(_path(parts[parent].above if parts else name, step, key), kind, number, taken, recursive)
         if parts:
             parts[parent].children.append(part)
         parts.append(part)
     return Anatomy(name, parts, every)
 
 
-def _path(above: str, step: str, key: str, name: str) -> str:
+def _path(above: str, step: str, key: str) -> str:
     match step:
         case "items":
             return f"{above}[*]"
@@ -156,4 +160,4 @@ def _path(above: str, step: str, key: str, name: str) -> str:
         case "below":
             return f"{above} ..."
         case _:
-            return name
+            return above

@@ -19,7 +19,7 @@ padding:10px 14px 9px;margin:6px 0 4px;max-width:820px;box-sizing:border-box}
 .firn .t{display:grid;grid-template-columns:max-content 1fr max-content;gap:3px 10px;align-items:center;margin:9px 0 2px;font-size:12px}
 .firn .bar{height:10px;border-radius:2px;background:rgba(128,128,128,.14);overflow:hidden}
 .firn .n{font-variant-numeric:tabular-nums;text-align:right}
-.firn code{font:12px var(--jp-code-font-family,ui-monospace,monospace);background:none;padding:0;color:inherit}
+.firn.firn code{font:12px var(--jp-code-font-family,ui-monospace,monospace);background:none;padding:0;color:inherit}
 .firn .key{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:11.5px;margin-top:3px}.firn .key i{display:inline-block;width:9px;height:9px;
 border-radius:2px;margin-right:5px}
 .firn .g{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:9px 26px;margin-top:9px}

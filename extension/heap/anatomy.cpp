@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "heap/arena.hpp"
+#include "heap/records/definitions.hpp"
+#include "heap/records/layouts.hpp"
 #include "heap/static_objects.hpp"
+#include "heap/twins/twins.hpp"
 #include "heap/types.hpp"
 
 namespace firn::heap {
@@ -59,6 +62,7 @@ struct Measured {
   std::size_t stride = 1;
   Step step = Step::items;
   PyDictObject* dict = nullptr;
+  const Layout* layout = nullptr;  // of what has fields
 };
 
 std::size_t size_of_string(PyObject* object) {
@@ -113,7 +117,23 @@ class Anatomist {
     const auto type = reinterpret_cast<std::uintptr_t>(Py_TYPE(object));
     if (!is_ours(object)) return type;
     const auto* face = reinterpret_cast<FrozenFace*>(object);
+    if (has_definition(face->kind)) return type_of_definition(definition_of(object));
     return type + 1 + static_cast<std::uintptr_t>(face->kind);
+  }
+
+  static bool is_record(FaceKind kind) {
+    return kind >= FaceKind::record && kind <= FaceKind::set_record;
+  }
+  static bool has_definition(FaceKind kind) {
+    return is_record(kind) || kind == FaceKind::twin || kind == FaceKind::definition;
+  }
+  static std::uint32_t definition_of(PyObject* object) {
+    const auto* face = reinterpret_cast<FrozenFace*>(object);
+    return is_record(face->kind) ? layout_of(object)->definition : face->layout;
+  }
+  // No type's address is odd.
+  static std::uintptr_t type_of_definition(std::uint32_t number) {
+    return std::uintptr_t{number} << 1 | 1;
   }
 
   static bool is_ours(PyObject* object) {
@@ -128,7 +148,12 @@ class Anatomist {
       const char* dot = std::strrchr(name, '.');
       return dot ? dot + 1 : name;
     }
-    switch (reinterpret_cast<FrozenFace*>(object)->kind) {
+    const FaceKind kind = reinterpret_cast<FrozenFace*>(object)->kind;
+    if (has_definition(kind)) {
+      const std::string name = name_of_definition(definition_of(object)).qualname;
+      return name.empty() ? "object" : name.substr(name.rfind('.') + 1);
+    }
+    switch (kind) {
       case FaceKind::list:
         return "list";
       case FaceKind::dict:
@@ -183,10 +208,24 @@ class Anatomist {
     parts_.push_back(std::move(part));
     types_.push_back(edge.type);
     depth_.push_back(step == Step::root ? 0 : depth_[parent] + 1);
-    base_.push_back(step == Step::below ? parent : index);
+    base_.push_back(step == Step::below ? parent : base_of(index, object));
     keyed_.push_back(0);
     edges_.emplace(edge, index);
     if (step == Step::key) ++keyed_[parent];
+    return index;
+  }
+
+  // Trees and chains of instances would have a path for each depth: what an instance holds belongs
+  // to the first part of its class on the way.
+  std::uint32_t base_of(std::uint32_t index, PyObject* object) {
+    if (!is_ours(object) || !is_record(reinterpret_cast<FrozenFace*>(object)->kind)) return index;
+    std::uint32_t above = index;
+    while (parts_[above].step != Step::root) {
+      above = parts_[above].parent;
+      if (types_[above] != types_[index]) continue;
+      parts_[base_[above]].recursive = true;
+      return base_[above];
+    }
     return index;
   }
 
@@ -234,6 +273,13 @@ class Anatomist {
       return what;
     }
     const auto* face = reinterpret_cast<FrozenFace*>(object);
+    if (is_record(face->kind)) {
+      what.layout = layout_of(object);
+      what.bytes = aligned(offsetof(FrozenRecord, fields) +
+                           std::max<std::size_t>(1, what.layout->count) * sizeof(PyObject*));
+      add_container_part(face->kind, face->inner, what);
+      return what;
+    }
     switch (face->kind) {
       case FaceKind::list:
         what.bytes = aligned(sizeof(FrozenList));
@@ -260,6 +306,15 @@ class Anatomist {
         what.bytes = aligned(sizeof(FrozenFace));
     }
     return what;
+  }
+
+  void add_container_part(FaceKind kind, PyObject* inner, Measured& what) {
+    if (kind == FaceKind::tuple_record || kind == FaceKind::list_record) add_tuple(inner, what);
+    if (kind == FaceKind::set_record) add_set(inner, what);
+    if (kind == FaceKind::dict_record) {
+      what.bytes += kGcHead + aligned(sizeof(PyDictObject));
+      add_table(reinterpret_cast<PyDictObject*>(inner), what);
+    }
   }
 
   static void add_tuple(PyObject* object, Measured& what) {
@@ -305,8 +360,18 @@ class Anatomist {
     const Measured what = measure(object);
     parts_[part].objects += weight;
     parts_[part].bytes += weight * what.bytes;
+    if (what.layout && what.layout->count) {
+      Frame fields{{}, part};
+      fields.what.slots = reinterpret_cast<FrozenRecord*>(object)->fields;
+      fields.what.count = what.layout->count;
+      fields.what.step = Step::field;
+      fields.what.layout = what.layout;
+      fields.weight = weight;
+      frames_.push_back(fields);
+    }
     if (!what.count) return;
     Frame frame{what, part};
+    frame.what.layout = nullptr;
     frame.weight = weight;
     if (weight == 1 && every_ > 1 && what.count >= kLong) {
       frame.every = every_;
@@ -339,10 +404,12 @@ class Anatomist {
     while (true) {
       Frame& frame = frames_[depth - 1];
       if (frame.at >= frame.what.count) return true;
-      PyObject* child = frame.what.slots[frame.at * frame.what.stride];
+      const std::size_t at = frame.at;
+      PyObject* child = frame.what.slots[at * frame.what.stride];
       frame.at += frame.every;
       if (!child || !in_heap(child) || !met_.insert(child)) continue;
-      meet(child, part_of(frame.part, frame.what.step, kNoKey, child), frame.weight);
+      const std::uint32_t name = frame.what.layout ? name_of(frame.what.layout->name(at)) : kNoKey;
+      meet(child, part_of(frame.part, frame.what.step, name, child), frame.weight);
       if (frames_.size() != depth) return false;
     }
   }

@@ -1,5 +1,6 @@
 #include "heap/errors.hpp"
 
+#include "heap/advice.hpp"
 #include "heap/tables.hpp"
 
 namespace firn::heap {
@@ -84,12 +85,9 @@ void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
   }
   if (what.suffix) path += what.suffix;
   const std::string type = text_of(PyType_GetFullyQualifiedName(Py_TYPE(what.object)));
-  const char* const usual =
-      "Numbers, strings, bytes, dates and the builtin containers of these can be "
-      "frozen: leave this value out, or convert it to one of them.";
   const std::string message = path + ": cannot freeze " + type +
                               ", and nothing has been changed. " +
-                              (what.reason ? what.reason : usual);
+                              (what.reason ? what.reason : advice_for(what.object));
   PyObject* text =
       PyUnicode_DecodeUTF8(message.data(), static_cast<Py_ssize_t>(message.size()), "replace");
   PyObject* error = text ? PyObject_CallOneArg(types.not_freezable_error, text) : nullptr;

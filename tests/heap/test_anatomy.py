@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from typing import Any
 
 import firn
@@ -12,6 +12,40 @@ from firn import _core
 from firn.anatomy import SHOWN, Anatomy, dissect
 
 SHARED = [10_000, 20_000]
+
+
+class Node:
+    def __init__(self, value: Any, left: Any = None, right: Any = None) -> None:
+        self.value, self.left, self.right = value, left, right
+
+
+class Slots:
+    __slots__ = ("a", "b")
+
+    def __init__(self, a: Any) -> None:
+        self.a = a
+
+
+class Items(list[Any]):
+    pass
+
+
+class Table(dict[Any, Any]):
+    pass
+
+
+class Bag(set[Any]):
+    pass
+
+
+Pair = namedtuple("Pair", "left right")
+
+
+def with_fields(value: Any, **fields: Any) -> Any:
+    vars(value).update(fields)
+    return value
+
+
 TREE: dict[str, Any] = {}
 for _level in range(30):
     TREE = {"left": TREE, "right": None, "value": _level * 1000}
@@ -31,6 +65,9 @@ VALUES: list[Any] = [
     [datetime.datetime(2026, 1, 2, 3, 4), datetime.date(2026, 1, 2), datetime.timedelta(5), datetime.time(1)],
     TREE,
     [[[[[[[[[[[[1.5]]]]]]]]]]]],
+    [Node(n + 0.5, Node("x" * n), Slots([n * 10_000])) for n in range(100)],
+    [with_fields(Items([1.5]), x=[2.5]), Items(), with_fields(Table(a=1.5), y="yyyy"), Table()],
+    [with_fields(Bag({20_000}), z=1.5), Bag(), Pair(1.5, [2.5]), Slots(None)],
 ]
 
 
@@ -96,3 +133,16 @@ def test_small_parts_are_told_together():
     assert len(figures) <= SHOWN + 2
     assert "smaller parts" in figures[-1][0]
     assert sum(share for *_, share in figures) == pytest.approx(1)
+
+
+def test_a_tree_of_instances_has_one_path_for_all_depths():
+    node = None
+    for n in range(50):
+        node = Node(n + 0.5, node, Node("leaf"))
+    assert paths(dissect(firn.freeze(node), "tree")) == {
+        ("tree", "Node"): 1,
+        ("tree….left", "Node"): 49,
+        ("tree….right", "Node"): 50,
+        ("tree….value", "float"): 50,
+        ("tree….value", "str"): 1,
+    }
