@@ -114,6 +114,9 @@ def dissect(frozen: object, every: int = 1) -> list[tuple[int, str, str, str, in
     first. `every`: of long containers only every so many-th item is looked at, and stands for the others.
     """
 
+def segments_at(addresses: list[int], /) -> list[int]:
+    """The same of addresses of frozen values."""
+
 def number_of(definition: object, /) -> int:
     """The number that a class or function has in all interpreters; a new one when it has none.
 
@@ -164,6 +167,9 @@ def new_local_key() -> int:
 
 def mark_freezable(obj: int, freezable: bool | None, /) -> None:
     """Says for the object of this interpreter at an address whether it may be frozen; None forgets it."""
+
+def lend(objects: list[int], /) -> None:
+    """In a worker: the addresses of what stands for the notebook's own objects, which results hold pickled."""
 
 def seal_class(cls: type, sealed: bool, /) -> None:
     """Makes the attributes of a class of a class statement read-only, or writable again."""

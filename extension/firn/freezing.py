@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from firn import _core
-from firn.units import CONTAINERS, FREEZABLE, Figures, Unit
+from firn.units import FREEZABLE, FROZEN, Figures, Unit, is_buffer, is_data
 
 if TYPE_CHECKING:
     from firn.planner import Planner
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 _OURS: Final = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open", "parallel"})
 """IPython's names and firn's, never rebound."""
 
-_captured: WeakKeyDictionary[Any, dict[bytes, object]] = WeakKeyDictionary()
-"""Function or class -> content of a container that it holds -> the frozen form."""
+_captured: WeakKeyDictionary[Any, dict[bytes, tuple[object, int]]] = WeakKeyDictionary()
+"""Function or class -> content of a container that it holds -> the frozen form and its address."""
 
 
-def captured(owner: object, content: bytes) -> object:
-    """The frozen form of a container that a definition holds, if it was frozen before with this content."""
-    return _captured.get(owner, {}).get(content)
+def captured(owner: object, content: bytes) -> tuple[object, int]:
+    """The frozen form of a container that a definition holds, if it was frozen before with this content; else None."""
+    return _captured.get(owner, {}).get(content, (None, 0))
 
 
 def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> None:
@@ -32,7 +32,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     others = {
         name: value
         for name, value in planner.namespace.items()
-        if type(value) in FREEZABLE and not name.startswith("_") and name not in _OURS and name not in planner.copy
+        if is_data(value) and not name.startswith("_") and name not in _OURS and name not in planner.copy
     }
     data = sorted(data, key=_size)  # what does not freeze is found before the big ones are walked
     own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
@@ -42,10 +42,13 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     if shared:
         result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, list(others.values()))
         results.append((shared, result))
-        figures.kept = _kept(planner, {id(unit.value) for unit in shared if type(unit.value) in CONTAINERS})
+        figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})
+        # What only code of the notebook holds may change there; its variable stays what that code sees.
+        held = {id(unit.value) for unit in shared if not unit.names and unit.owner is None}
         for name, frozen in zip(others, result.replaced, strict=True):
-            if frozen is not None and frozen is not others[name]:
-                planner.rebound[name] = frozen
+            if frozen is None or frozen is others[name] or id(others[name]) in held or not _takes_its_place(frozen):
+                continue
+            planner.rebound.setdefault(name, frozen)
     if own:
         results.append((own, _core.freeze_roots({roots[unit]: unit.value for unit in own})))
     for units, result in results:
@@ -55,13 +58,21 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
         figures.bytes += result.bytes
         figures.seconds += result.seconds
         for unit in units:
-            unit.pointer = result.frozen[roots[unit]]
+            unit.pointer, unit.address = result.frozen[roots[unit]], result.addresses[roots[unit]]
+            planner.segments.update(_core.segments_at([unit.address]))
             if unit.owner is not None:
-                _captured[unit.owner] = {**_captured.get(unit.owner, {}), unit.content: unit.pointer}
+                _captured[unit.owner] = {**_captured.get(unit.owner, {}), unit.content: (unit.pointer, unit.address)}
             kind = figures.reused if unit.pointer is unit.value else figures.frozen
             kind += unit.names
-            if units is shared and unit.pointer is not unit.value:
+            if units is shared and unit.pointer is not unit.value and _takes_its_place(unit.pointer):
                 planner.rebound.update(dict.fromkeys(unit.names, unit.pointer))
+
+
+def _takes_its_place(frozen: object) -> bool:
+    """Whether a variable is bound to what its value was frozen to. What every interpreter makes its own object of (a
+    compiled pattern, an Enum member) stays what it is in the notebook; an array becomes a read-only one, whose memory is
+    the workers'."""
+    return type(frozen) in FROZEN or type(frozen) in FREEZABLE or is_buffer(type(frozen))
 
 
 def _size(unit: Unit) -> int:

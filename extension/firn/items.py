@@ -14,6 +14,7 @@ from operator import length_hint
 from typing import Any, Final
 
 from firn import _core
+from firn.teach import FROZEN_TYPES
 
 type Plan = tuple[Any, ...]
 """("range", range) | ("slice", source) | ("walk", source, view) | ("back", plan) | ("enumerate", plan, start) |
@@ -92,9 +93,11 @@ def _plan(value: Any) -> tuple[Plan, int] | None:
         if value and (value[-1] - value[0]) // value.step >= sys.maxsize:
             raise OverflowError(f"{value} has more items than any loop can run over")
         return ("range", value), len(value)
-    if kind in _SLICED or kind is _core.FrozenList:
+    if kind in FROZEN_TYPES:  # instances of other classes may iterate as they like
+        kind = value.__class__
+    if kind in _SLICED:
         return ("slice", value), len(value)
-    if kind in _WALKED or kind is _core.FrozenDict or kind is _core.FrozenFace:
+    if kind in _WALKED:
         return ("walk", value, "keys"), len(value)
     view = _VIEWS.get(kind) or _ODICT_VIEWS.get(kind)
     if view is not None:
@@ -107,7 +110,7 @@ def _plan_of_view(value: Any, view: str) -> tuple[Plan, int] | None:
     import gc
 
     source = next((it for it in gc.get_referents(value) if len(it) == len(value)), None)
-    if type(source) in _WALKED or type(source) is _core.FrozenDict:
+    if type(source) in _WALKED or (type(source) is _core.FrozenDict and source.__class__ in _WALKED):  # type: ignore[comparison-overlap]
         return ("walk", source, view), len(value)
     return None
 

@@ -20,6 +20,7 @@ from firn.units import (
     Figures,
     Unit,
     by_value,
+    classes_in,
     functions_in,
     is_definition,
     is_in_heap,
@@ -45,6 +46,9 @@ class Planner:
         self.bindings: dict[str, Any] = {}
         self.imports: set[str] = set()
         self.rebound: dict[str, object] = {}
+        self.segments: set[int] = set()  # of all that is frozen
+        self.definitions: dict[int, Unit] = {}  # the numbers by which frozen data calls classes and functions
+        self._imported: dict[str, str] = {}  # module -> the class of frozen data that a worker imports from it
         self.settings = settings.settings()
         self.units: dict[int, Unit] = {}
         self._queue: list[Unit] = []
@@ -237,7 +241,8 @@ class Planner:
             unit.content = hashlib.blake2b(pickle.dumps(value, 5), digest_size=16).digest()
         except Exception:  # then it does not freeze either, or only the freezer knows how
             return
-        unit.pointer = freezing.captured(owner, unit.content)
+        unit.pointer, unit.address = freezing.captured(owner, unit.content)
+        self._use(unit)
         unit.owner = owner
 
     def _unit(self, value: object, label: str, optional: bool = False) -> Unit:
@@ -250,6 +255,9 @@ class Planner:
         unit = self.units[id(value)] = Unit(value, label, kind, optional=optional)
         if kind == "definition":
             self._queue.append(unit)
+        else:
+            for cls in classes_in(value):
+                self._unit(cls, cls.__qualname__, optional)
         return unit
 
     def _require(self, unit: Unit) -> None:
@@ -269,25 +277,53 @@ class Planner:
         while True:
             self._find_all()
             self._check()
-            data = [unit for unit in self.units.values() if unit.kind == "frozen" and unit.pointer is None]
-            for unit in data:
-                if type(unit.value) in FROZEN or is_in_heap(unit.value):
-                    unit.pointer = unit.value
-                    figures.reused += unit.names
-            try:
-                freezing.freeze([unit for unit in data if unit.pointer is None], self, label, figures)
-            except _core.NotFreezableError as error:
-                unit = next(unit for unit in data if unit.root == error.root)
-                unit.kind, unit.why = "copy", error
-                self._queue.append(unit)
-                continue
-            break
+            if self._freeze(label, figures) and not self._define():
+                break
         for unit in self.units.values():
             if unit.raw is not None and unit.names:
                 sizes = figures.copied if unit.kind == "copy" else figures.shipped
                 sizes[unit.names[0]] = len(unit.raw)
         figures.modules = sorted({binding[1] for binding in self.bindings.values() if binding[0] == "module"})
         return figures
+
+    def _freeze(self, label: str, figures: Figures) -> bool:
+        """Freezes the data; False when some of it turned out to be a copy."""
+        data = [unit for unit in self.units.values() if unit.kind == "frozen" and unit.pointer is None]
+        for unit in data:
+            if unit.kind == "frozen":
+                refuse_state(unit)
+            if type(unit.value) in FROZEN or is_in_heap(unit.value):
+                unit.pointer, unit.address = unit.value, _core.address(unit.value)
+                self._use(unit)
+                figures.reused += unit.names
+        try:
+            freezing.freeze([unit for unit in data if unit.pointer is None], self, label, figures)
+        except _core.NotFreezableError as error:
+            unit = next(unit for unit in data if unit.root == error.root)
+            unit.kind, unit.why = "copy", error
+            self._queue.append(unit)
+            return False
+        return True
+
+    def _use(self, unit: Unit) -> None:
+        """Notes where a frozen unit's values are."""
+        if unit.address:
+            self.segments.update(_core.segments_at([unit.address]))
+
+    def _define(self) -> bool:
+        """Sees to it that the workers have the classes and functions that frozen data names; whether any were new."""
+        new = False
+        for number, definition in _core.definitions_of(sorted(self.segments)):
+            if number in self.definitions:
+                continue
+            name = getattr(definition, "__qualname__", repr(definition))
+            if replicate.is_by_value(definition):
+                self.definitions[number] = self._unit(definition, name)
+                new = True
+            elif definition.__module__ not in ("builtins", *self._imported):
+                self._imported[definition.__module__] = name
+                new = True
+        return new
 
     def _find_all(self) -> None:
         """Goes on until neither a definition nor a parked method brings anything new."""
@@ -309,7 +345,11 @@ class Planner:
             if unit.error is not None and not unit.optional:
                 raise unit.error
         needed = {name for unit in self.units.values() for name in unit.modules}
-        needed |= self.imports | {binding[1] for binding in self.bindings.values() if binding[0] == "module"}
+        needed |= (
+            self.imports
+            | self._imported.keys()
+            | {binding[1] for binding in self.bindings.values() if binding[0] == "module"}
+        )
         reasons = modules.why_not(needed)
         for unit in self.units.values():
             own = type(unit.value).__module__
@@ -319,6 +359,9 @@ class Planner:
                 if not unit.optional:
                     raise error
                 unit.error = error
+        for module, name in self._imported.items():
+            if module in reasons:
+                raise modules.unloadable(module, reasons[module], user=name, line=None, filename="")
         for name, (kind, module) in list(self.bindings.items()):
             if kind == "module" and module in reasons:
                 reader, line, filename = self._users.get(module, ("", None, ""))

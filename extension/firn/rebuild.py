@@ -28,6 +28,8 @@ lent: weakref.WeakValueDictionary[int, Lent] = weakref.WeakValueDictionary()
 borrowed: Lent | None = None
 """In a worker: what the shipment lent that it works on."""
 
+_ATOMS = frozenset({str, bytes, int, float, complex, bool, type(None)})
+
 GLOBALS = "globals"
 """The persistent id of the namespace that all functions of the notebook share in a worker."""
 
@@ -188,6 +190,12 @@ class Lent:
                 self._places[id(whole)] = whole, unit, -1
         found = self._places.get(id(value))
         return None if found is None else found[1:]
+
+    def addresses(self) -> list[int]:
+        """Those of the objects that have a place, but for what is only compared by value."""
+        self.place(None)
+        assert self._places is not None
+        return [address for address, (part, *_) in self._places.items() if type(part) not in _ATOMS]
 
     def at(self, unit: int, position: int) -> Any:
         return self._values[unit] if position < 0 else self._parts_of(unit)[position]

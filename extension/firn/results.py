@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 from firn import _core, rebuild
+from firn.teach import FROZEN_TYPES
 
 
 def dump(value: object) -> bytes:
@@ -32,7 +33,7 @@ def reduce(value: Any) -> Any:
         return None if token is None else (rebuild.notebook_class, (token, value.__qualname__))
     if (lent := rebuild.borrowed) is not None and (place := lent.place(value)) is not None:
         return rebuild.lent_object, (lent.number, *place)
-    if type(value) in (_core.FrozenList, _core.FrozenDict, _core.FrozenFace):
+    if type(value) in FROZEN_TYPES:
         return _core.adopt, (_core.address(value),)
     return None
 

@@ -87,8 +87,10 @@ def prepare(
         "units": units,
         "items": items.numbered(unit.number for unit in sources) if items is not None else None,
         "copies": packer.copies(each),
+        "copied": any(unit.why is not None for unit in planner.units.values()),
         "copied_items": any(unit.why is not None for unit in sources),
         "lines": packer.lines(code.co_filename),
+        "definitions": {unit.number: number for number, unit in planner.definitions.items()},
         "gather": tuple(gather),
         "seed": stream,
         "generation": generation,
@@ -163,7 +165,7 @@ class _Packer:
         unit.number = len(self._ordered)
         self._ordered.append(unit)
         if unit.kind == "frozen":
-            unit.version = b"%x" % id(unit.pointer)
+            unit.version = b"%x" % unit.address
             return
         if unit.error is not None:
             unit.raw, unit.needs = pickle.dumps(rebuild.Refused(str(unit.error)), 5), []
@@ -177,6 +179,8 @@ class _Packer:
 
     def _sent(self, unit: Unit) -> tuple[Any, ...]:
         if unit.kind == "frozen":
+            if id(unit.pointer) != unit.address:  # what every interpreter makes its own object of
+                return ("address", unit.address)
             self.pointers.append(unit.pointer)
             return ("frozen", len(self.pointers) - 1)
         if unit.kind == "part":

@@ -14,15 +14,18 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from firn import _core, effects, rebuild
 from firn.names import ShippingRefusal
 from firn.shared import Local, SharedField
+from firn.teach import FROZEN_TYPES
 
 SMALL: Final = 256
 """Strings, bytes and integers up to this many characters (bytes) cross by value."""
 
+_GLANCE: Final = 64
 _STATIC: Final = frozenset({type(None), bool, type(Ellipsis), type(NotImplemented)})
 CONTAINERS: Final = frozenset(
     {list, dict, set, frozenset, tuple, deque, OrderedDict, defaultdict, Counter, types.MappingProxyType, bytearray}
@@ -31,8 +34,9 @@ FREEZABLE: Final = CONTAINERS | {
     str, bytes, int, float, complex, range, slice,
     datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone,
 }  # fmt: skip
+_BUFFERS: Final = frozenset({("array", "array"), ("numpy", "ndarray")})
 _SHAREABLE: Final = FREEZABLE - {list, dict, set}
-FROZEN: Final[tuple[type, ...]] = (_core.FrozenList, _core.FrozenDict, _core.FrozenFace)
+FROZEN: Final = frozenset(FROZEN_TYPES)
 
 
 class Unshippable(ShippingRefusal, TypeError):
@@ -66,7 +70,8 @@ class Unit:
     raw: bytes | None = None
     needs: list[Unit] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)
-    pointer: object = None
+    pointer: object = None  # the frozen value, or this interpreter's own object for it
+    address: int = 0  # of the frozen value
     version: bytes = b""
     number: int = -1
     sticky: bool = False
@@ -121,6 +126,29 @@ def by_value(value: Any) -> bool:
     if kind is int:
         return bool(value.bit_length() <= SMALL * 8)
     return kind in (str, bytes) and bool(len(value) <= SMALL)
+
+
+def is_data(value: object) -> bool:
+    """Whether a variable's value may be frozen together with others, and the variable bound to the frozen form."""
+    kind = type(value)
+    return kind in FREEZABLE or (rebuild.is_mutable(kind) and not isinstance(value, type)) or is_buffer(kind)
+
+
+def is_buffer(kind: type) -> bool:
+    return kind is memoryview or (kind.__module__, kind.__name__) in _BUFFERS
+
+
+def classes_in(value: object) -> Iterator[type]:
+    """Classes of the notebook that some of a value's parts are instances of, by a glance: what they need is then found
+    before the value is frozen, in one go with it. Runs no code of theirs."""
+    todo = [value]
+    for one in todo:
+        kind = type(one)
+        if kind in FREEZABLE:
+            parts = one.values() if isinstance(one, dict) else one if isinstance(one, (list, tuple, set, deque)) else ()
+            todo += islice(parts, max(0, min(_GLANCE // 4, _GLANCE - len(todo))))
+        elif kind.__module__ == "__main__" and rebuild.is_mutable(kind) and not isinstance(one, type):
+            yield kind
 
 
 def is_in_heap(value: object) -> bool:

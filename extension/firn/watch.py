@@ -14,7 +14,7 @@ import types
 from time import perf_counter
 from typing import Any, Final
 
-from firn import _core
+from firn.teach import FROZEN_TYPES
 
 LARGE: Final = 1 << 21
 """Copies of more bytes are only watched where they are a loop's items, a chunk at a time."""
@@ -23,7 +23,7 @@ _SHARE: Final = 0.05
 _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SAME: Final = (
     type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.CellType,
-    functools._lru_cache_wrapper, _core.FrozenList, _core.FrozenDict, _core.FrozenFace,
+    functools._lru_cache_wrapper, *FROZEN_TYPES,
 )  # fmt: skip
 
 

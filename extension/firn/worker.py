@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Any, Final
 
-from firn import items, rebuild, results, streams
+from firn import _core, items, rebuild, results, streams
 from firn.rebuild import Stopped
 from firn.settings import Follower
 
@@ -70,6 +70,8 @@ class Space:
         for number, unit in enumerate(header["units"]):
             value = self._load(unit, found, pointers)
             found.append(value)
+            if number in header["definitions"]:  # before anything frozen that needs it is looked at
+                _core.define(header["definitions"][number], value)
             self.names.update(dict.fromkeys(bound.get(number, ()), value))
         while len(self._loaded) > KEPT:
             self._loaded.popitem(last=False)
@@ -79,6 +81,8 @@ class Space:
         match unit:
             case ("frozen", number):
                 return pointers[number]
+            case ("address", address):
+                return _core.adopt(address)
             case ("part", number, position):
                 return found[number][position]
             case ("pickle", version, kept, needs, raw):
@@ -111,6 +115,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     space = _each if header["mode"] == "each" else _split
     found = space.fill(header, tuple(pointers))
     rebuild.borrowed = rebuild.Lent(header["shipment"], {number: found[number] for number in header["lent"]})
+    _core.lend(rebuild.borrowed.addresses() if header["copied"] else [])
     code = marshal.loads(header["code"])
     if header["mode"] == "each":
         return _whole_cell(space, code, header)

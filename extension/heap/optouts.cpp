@@ -58,6 +58,17 @@ int mark_freezable(const void* object, std::optional<bool> freezable) {
   return 0;
 }
 
+int lend(const std::vector<std::uintptr_t>& objects) {
+  OptOuts* marks = find();
+  if (!marks) {
+    if (objects.empty()) return 0;
+    marks = make();
+    if (!marks) return -1;
+  }
+  marks->lend(objects);
+  return 0;
+}
+
 void seal_class(PyTypeObject* type, bool sealed) {
   if (!sealed) {
     type->tp_flags &= ~Py_TPFLAGS_IMMUTABLETYPE;

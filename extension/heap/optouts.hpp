@@ -4,8 +4,11 @@
 
 #include <Python.h>
 
+#include <cstdint>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
 namespace firn::heap {
 
@@ -20,9 +23,19 @@ class OptOuts {
     return found->second;
   }
   void mark(const void* object, std::optional<bool> freezable);
-  bool empty() const { return marks_.empty(); }
+
+  // Objects of a worker that stand for the notebook's own: a result that holds one is pickled, so
+  // that it comes back as that very object.
+  void lend(const std::vector<std::uintptr_t>& objects) {
+    lent_ = {objects.begin(), objects.end()};
+  }
+  bool is_lent(const void* object) const {
+    return lent_.contains(reinterpret_cast<std::uintptr_t>(object));
+  }
+  bool empty() const { return marks_.empty() && lent_.empty(); }
 
  private:
+  std::unordered_set<std::uintptr_t> lent_;
   std::unordered_map<const void*, bool> marks_;  // whoever marks sees to it that objects live on
 };
 
@@ -31,6 +44,10 @@ const OptOuts* opt_outs();
 
 // Marks an object, or forgets it. -1 with an exception set when there is no memory.
 int mark_freezable(const void* object, std::optional<bool> freezable);
+
+// Says which objects of the calling interpreter stand for the notebook's, instead of those before.
+// -1 with an exception set when there is no memory.
+int lend(const std::vector<std::uintptr_t>& objects);
 
 // Makes a class of a class statement refuse assignments to its attributes, or takes them again.
 void seal_class(PyTypeObject* type, bool sealed);

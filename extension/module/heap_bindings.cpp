@@ -104,6 +104,12 @@ std::vector<std::uint64_t> segments_of(const py::list& values) {
   return heap::segments_of(addresses);
 }
 
+std::vector<std::uint64_t> segments_at(const std::vector<std::uintptr_t>& addresses) {
+  std::vector<const void*> pointers;
+  for (const auto address : addresses) pointers.push_back(reinterpret_cast<void*>(address));
+  return heap::segments_of(pointers);
+}
+
 py::list dissect(const py::object& value, std::size_t every) {
   static constexpr const char* words[] = {"root", "items", "members", "keys",
                                           "key",  "field", "below"};
@@ -196,6 +202,8 @@ void bind_heap(py::module_& module) {
              "The ids of the segments that the values lie in, each once.");
   module.def("dissect", &dissect, py::arg("frozen"), py::arg("every") = 1,
              "Where the memory of a frozen value goes.");
+  module.def("segments_at", &segments_at, py::arg("addresses"), py::pos_only(),
+             "The ids of the segments that the addresses lie in, each once.");
   module.def("number_of", &number_of, py::arg("definition"), py::pos_only(),
              "The number that a class or function has in all interpreters.");
   module.def("define", &define, py::arg("number"), py::arg("object"), py::pos_only(),

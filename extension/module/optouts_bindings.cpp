@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "heap/heap.hpp"
 #include "heap/optouts.hpp"
@@ -104,6 +105,10 @@ void mark_freezable(std::uintptr_t object, std::optional<bool> freezable) {
   }
 }
 
+void lend(const std::vector<std::uintptr_t>& objects) {
+  if (heap::lend(objects) < 0) throw py::error_already_set();
+}
+
 void seal_class(const py::type& type, bool sealed) {
   auto* cls = reinterpret_cast<PyTypeObject*>(type.ptr());
   if (!(cls->tp_flags & Py_TPFLAGS_HEAPTYPE)) throw py::type_error("not made by a class statement");
@@ -123,6 +128,7 @@ void bind_optouts(py::module_& module) {
   module.def("shared_compare_and_swap", &compare_and_swap);
   module.def("new_local_key", &heap::new_local_key);
   module.def("mark_freezable", &mark_freezable);
+  module.def("lend", &lend);
   module.def("seal_class", &seal_class);
 }
 

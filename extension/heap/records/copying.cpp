@@ -206,6 +206,7 @@ PyObject* Copier::copy_frozen_record(PyObject* object, bool shared) {
 }
 
 void Copier::check_marks(PyObject* object) {
+  if (freezing_.transfer && freezing_.marks->is_lent(object)) throw Unfreezable{object, nullptr};
   if (freezing_.marks->says(object) == false) {
     throw Unfreezable{object, nullptr,
                       "It is marked as not to be frozen (firn.set_freezable(..., False))."};

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+import firn
 import pytest
 from firn.spmd import Parallel
 
@@ -230,10 +231,16 @@ def test_copies_that_come_back_are_the_notebooks_own(notebook: Any) -> None:
 
 
 def test_items_that_come_back_are_the_notebooks_own(notebook: Any) -> None:
-    notebook.cell("class C:\n    def __init__(self, n): self.n = n\n")
-    items = [notebook["C"](n) for n in range(50)]
-    found = notebook.loop("{x.n: x}", items, chunk=7)
-    assert all(one == {n: items[n]} for n, one in enumerate(found))
+    notebook.cell("import firn\nclass C:\n    def __init__(self, n): self.n = n\n")
+    notebook.cell(
+        "items = [C(n) for n in range(50)]\nothers = [C(n) for n in range(50)]\nfirn.set_freezable(others[3], False)"
+    )
+    found = notebook.loop("{x.n: x}", notebook["items"], chunk=7)
+    assert firn.is_frozen(notebook["items"])
+    assert all(one[n] is notebook["items"][n] for n, one in enumerate(found))
+    found = notebook.loop("{x.n: x}", notebook["others"], chunk=7)
+    assert not firn.is_frozen(notebook["others"])
+    assert all(one[n] is notebook["others"][n] for n, one in enumerate(found))
 
 
 def test_a_worker_starts_light() -> None:
