@@ -93,7 +93,8 @@ def main() -> int:
     if options.kernel != "firn":
         notebook.cells.insert(0, nbformat.v4.new_code_cell("%load_ext firn"))
     print(
-        bold(f"notebooks/{options.notebook}.ipynb in the {options.kernel} kernel, Python {sys.version.split()[0]}"), flush=True
+        bold(f"notebooks/{options.notebook}.ipynb in the {options.kernel} kernel, Python {sys.version.split()[0]}"),
+        flush=True,
     )
     quickstart = Quickstart(notebook, options.kernel)
     error = quickstart.run()

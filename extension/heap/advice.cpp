@@ -34,7 +34,7 @@ const char* advice_for(PyObject* unfreezable) {
   for (const Advice& advice : advices) {
     if (std::strncmp(type->tp_name, advice.type, std::strlen(advice.type)) == 0) return advice.text;
   }
-  if (type->tp_iternext)
+  if (PyIter_Check(unfreezable))
     return "An iterator is used up as it is read: list(...) keeps what it gives.";
   return "Leave it out of the data, or freeze what it is made from; if the class is yours, "
          "__getstate__ "

@@ -182,3 +182,87 @@ def test_frozen_with_a_name_that_is_none_or_not_frozen(notebook, line, words):
     error = notebook.fails(line)
     for word in words:
         assert word in str(error)
+
+
+CLASSES = """
+from collections import Counter, namedtuple
+from dataclasses import dataclass, field
+
+@dataclass
+class Trip:
+    'A ride of one bike.'
+    name: str
+    minutes: float
+    tags: list = field(default_factory=list)
+    @property
+    def long(self):
+        raise AssertionError('completion runs no property')
+    def plus(self, minutes):
+        return self.minutes + minutes
+
+class Shown:
+    def __repr__(self):
+        return f'shown <{self.n}>'
+
+class Printed:
+    def _repr_pretty_(self, printer, cycle):
+        printer.text('printed ' + str(self.n))
+    def _repr_html_(self):
+        return f'<b>{self.n}</b>'
+
+class Items(list):
+    pass
+
+class Words(Counter):
+    pass
+
+Pair = namedtuple('Pair', 'left right')
+
+def made(kind, **fields):
+    value = kind()
+    vars(value).update(fields)
+    return value
+
+values = {
+    'trip': Trip('x' * 60, 5.5, ['a' * 30, 'b' * 30]), 'trips': [Trip(str(n), n + 0.5) for n in range(3000)],
+    'shown': made(Shown, n=7), 'printed': made(Printed, n=8), 'items': Items(range(3000)),
+    'words': Words({str(n): n * 7919 % 101 for n in range(3000)}), 'pair': Pair([1] * 40, 2),
+}
+"""
+
+
+def test_instances_are_displayed_as_the_originals(notebook):
+    notebook.ok(CLASSES)
+    show = notebook.shell.display_formatter.format
+    for name, value in notebook["values"].items():
+        assert show(firn.freeze(value)) == show(value), name
+
+
+def test_fields_and_methods_of_instances_are_completed(notebook):
+    notebook.ok(CLASSES)
+    notebook.shell.user_ns |= firn.freeze(notebook["values"])
+    assert completed(notebook, "trip.") == [f"trip.{name}" for name in ("long", "minutes", "name", "plus", "tags")]
+    assert completed(notebook, "print(trips[-1].mi") == ["print(trips[-1].minutes"]
+    assert "trip.tags.index" in completed(notebook, "trip.tags.")
+    assert {"pair.left", "pair.right", "pair.count"} <= set(completed(notebook, "pair."))
+
+
+def test_question_mark_shows_the_class_of_an_instance(notebook):
+    notebook.ok(CLASSES)
+    notebook.shell.user_ns |= firn.freeze(notebook["values"])
+    text = inspected(notebook, "trip")
+    assert "Frozen:" in text and "A ride of one bike." in text and "FrozenFace" not in text
+    assert ["Length:", "3000"] in [line.split() for line in inspected(notebook, "items").splitlines()]
+    notebook.ok("%whos Trip Items Pair")
+    assert [line.split()[:2] for line in notebook.out.splitlines()[2:]] == [
+        ["items", "Items"], ["pair", "Pair"], ["trip", "Trip"],
+    ]  # fmt: skip
+
+
+def test_the_tree_of_instances_has_their_fields(notebook):
+    notebook.ok(CLASSES)
+    notebook.shell.user_ns |= firn.freeze(notebook["values"])
+    notebook.ok("%frozen trips")
+    table = {line.split()[0]: line.split()[1:3] for line in notebook.reports[0]["text/plain"].splitlines()[2:]}
+    assert table["trips[*]"] == ["Trip", "3,000"] and table["trips[*].minutes"] == ["float", "3,000"]
+    assert table["trips[*].tags"] == ["list", "3,000"]
