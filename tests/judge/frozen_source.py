@@ -76,7 +76,7 @@ class Judged:
             self.instances and dataclasses.is_dataclass(value) and not isinstance(value, type)
         ):
             self.made += 1
-            self.members += len(value) if hasattr(value, "__len__") else 1
+            self.members += len(value) if type(value) in self.types else 1
             if self.members > MEMBERS_A_CASE:
                 raise RuntimeError(f"more than {MEMBERS_A_CASE} members frozen in one case")
             return firn.freeze(value)
@@ -97,7 +97,7 @@ class Maker:
         self.judged = judged
         vars(self).update(__new__=kind.__new__, __init__=kind.__init__)  # what subclasses call
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
+    def __call__(self, /, *arguments: Any, **named: Any) -> Any:
         return self.judged(self.kind(*arguments, **named))
 
     def __getattr__(self, name: str) -> Any:
@@ -196,6 +196,8 @@ class Wrap(ast.NodeTransformer):
         at = holder
         while isinstance(at, ast.Attribute):
             at = at.value
+        if isinstance(holder, ast.Attribute) and holder.attr == "__dict__":
+            return None
         if holder is None or not isinstance(at, ast.Name) or (at is holder and at.id not in self.own):
             return None
         return ast.unparse(holder)

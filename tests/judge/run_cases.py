@@ -1,6 +1,6 @@
 """Runs the cases of one module of CPython's suite against frozen values; the parent reads a line of JSON for each.
 
-    python run_cases.py MODULE KINDS ALSO_CHANGED [CASE...]
+    python run_cases.py MODULE KINDS ALSO_CHANGED [CASE...]  (the named cases are left out)
 
 KINDS: what is frozen, with commas. ALSO_CHANGED: modules that hold parts of the cases, with commas. A line:
 `{"case": "ListTest.test_len", "outcome": "passed" | "failed" | "skipped", "made": frozen values, "error": text}`.
@@ -64,7 +64,7 @@ class Outcome(unittest.TestResult):
 
 
 def look_through_makers(name: str) -> None:
-    """`assertIs(type(x), self.type2test)` compares with the type that the maker stands for."""
+    """`assertIs(type(x), self.type2test)` and others see the type that the maker stands for."""
     original = getattr(unittest.TestCase, name)
 
     def assertion(self: unittest.TestCase, one: object, other: object, msg: object = None) -> None:
@@ -75,9 +75,9 @@ def look_through_makers(name: str) -> None:
 
 
 def main() -> None:
-    look_through_makers("assertIs")
-    look_through_makers("assertIsNot")
-    module_name, kinds, also, *wanted = sys.argv[1:]
+    for name in ("assertIs", "assertIsNot", "assertIsSubclass"):
+        look_through_makers(name)
+    module_name, kinds, also, *done = sys.argv[1:]
     names = [f"test.{name}" for name in [module_name, *filter(None, also.split(","))]]
     judged = frozen_source.install(names, kinds.split(","))
     module = importlib.import_module(names[0])
@@ -88,7 +88,7 @@ def main() -> None:
     classes: set[type] = set()
     for case in cases_in(suite):
         name = case.id().removeprefix(f"{names[0]}.")
-        if name in seen or (wanted and name not in wanted):
+        if name in seen or name in done:
             continue
         seen.add(name)
         print(json.dumps({"case": name, "outcome": "started"}), file=output, flush=True)

@@ -129,7 +129,11 @@ PyObject* mapping_text(PyObject* self) {
 PyObject* default_dict_text(PyObject* self) {
   Ref mapping(mapping_text(self));
   Ref own(mapping ? read(extra_of(self) ? extra_of(self) : Py_None) : nullptr);
-  Ref factory(own ? PyObject_Repr(own.get()) : nullptr);
+  const int entered = own ? Py_ReprEnter(own.get()) : -1;  // it may print the dict that has it
+  Ref factory(entered < 0    ? nullptr
+              : entered == 0 ? PyObject_Repr(own.get())
+                             : PyUnicode_FromString("..."));
+  if (entered == 0) Py_ReprLeave(own.get());
   return factory ? PyUnicode_FromFormat("defaultdict(%U, %U)", factory.get(), mapping.get())
                  : nullptr;
 }
