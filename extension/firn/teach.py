@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from firn._core import FrozenCallable, FrozenDict, FrozenFace, FrozenList, is_frozen
+from firn._core import FrozenCallable, FrozenDict, FrozenFace, FrozenList, is_frozen, shallow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing takes longer to load than all of this
@@ -29,9 +29,8 @@ def _teach_json(encoder: Any) -> None:
 
     def make_teaching_encoder(markers: Any, default: Callable[[Any], Any], *settings: Any) -> Any:
         def default_for_others(value: Any) -> Any:
-            kind = type(value)
-            if kind is FrozenDict or (kind is FrozenList and value.__class__ is list):
-                return value.copy()
+            if type(value) in FROZEN_TYPES and issubclass(value.__class__, (list, tuple, dict)):
+                return shallow(value)
             return default(value)
 
         return make_encoder(markers, default_for_others, *settings)
@@ -44,9 +43,19 @@ def _teach_pprint(pprint: Any) -> None:
     printer = pprint.PrettyPrinter
     repr_of_others = printer._safe_repr
 
-    def print_frozen(self: Any, value: Any, *where: Any) -> None:
-        plain = value.copy()
-        self._dispatch[type(plain).__repr__](self, plain, *where)
+    def print_frozen(self: Any, value: Any, stream: Any, *where: Any) -> None:
+        plain = shallow(value)
+        method = self._dispatch.get(type(plain).__repr__)
+        if method is not None:
+            method(self, plain, stream, *where)
+        elif is_made_by_dataclass(plain):
+            self._pprint_dataclass(plain, stream, *where)
+        else:
+            stream.write(self._repr(plain, *where[2:]))
+
+    def is_made_by_dataclass(value: Any) -> bool:
+        made = getattr(type(value).__repr__, "__wrapped__", None)
+        return hasattr(type(value), "__dataclass_params__") and "__create_fn__" in getattr(made, "__qualname__", "")
 
     def safe_repr(self: Any, value: Any, context: dict[int, int], maxlevels: int, level: int) -> Any:
         if type(value) not in FROZEN_TYPES:
@@ -55,7 +64,7 @@ def _teach_pprint(pprint: Any) -> None:
             return pprint._recursion(value), False, True
         context[id(value)] = 1
         try:
-            return repr_of_others(self, value.copy(), context, maxlevels, level)
+            return repr_of_others(self, shallow(value), context, maxlevels, level)
         finally:
             del context[id(value)]
 
@@ -114,7 +123,7 @@ def _teach_namespace(namespace: Any) -> None:
 def _teach_yaml(representer: Any) -> None:
     """yaml.safe_dump refuses what is not exactly a list, a dict or a set."""
     for kind in FROZEN_TYPES:
-        representer.SafeRepresenter.add_representer(kind, lambda dumper, value: dumper.represent_data(value.copy()))
+        representer.SafeRepresenter.add_representer(kind, lambda dumper, value: dumper.represent_data(shallow(value)))
 
 
 def _teach_weakref(weakref: Any) -> None:
@@ -130,10 +139,35 @@ def _teach_weakref(weakref: Any) -> None:
     weakref.proxy = sys.modules["_weakref"].proxy = proxy  # type: ignore[attr-defined]
 
 
+def _teach_dataclasses(dataclasses: Any) -> None:
+    """asdict(), astuple(), replace() and is_dataclass() look at `type(x)`."""
+
+    def is_dataclass_instance(value: Any) -> bool:
+        return hasattr(value.__class__ if type(value) in FROZEN_TYPES else type(value), "__dataclass_fields__")
+
+    def is_dataclass(value: Any) -> bool:
+        return hasattr(value, "__dataclass_fields__") if isinstance(value, type) else is_dataclass_instance(value)
+
+    def teach_walk(name: str) -> None:
+        walk = getattr(dataclasses, name)
+
+        def walk_frozen(value: Any, factory: Any) -> Any:
+            return walk(shallow(value) if type(value) in FROZEN_TYPES else value, factory)
+
+        setattr(dataclasses, name, walk_frozen)
+
+    teach_walk("_asdict_inner")
+    teach_walk("_astuple_inner")
+    is_dataclass.__doc__ = dataclasses.is_dataclass.__doc__
+    dataclasses._is_dataclass_instance = is_dataclass_instance
+    dataclasses.is_dataclass = is_dataclass
+
+
 _lessons: dict[str, Callable[[Any], None]] = {
     "json.encoder": _teach_json,
     "pprint": _teach_pprint,
     "reprlib": _teach_reprlib,
+    "dataclasses": _teach_dataclasses,
     "weakref": _teach_weakref,
     "IPython.core.completer": _teach_completer,
     "IPython.core.guarded_eval": _teach_guarded_eval,

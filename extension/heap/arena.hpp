@@ -128,6 +128,12 @@ class Region {
   // The first extent that is taken will be a large one.
   void expect_much() { next_bytes_ = std::size_t{4} << 20; }
 
+  // The extents that were taken so far.
+  void add_extents(std::vector<Extent>& out) const {
+    out.insert(out.end(), extents_.begin(), extents_.end());
+    out.insert(out.end(), single_.begin(), single_.end());
+  }
+
   // Everything allocated so far, trimmed; the region is empty afterwards.
   std::vector<Extent> finish(std::size_t* used);
   void discard();

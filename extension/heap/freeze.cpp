@@ -8,6 +8,7 @@
 #include "heap/records/rounds.hpp"
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
+#include "heap/twins/shells.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -81,6 +82,9 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, Frozen& 
     }
     const std::vector<PyObject*> only_python = check_hashes(unchecked);
     changing.insert(changing.end(), only_python.begin(), only_python.end());
+    std::vector<Copier*> copiers{&main};
+    for (const auto& helper : crew.helpers()) copiers.push_back(helper.get());
+    make_shells(changing, out.roots, copiers);
     freezing.populator.stop();
     if (freezing.looking) {  // the graph has changed since
       raise_not_freezable(task.types, *roots.front().name, {}, python.what, python.cause);

@@ -6,6 +6,7 @@
 #include "heap/static_objects.hpp"
 #include "heap/twins/recipes.hpp"
 #include "heap/twins/resolved.hpp"
+#include "heap/twins/shells.hpp"
 #include "heap/types.hpp"
 #include "heap/weak_references.hpp"
 
@@ -117,6 +118,7 @@ int init_interpreter() {
     return -1;
   }
   init_twins();
+  init_shells();
   if (init_types() < 0 || make_resolved() < 0 || init_definitions() < 0 || !teach_weak_references())
     return -1;
 

@@ -7,12 +7,16 @@
 
 #include "heap/cpython_layout.hpp"
 #include "heap/arena.hpp"
+#include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
 #include "heap/interpreter.hpp"
 #include "heap/memo.hpp"
+#include "heap/records/instances.hpp"
+#include "heap/records/state.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/tables.hpp"
 #include "heap/transfer.hpp"
+#include "heap/twins/twins.hpp"
 #include "heap/types.hpp"
 
 namespace firn::heap {
@@ -25,18 +29,19 @@ PyObject* check(PyObject* made) {
   return made;
 }
 
-enum class Fill : std::uint8_t { slots, deque, dict, set };
+enum class Fill : std::uint8_t { slots, deque, list, dict, set, fields };
 
 struct Step {
   PyObject* source;  // deque: a tuple; dict: a dict; set: a set
   PyObject* made;    // borrowed from whatever holds it
   Fill fill;
   Py_ssize_t at = 0;
-  Py_ssize_t count = 0;         // slots
-  PyObject** from = nullptr;    // slots
-  PyObject** to = nullptr;      // slots
-  PyObject* pending = nullptr;  // dict, set: a complete or soon complete key; owned
-  PyObject* value = nullptr;    // dict: the original of the pending key's value
+  Py_ssize_t count = 0;                   // slots
+  PyObject** from = nullptr;              // slots
+  PyObject** to = nullptr;                // slots
+  PyObject* pending = nullptr;            // dict, set: a complete or soon complete key; owned
+  PyObject* value = nullptr;              // dict: the original of the pending key's value
+  const records::Maker* maker = nullptr;  // fields
 };
 
 class Thawer {
@@ -48,6 +53,7 @@ class Thawer {
     for (Step& step : steps_) Py_XDECREF(step.pending);
     for (PyObject* snapshot : snapshots_) Py_DECREF(snapshot);
     Py_XDECREF(append_);
+    Py_XDECREF(deep_copies_);
   }
 
   PyObject* thaw(PyObject* root) {
@@ -112,6 +118,10 @@ class Thawer {
     if (type == &PyUnicode_Type) return make_string(object);
     if (type == &PyLong_Type) return check(_PyLong_Copy(reinterpret_cast<PyLongObject*>(object)));
     if (type == &PyFloat_Type) return check(PyFloat_FromDouble(PyFloat_AS_DOUBLE(object)));
+    if (faces::is_face(object)) {
+      if (is_twin(object)) return make_twin(object);
+      if (records::has_record_kind(object)) return make_record(object);
+    }
     if (type == frozen_dict_type()) return make_mapping(object);
     if (type == frozen_list_type()) return make_sequence(object);
     if (type == &PyTuple_Type) {
@@ -231,6 +241,49 @@ class Thawer {
     return push({list->items, check(made), Fill::deque});
   }
 
+  // A real instance; its class runs no code.
+  PyObject* make_record(PyObject* object) {
+    const records::Maker* maker = records::Maker::of(object);
+    if (!maker) throw Failed{};
+    auto* record = reinterpret_cast<FrozenRecord*>(object);
+    PyObject* inner = record->inner;
+    const FaceKind kind = record->kind;
+    const Py_ssize_t items = kind == FaceKind::tuple_record ? PyTuple_GET_SIZE(inner) : 0;
+    PyObject* made = check(maker->make_empty(items));
+    if (maker->layout().count > 0) {
+      Step step{object, made, Fill::fields};
+      step.maker = maker;
+      push(step);
+    }
+    switch (kind) {
+      case FaceKind::tuple_record:
+        return push_slots(made, reinterpret_cast<PyTupleObject*>(inner)->ob_item,
+                          reinterpret_cast<PyTupleObject*>(made)->ob_item, items);
+      case FaceKind::list_record:
+        return push({inner, made, Fill::list});
+      case FaceKind::dict_record:
+        return push({inner, made, Fill::dict});
+      case FaceKind::set_record:
+        return push({inner, made, Fill::set});
+      default:
+        return made;
+    }
+  }
+
+  // A copy of the interpreter's own object, as copy.deepcopy() makes it: a Decimal is itself.
+  PyObject* make_twin(PyObject* object) {
+    PyObject* own = check(resolve(object));
+    if (reinterpret_cast<FrozenFace*>(object)->kind == FaceKind::definition) return own;
+    if (!deep_copies_) deep_copies_ = PyDict_New();
+    PyObject* deepcopy =
+        deep_copies_ ? PyImport_ImportModuleAttrString("copy", "deepcopy") : nullptr;
+    PyObject* made =
+        deepcopy ? PyObject_CallFunctionObjArgs(deepcopy, own, deep_copies_, nullptr) : nullptr;
+    Py_XDECREF(deepcopy);
+    Py_DECREF(own);
+    return check(made);
+  }
+
   PyObject* make_mapping(PyObject* object) {
     const auto* mapping = reinterpret_cast<FrozenDict*>(object);
     PyObject* made = nullptr;
@@ -238,10 +291,12 @@ class Thawer {
       case FaceKind::ordered_dict:
         made = PyODict_New();
         break;
-      case FaceKind::default_dict:
-        made = PyObject_CallOneArg(reinterpret_cast<PyObject*>(types_.default_dict),
-                                   reinterpret_cast<FrozenFace*>(object)->extra);
+      case FaceKind::default_dict: {
+        PyObject* factory = check(read(reinterpret_cast<FrozenFace*>(object)->extra));
+        made = PyObject_CallOneArg(reinterpret_cast<PyObject*>(types_.default_dict), factory);
+        Py_DECREF(factory);
         break;
+      }
       case FaceKind::counter: {
         // Not by calling it: its __init__ is Python code.
         PyObject* no_arguments = PyTuple_New(0);
@@ -296,6 +351,12 @@ class Thawer {
         case Fill::deque:
           done = fill_deque(depth);
           break;
+        case Fill::list:
+          done = fill_list(depth);
+          break;
+        case Fill::fields:
+          done = fill_fields(depth);
+          break;
         case Fill::dict:
           done = fill_dict(depth);
           break;
@@ -318,6 +379,44 @@ class Thawer {
       PyObject* before = *slot;  // a new slice has Nones
       *slot = made;
       Py_XDECREF(before);
+      if (steps_.size() != depth) return false;
+    }
+    return true;
+  }
+
+  bool fill_fields(std::size_t depth) {
+    const auto* record = reinterpret_cast<FrozenRecord*>(steps_.back().source);
+    const records::Maker& maker = *steps_.back().maker;
+    const Layout& layout = maker.layout();
+    const auto count = static_cast<Py_ssize_t>(layout.count);
+    while (steps_.back().at < count) {
+      Step& step = steps_.back();
+      const Py_ssize_t at = step.at++;
+      PyObject* child = record->fields[at];
+      if (!child) continue;
+      PyObject* instance = step.made;
+      PyObject* made = convert(child);
+      int status;
+      if (layout.whole_dict && at + 1 == count) {
+        status = PyObject_GenericSetDict(instance, made, nullptr);
+        Py_DECREF(made);
+      } else {
+        status = maker.set_field(instance, static_cast<std::size_t>(at), made);
+      }
+      if (status < 0) throw Failed{};
+      if (steps_.size() != depth) return false;
+    }
+    return true;
+  }
+
+  bool fill_list(std::size_t depth) {
+    while (steps_.back().at < PyTuple_GET_SIZE(steps_.back().source)) {
+      Step& step = steps_.back();
+      PyObject* list = step.made;
+      PyObject* made = convert(PyTuple_GET_ITEM(step.source, step.at++));
+      const int status = PyList_Append(list, made);
+      Py_DECREF(made);  // the list holds it
+      if (status < 0) throw Failed{};
       if (steps_.size() != depth) return false;
     }
     return true;
@@ -381,6 +480,7 @@ class Thawer {
 
   const InterpreterTypes& types_;
   const bool transfer_;
+  PyObject* deep_copies_ = nullptr;  // deepcopy's memo
   PyObject* const append_ = PyUnicode_InternFromString("append");
   PointerTable memo_;
   std::vector<Step> steps_;

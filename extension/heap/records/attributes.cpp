@@ -179,7 +179,8 @@ PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeOb
   return value.release();
 }
 
-PyObject* perform(State& own, const CachedAccess& entry, PyObject* self, PyObject* name) {
+[[gnu::noinline]] PyObject* perform(State& own, const CachedAccess& entry, PyObject* self,
+                                    PyObject* name) {
   switch (entry.access) {
     case Access::field: {
       PyObject* value = as_record(self)->fields[entry.index];
@@ -226,7 +227,7 @@ PyObject* perform(State& own, const CachedAccess& entry, PyObject* self, PyObjec
 }
 
 // The class's __getattr__, after an AttributeError.
-PyObject* ask_hook(PyObject* self, PyObject* name) {
+[[gnu::noinline]] PyObject* ask_hook(PyObject* self, PyObject* name) {
   if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
   PyObject* error = PyErr_GetRaisedException();
   const Found hook = find(self, Special::getattr_);
@@ -247,7 +248,7 @@ CachedAccess& place_of(State& own, std::uint32_t layout, PyObject* name) {
   return own.cache[at % State::kEntries];
 }
 
-PyObject* read_slowly(State& own, PyObject* self, PyObject* name) {
+[[gnu::noinline]] PyObject* read_slowly(State& own, PyObject* self, PyObject* name) {
   if (!PyUnicode_Check(name)) {
     PyErr_Format(PyExc_TypeError, "attribute name must be string, not '%.200s'",
                  Py_TYPE(name)->tp_name);
@@ -287,7 +288,7 @@ PyObject* read_slowly(State& own, PyObject* self, PyObject* name) {
   return perform(own, entry, self, name);
 }
 
-PyObject* read_attribute(State& own, PyObject* self, PyObject* name) {
+inline PyObject* read_attribute(State& own, PyObject* self, PyObject* name) {
   const FrozenRecord* record = as_record(self);
   const CachedAccess& entry = place_of(own, record->layout, name);
   if (entry.name == name && entry.layout == record->layout &&
@@ -297,6 +298,7 @@ PyObject* read_attribute(State& own, PyObject* self, PyObject* name) {
       if (value && !(record->flags & kHoldsTwins)) [[likely]]
         return value;  // immortal
     }
+    if (entry.access == Access::method) return PyMethod_New(entry.found, self);
     const CachedAccess copy = entry;  // what runs now may read other attributes
     return perform(own, copy, self, name);
   }

@@ -152,7 +152,7 @@ PyObject* answer(PyObject* descriptor, const Original& original, PyObject* self,
     }
   }
   // The frozen container's own method, which reads the record as it reads its like.
-  if (as_record(self)->kind != FaceKind::tuple_record &&
+  if (as_record(self)->kind != FaceKind::tuple_record && of != &PyFrozenSet_Type &&
       Py_IS_TYPE(self, face_type(as_record(self)->kind)) &&
       Py_IS_TYPE(descriptor, &PyMethodDescr_Type) && !name.starts_with("__")) {
     Ref members(PyType_GetDict(Py_TYPE(self)));

@@ -61,10 +61,11 @@ Maker::Maker(const Layout& layout, PyTypeObject* type)
   for (PyTypeObject* at = type; at != base_; at = at->tp_base) chain.push_back(at);
   std::size_t slot = 0;
   for (auto at = chain.rbegin(); at != chain.rend(); ++at) {
-    while (slot < layout.slots) {
-      const Py_ssize_t offset = offset_of(*at, layout.name(slot));
-      if (!offset) break;
-      places_[slot++] = offset;
+    const PyMemberDef* members = (*at)->tp_members;
+    for (Py_ssize_t i = 0; members && slot < layout.slots && i < Py_SIZE(*at); i++) {
+      if (members[i].type != Py_T_OBJECT_EX) continue;
+      if (!PyUnicode_EqualToUTF8(layout.name(slot), members[i].name)) break;
+      places_[slot++] = members[i].offset;
     }
   }
   // What is left stands elsewhere in this interpreter's class.
@@ -195,9 +196,15 @@ PyObject* shallow_instance(PyObject* record) {
     case FaceKind::dict_record:
       status = PyDict_Update(made.get(), items.get());
       break;
-    case FaceKind::set_record:
-      status = _PySet_Update(made.get(), items.get());
+    case FaceKind::set_record: {
+      // Member by member: a frozenset takes them as long as nobody else has it.
+      PyObject* member;
+      Py_hash_t hash;
+      for (Py_ssize_t at = 0; status == 0 && _PySet_NextEntry(items.get(), &at, &member, &hash);) {
+        status = PySet_Add(made.get(), member);
+      }
       break;
+    }
     default:
       break;
   }

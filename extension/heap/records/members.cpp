@@ -207,6 +207,16 @@ PyObject* reduce(PyObject* self, PyObject*) {
   return instance ? PyObject_CallMethod(instance.get(), "__reduce__", nullptr) : nullptr;
 }
 
+// copy.copy() asks type(x) for it.
+PyObject* copy(PyObject* self, PyObject*) {
+  PyObject* answer = ask(self, Special::copy_);
+  if (answer || PyErr_Occurred()) return answer;
+  if (!has_record_kind(self)) return faces::to_plain(self).release();
+  const Ref instance(shallow_instance(self));
+  const Ref function(instance ? PyImport_ImportModuleAttrString("copy", "copy") : nullptr);
+  return function ? PyObject_CallOneArg(function.get(), instance.get()) : nullptr;
+}
+
 constexpr int as_is = METH_NOARGS;
 PyMethodDef methods[] = {
     {"__enter__", ask_or_refuse<Special::enter_, no_context>, as_is, nullptr},
@@ -227,6 +237,7 @@ PyMethodDef methods[] = {
     {"__dir__", dir_of, as_is, nullptr},
     {"__reduce_ex__", reduce_ex, METH_O, nullptr},
     {"__reduce__", reduce, as_is, nullptr},
+    {"__copy__", copy, as_is, nullptr},
     {},
 };
 

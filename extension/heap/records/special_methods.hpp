@@ -6,19 +6,21 @@
 
 namespace firn::heap::records {
 
-#define FIRN_SPECIAL_METHODS(X)                                                                   \
-  X(repr)                                                                                         \
-  X(str) X(format) X(hash) X(lt) X(le) X(eq) X(ne) X(gt) X(ge) X(add) X(radd) X(iadd) X(sub)      \
-      X(rsub) X(isub) X(mul) X(rmul) X(imul) X(matmul) X(rmatmul) X(imatmul) X(truediv)           \
-          X(rtruediv) X(itruediv) X(floordiv) X(rfloordiv) X(ifloordiv) X(mod) X(rmod) X(imod)    \
-              X(divmod) X(rdivmod) X(pow) X(rpow) X(ipow) X(lshift) X(rlshift) X(ilshift)         \
-                  X(rshift) X(rrshift) X(irshift) X(and) X(rand) X(iand) X(xor) X(rxor) X(ixor)   \
-                      X(or) X(ror) X(ior) X(neg) X(pos) X(abs) X(invert) X(bool) X(int) X(float)  \
-                          X(index) X(complex) X(round) X(trunc) X(floor) X(ceil) X(len)           \
-                              X(length_hint) X(contains) X(getitem) X(setitem) X(delitem) X(iter) \
-                                  X(next) X(reversed) X(missing) X(call) X(enter) X(exit)         \
-                                      X(aenter) X(aexit) X(await) X(aiter) X(anext) X(bytes)      \
-                                          X(fspath) X(getattr) X(sizeof) X(dir)
+#define FIRN_SPECIAL_METHODS(X)                                                                    \
+  X(repr)                                                                                          \
+  X(str)                                                                                           \
+  X(format)                                                                                        \
+  X(hash)                                                                                          \
+  X(lt) X(le) X(eq) X(ne) X(gt) X(ge) X(add) X(radd) X(iadd) X(sub) X(rsub) X(isub) X(mul) X(rmul) \
+      X(imul) X(matmul) X(rmatmul) X(imatmul) X(truediv) X(rtruediv) X(itruediv) X(floordiv)       \
+          X(rfloordiv) X(ifloordiv) X(mod) X(rmod) X(imod) X(divmod) X(rdivmod) X(pow) X(rpow)     \
+              X(ipow) X(lshift) X(rlshift) X(ilshift) X(rshift) X(rrshift) X(irshift) X(and)       \
+                  X(rand) X(iand) X(xor) X(rxor) X(ixor) X(or) X(ror) X(ior) X(neg) X(pos) X(abs)  \
+                      X(invert) X(bool) X(int) X(float) X(index) X(complex) X(round) X(trunc)      \
+                          X(floor) X(ceil) X(len) X(length_hint) X(contains) X(getitem) X(setitem) \
+                              X(delitem) X(iter) X(next) X(reversed) X(missing) X(call) X(enter)   \
+                                  X(exit) X(aenter) X(aexit) X(await) X(aiter) X(anext) X(bytes)   \
+                                      X(fspath) X(getattr) X(sizeof) X(dir) X(copy)
 
 enum class Special : std::uint8_t {
 #define FIRN_ENUMERATOR(name) name##_,

@@ -1,5 +1,6 @@
 #include "heap/records/state.hpp"
 
+#include <mutex>
 #include <new>
 
 #include "heap/records/attributes.hpp"
@@ -25,9 +26,8 @@ void clear_cache(State& state) {
 
 void free_state(PyObject* capsule) {
   auto* state = static_cast<State*>(PyCapsule_GetPointer(capsule, capsule_name));
-  Place& place = places[static_cast<std::size_t>(state->interpreter) % kPlaces];
-  if (place.interpreter.load(std::memory_order_relaxed) == state->interpreter) {
-    place.interpreter.store(-1, std::memory_order_release);
+  for (Place& place : places) {
+    if (place.state.load() == state) place.thread.store(nullptr);
   }
   clear_cache(*state);
   for (Class* known : state->classes) {
@@ -64,7 +64,18 @@ State* find_state() {
     PyErr_SetString(PyExc_RuntimeError, "this interpreter is shutting down");
     return nullptr;
   }
-  return static_cast<State*>(PyCapsule_GetPointer(capsule, capsule_name));
+  auto* found = static_cast<State*>(PyCapsule_GetPointer(capsule, capsule_name));
+  // Two threads of different interpreters may want the same place: the writer's own comparison, and
+  // everybody else's, fails in between.
+  PyThreadState* thread = PyThreadState_GetUnchecked();
+  Place& place = place_of(thread);
+  static std::mutex writing;
+  const std::lock_guard hold(writing);
+  place.thread.store(nullptr);
+  place.state.store(found);
+  place.interpreter.store(thread->interp);
+  place.thread.store(thread);
+  return found;
 }
 
 int make_state() {
@@ -81,7 +92,6 @@ int make_state() {
     delete made;
     return -1;
   }
-  made->interpreter = PyThreadState_GetUnchecked()->interp->id;
   for (std::size_t i = 0; i < kSpecials; i++) {
     made->names[i] = PyUnicode_InternFromString(special_names[i]);
   }
@@ -94,13 +104,6 @@ int make_state() {
   if (!PyErr_Occurred()) status = PyDict_SetItemString(dict, capsule_name, capsule);
   Py_DECREF(capsule);
   if (status < 0) return -1;
-  Place& place = places[static_cast<std::size_t>(made->interpreter) % kPlaces];
-  // Others look only where their own number stands.
-  std::int64_t free_place = -1;
-  if (place.interpreter.compare_exchange_strong(free_place, -2)) {
-    place.state = made;
-    place.interpreter.store(made->interpreter, std::memory_order_release);
-  }
   return 0;
 }
 

@@ -48,7 +48,7 @@ enum class Access : std::uint8_t {
   absent,
 };
 
-struct CachedAccess {
+struct alignas(64) CachedAccess {
   PyObject* name = nullptr;  // a strong reference
   PyTypeObject* type = nullptr;
   PyObject* found = nullptr;  // borrowed from the type, valid as long as its version is
@@ -61,7 +61,6 @@ struct CachedAccess {
 struct State {
   static constexpr std::size_t kEntries = 1024;
 
-  std::int64_t interpreter = -1;
   std::array<CachedAccess, kEntries> cache{};
   std::vector<Class*> classes;                 // by number of the definition
   std::vector<std::shared_ptr<Maker>> makers;  // by layout
@@ -77,22 +76,32 @@ struct State {
       nullptr;  // dict: offset of a record -> dict of what cached_property computed
 };
 
-// Where an interpreter's state is found by its number, which is never used again. What lands in a
-// place that another has is found slowly.
-struct Place {
-  std::atomic<std::int64_t> interpreter{-1};
-  State* state = nullptr;
+// Where a thread's latest interpreter has its state, by the address of the thread state: one look,
+// whose result does not wait for what is compared. A place is forgotten with the interpreter,
+// before anything else can come to stand at the same addresses.
+struct alignas(32) Place {
+  std::atomic<PyThreadState*> thread{nullptr};
+  std::atomic<PyInterpreterState*> interpreter{nullptr};
+  std::atomic<State*> state{nullptr};
 };
-inline constexpr std::size_t kPlaces = 512;
+inline constexpr std::size_t kPlaces = 1024;
 extern Place places[kPlaces];
+
+inline Place& place_of(const PyThreadState* thread) {
+  const auto address = reinterpret_cast<std::uintptr_t>(thread);
+  return places[(address >> 4 ^ address >> 14) % kPlaces];
+}
 
 State* find_state();  // nullptr with an exception set when the interpreter has given it up
 
 inline State* state() {
-  const std::int64_t id = PyThreadState_GetUnchecked()->interp->id;
-  const Place& place = places[static_cast<std::size_t>(id) % kPlaces];
-  if (place.interpreter.load(std::memory_order_relaxed) == id) [[likely]]
-    return place.state;
+  const PyThreadState* thread = PyThreadState_GetUnchecked();
+  const Place& place = place_of(thread);
+  State* found = place.state.load(std::memory_order_acquire);
+  if (place.thread.load(std::memory_order_relaxed) == thread &&
+      place.interpreter.load(std::memory_order_relaxed) == thread->interp) [[likely]] {
+    return found;
+  }
   return find_state();
 }
 
