@@ -150,12 +150,12 @@ def test_instances_are_frozen_with_their_class(make: Callable[[], object], threa
 
 def test_the_fields_are_counted() -> None:
     # The list, the record, its list, and two integers that no interpreter shares.
-    assert freeze([Plain(1000, [2000])]).objects == 5
-    assert freeze([Slotted([1000])]).objects == 4
+    assert freeze([Plain(100_000, [200_000])]).objects == 5
+    assert freeze([Slotted([100_000])]).objects == 4
 
 
 def test_an_instance_is_shared_as_often_as_it_stands_there() -> None:
-    one = Plain([1000])
+    one = Plain([100_000])
     assert freeze([one] * 10).objects == freeze([one]).objects
     ring = Plain()
     ring.me = [ring]
@@ -167,7 +167,7 @@ class Hostile:
     """Everything that Python code could be asked for raises."""
 
     def __init__(self) -> None:
-        object.__setattr__(self, "x", 1000)
+        object.__setattr__(self, "x", 100_000)
 
     def boom(self, *_: object) -> Any:
         raise AssertionError("code of the class was run")
@@ -186,7 +186,7 @@ def test_no_code_of_the_class_is_run(threads: int) -> None:
 
 
 def test_a_slot_whose_descriptor_is_hidden_is_frozen_all_the_same() -> None:
-    one = Slotted([1000])
+    one = Slotted([100_000])
     before = freeze([one]).objects
     descriptor = Slotted.a
     Slotted.a = property(lambda self: 1 / 0)  # type: ignore[assignment,method-assign]
@@ -204,7 +204,7 @@ class Ready:
 
     def __pre_freeze__(self) -> None:
         Ready.calls.append(self)
-        self.done = [1000]
+        self.done = [100_000]
 
 
 @THREADS
@@ -339,7 +339,7 @@ def test_instances_of_redefined_classes_keep_theirs(threads: int) -> None:
 
 @pytest.mark.parametrize("fields", [0, 1, 29, 30, 31, 300, 3000])
 def test_any_number_of_fields(fields: int) -> None:
-    one = Plain(*range(1000, 1000 + fields))
+    one = Plain(*range(100_000, 100_000 + fields))
     result = freeze(one)
     # With very many, the dict is an object of its own, with its keys.
     assert result.objects == (1 + fields if fields <= 1024 else 2 + 2 * fields)
@@ -348,8 +348,8 @@ def test_any_number_of_fields(fields: int) -> None:
 def test_instances_that_all_differ_do_not_make_a_layout_each() -> None:
     def make(i: int) -> Plain:
         one = Plain()
-        setattr(one, f"field_{i}", 1000)
-        setattr(one, f"also_{i}", 2000)
+        setattr(one, f"field_{i}", 100_000)
+        setattr(one, f"also_{i}", 200_000)
         return one
 
     class Namespace(Plain):
@@ -359,7 +359,7 @@ def test_instances_that_all_differ_do_not_make_a_layout_each() -> None:
     namespaces = []
     for i in range(3000):
         one = Namespace()
-        one.__dict__ = {f"field_{i}": 1000, f"also_{i}": 2000}
+        one.__dict__ = {f"field_{i}": 100_000, f"also_{i}": 200_000}
         namespaces.append(one)
     few, many = freeze(namespaces[:10]), freeze(namespaces)
     # A dict and its keys come on top, for those beyond the layouts that a class gets.
@@ -369,7 +369,7 @@ def test_instances_that_all_differ_do_not_make_a_layout_each() -> None:
 
 def test_a_dict_whose_keys_are_not_all_strings() -> None:
     one = Plain()
-    one.__dict__[1000] = "some text"  # type: ignore[index]
+    one.__dict__[100_000] = "some text"  # type: ignore[index]
     assert freeze(one).objects == 4  # record, dict, key, text
 
 
