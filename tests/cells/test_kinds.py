@@ -1,0 +1,339 @@
+"""Each row of the table in docs/freezing.md: what a value becomes in the notebook, and what the workers see of it."""
+
+from __future__ import annotations
+
+import array
+import builtins
+import datetime
+import decimal
+import re
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import firn
+import pytest
+
+
+def seen(notebook, expression: str, **values: Any) -> Any:
+    """What an expression gives in both workers, which must be the same; the values are the notebook's variables."""
+    notebook.shell.user_ns.update(values)
+    notebook.ok(f"%%parallel --quiet --chunk 1\nseen = [(({expression}), _) for _ in range(4)]")
+    assert notebook.report.way == "split", notebook.report
+    first = notebook["seen"][0][0]
+    assert all(value == first for value, _ in notebook["seen"])
+    return first
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, ..., NotImplemented, 7, -3, "", "a", b"", (), int], ids=lambda value: repr(value)
+)
+def test_itself(value):
+    assert firn.freeze(value) is value and firn.is_frozen(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**9, -(10**40), 1.5, float("inf"), 1 - 2j, "text", "größe", b"bytes", range(3, 99, 4), slice(1, "x", 2.5)],
+    ids=lambda value: repr(value)[:20],
+)
+def test_numbers_text_and_ranges(notebook, value):
+    frozen = firn.freeze(value)
+    assert type(frozen) is type(value) and frozen == value and firn.is_frozen(frozen)
+    assert seen(notebook, "(type(x).__name__, repr(x))", x=[frozen][0]) == (type(value).__name__, repr(value))
+
+
+def test_dates_and_times(notebook):
+    zone = datetime.timezone(datetime.timedelta(hours=2), "somewhere")
+    values = [
+        datetime.datetime(2026, 1, 2, 3, 4, 5, 6, zone), datetime.date(2026, 1, 2), datetime.time(3, 4, tzinfo=zone),
+        datetime.timedelta(5, 6), zone,
+    ]  # fmt: skip
+    frozen = firn.freeze(values)
+    assert [type(value) for value in frozen] == [type(value) for value in values] and frozen == values
+    assert seen(notebook, "repr(x)", x=values) == repr(values)
+
+
+def test_tuples_and_frozensets(notebook):
+    value = ([1], frozenset({(1000, "a")}), ())
+    frozen = firn.freeze(value)
+    assert type(frozen) is tuple and type(frozen[1]) is frozenset and frozen == value
+    assert isinstance(frozen[0], list)
+    with pytest.raises(TypeError, match="frozen"):
+        frozen[0].append(2)
+    assert seen(notebook, "(type(x).__name__, type(x[1]).__name__, x)", x=value) == ("tuple", "frozenset", value)
+
+
+def test_builtin_frozendict(notebook):
+    if sys.version_info < (3, 15):
+        assert not hasattr(builtins, "frozendict")
+        return
+    value = builtins.frozendict({"a": [1], "b": 10_000})  # type: ignore[attr-defined]
+    frozen = firn.freeze(value)
+    assert type(frozen) is type(value) and frozen == value
+    assert seen(notebook, "type(x).__name__, x['a'][0]", x=value) == ("frozendict", 1)
+
+
+@dataclass
+class Face:
+    value: Any
+    write: str
+
+
+FACES = {
+    "list": Face([1000, [2000], "x"], "x.append(1)"),
+    "dict": Face({"a": {"b": 1000}, 2: [3]}, "x['a'] = 1"),
+    "set": Face({1000, "two", (3,)}, "x.add(1)"),
+    "deque": Face(deque([1000, [2]], 5), "x.append(1)"),
+    "OrderedDict": Face(OrderedDict(b=[1], a=2), "x.move_to_end('b')"),
+    "defaultdict": Face(defaultdict(list, {"a": [1]}), "x['new'] = 1"),
+    "Counter": Face(Counter("abracadabra"), "x.update('a')"),
+}
+
+
+def check_face(notebook, kind: str) -> None:
+    value, write = FACES[kind].value, FACES[kind].write
+    frozen = firn.freeze(value)
+    assert isinstance(frozen, type(value)) and frozen.__class__ is type(value) and type(frozen) is not type(value)
+    assert frozen == value and value == frozen and repr(frozen) == repr(value)
+    with pytest.raises(TypeError, match="frozen"):
+        exec(write, {"x": frozen})
+    thawed = firn.thaw(frozen)
+    assert type(thawed) is type(value) and thawed == value
+    exec(write, {"x": thawed})
+    shown = seen(notebook, "(x.__class__.__name__, isinstance(x, x.__class__), repr(x), len(x))", x=value)
+    assert shown == (kind, True, repr(value), len(value))
+    assert firn.is_frozen(notebook["x"])
+
+
+def test_list(notebook):
+    check_face(notebook, "list")
+    assert seen(notebook, "x[1][0], x[-1], x[:1], [*x][2]", x=FACES["list"].value) == (2000, "x", [1000], "x")
+
+
+def test_dict(notebook):
+    check_face(notebook, "dict")
+    assert seen(notebook, "x['a']['b'], list(x), {**x}[2][0]", x=FACES["dict"].value) == (1000, ["a", 2], 3)
+
+
+def test_set(notebook):
+    check_face(notebook, "set")
+    assert seen(notebook, "1000 in x, x & {1000}, x <= {1000, 'two', (3,), 4}", x=FACES["set"].value) == (
+        True, {1000}, True,
+    )  # fmt: skip
+
+
+def test_deque(notebook):
+    check_face(notebook, "deque")
+    assert seen(notebook, "x.maxlen, x[1][0]", x=FACES["deque"].value) == (5, 2)
+
+
+def test_ordered_dict(notebook):
+    check_face(notebook, "OrderedDict")
+    assert seen(notebook, "list(x), x == dict(a=2, b=[1])", x=FACES["OrderedDict"].value) == (["b", "a"], True)
+
+
+def test_default_dict(notebook):
+    check_face(notebook, "defaultdict")
+    assert seen(notebook, "x['a'], x['nothing'], len(x)", x=FACES["defaultdict"].value) == ([1], [], 1)
+
+
+def test_counter(notebook):
+    check_face(notebook, "Counter")
+    assert seen(notebook, "x.most_common(1), x['z'], x.total()", x=FACES["Counter"].value) == ([("a", 5)], 0, 11)
+
+
+RECORDS = """
+from __future__ import annotations
+import enum
+from collections import namedtuple
+from dataclasses import dataclass, field
+
+
+class Point:
+    unit = "cm"
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    @property
+    def norm(self):
+        return (self.x ** 2 + self.y ** 2) ** 0.5
+
+    def plus(self, other):
+        return Point(self.x + other.x, self.y + other.y)
+
+    def __eq__(self, other):
+        return isinstance(other, Point) and (self.x, self.y) == (other.x, other.y)
+
+    def __hash__(self):
+        return hash((self.x, self.y))
+
+
+class Slotted:
+    __slots__ = ("a", "b")
+
+
+@dataclass(order=True)
+class Row:
+    name: str
+    tags: list = field(default_factory=list)
+
+
+Pair = namedtuple("Pair", "left right")
+
+
+class Names(list):
+    title = "names"
+
+
+class Settings(dict):
+    def __getattr__(self, name):
+        return self[name]
+
+
+class Bag(set):
+    def size(self):
+        return len(self)
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Odd(ValueError):
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self):
+        return f"{self.number} is odd"
+
+
+class Metres(float):
+    def feet(self):
+        return self * 3.25
+"""
+
+
+def test_instances(notebook):
+    notebook.ok(
+        RECORDS + "points = [Point(3, 4), Point(5, 12)]\nslotted = Slotted()\nslotted.a = 1000\nrows = [Row('x', [1])]"
+    )
+    got = seen(
+        notebook,
+        "(isinstance(points[0], Point), points[1].norm, points[0].plus(points[1]).x, points[0].unit, "
+        "points[0] == Point(3, 4), {points[0]: 1}[Point(3, 4)], slotted.a, hasattr(slotted, 'b'), rows[0].tags, "
+        "rows[0] < Row('y'), repr(rows[0]))",
+    )
+    assert got == (True, 13.0, 8, "cm", True, 1, 1000, False, [1], True, "Row(name='x', tags=[1])")
+    assert firn.is_frozen(notebook["points"]) and firn.is_frozen(notebook["points"][0])
+    assert isinstance(notebook["points"][0], notebook["Point"])
+    error = notebook.fails("points[0].x = 7")
+    assert isinstance(error, TypeError) and "firn.thaw" in str(error)
+    notebook.ok("mine = firn.thaw(points) if False else __import__('firn').thaw(points)\nmine[0].x = 7")
+    assert type(notebook["mine"][0]) is notebook["Point"] and notebook["points"][0].x == 3
+    notebook.ok("%%parallel --quiet\nhits = [p for p in points if p.norm > 6]")
+    assert notebook["hits"][0] is notebook["points"][1]
+
+
+def test_named_tuples(notebook):
+    notebook.ok(RECORDS + "pairs = [Pair([1], 'x')]")
+    assert seen(notebook, "(pairs[0].left, pairs[0][1], len(pairs[0]), pairs[0] == ([1], 'x'), repr(pairs[0]))") == (
+        [1], "x", 2, True, "Pair(left=[1], right='x')",
+    )  # fmt: skip
+    assert isinstance(notebook["pairs"][0], tuple)
+
+
+@pytest.mark.parametrize(
+    ("make", "look", "expected"),
+    [
+        ("Names(['a', 'b'])", "(isinstance(x, list), x[1], x.title, len(x))", (True, "b", "names", 2)),
+        ("Settings(depth=3)", "(isinstance(x, dict), x['depth'], x.depth)", (True, 3, 3)),
+        ("Bag([1, 2])", "(isinstance(x, set), 2 in x, x.size())", (True, True, 2)),
+    ],
+)
+def test_subclasses_of_containers(notebook, make, look, expected):
+    notebook.ok(RECORDS + f"x = {make}")
+    assert seen(notebook, look) == expected
+    assert firn.is_frozen(notebook["x"]) and type(firn.thaw(notebook["x"])).__name__ == make.partition("(")[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        decimal.Decimal("1.10"),
+        re.compile("b+"),
+        PurePosixPath("/a/b.txt"),
+        array.array("d", [1.5]),
+        bytearray(b"x"),
+        print,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_frozen_yet_crosses_as_a_copy(notebook, value):
+    for data in ([value], {"x": (value, 1)}):
+        with pytest.raises(firn.NotFreezableError):
+            firn.freeze(data)
+    assert seen(notebook, "repr(x[0])", x=[value]) == repr(value)
+
+
+def test_functions_capture_what_they_read(notebook):
+    notebook.ok(
+        "import firn\nrates = {'a': 2}\ndef price(n):\n    return n * rates['a']\nfixed = firn.freeze(price)\nrates = {'a': 100}"
+    )
+    assert notebook.ok("fixed(21)") == 42 and notebook.ok("price(1)") == 100
+    assert seen(notebook, "fixed(21)") == 42
+
+
+def test_what_cannot_be_frozen_is_refused_with_its_path(notebook):
+    notebook.ok("import firn, sqlite3\nrows = [{'n': 1}, {'n': 2, 'conn': sqlite3.connect(':memory:')}]")
+    error = notebook.fails("firn.freeze(rows)")
+    assert isinstance(error, firn.NotFreezableError) and isinstance(error, TypeError)
+    assert error.path.endswith("[1]['conn']") and error.type_name == "sqlite3.Connection"
+    assert not firn.is_frozen(notebook["rows"])
+    assert str(notebook.fails("firn.freeze(rows)")) == str(error)
+
+
+def test_opting_out(notebook):
+    notebook.ok("import firn\n@firn.unfreezable\nclass Session:\n    pass\nrows = [Session()]")
+    error = notebook.fails("firn.freeze(rows)")
+    assert isinstance(error, firn.NotFreezableError) and error.path.endswith("[0]")
+    notebook.ok("rows = [1000]\nfirn.set_freezable(rows, False)")
+    assert isinstance(notebook.fails("firn.freeze({'a': rows})"), firn.NotFreezableError)
+
+
+def test_shared_fields(notebook):
+    notebook.ok("import firn\nseen_so_far = firn.shared_field(0)")
+    notebook.ok(
+        "def step(n):\n    while True:\n        old = seen_so_far.get()\n"
+        "        if seen_so_far.compare_and_swap(old, old + n):\n            return n"
+    )
+    notebook.ok("%%parallel --quiet --chunk 10\nout = [step(n) for n in range(1000)]")
+    assert notebook["seen_so_far"].get() == sum(range(1000))
+
+
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        ("(n for n in range(3))", "list(...)"),
+        ("iter({1: 2})", "list(...)"),
+        ("open('/dev/null')", "what was read from it"),
+        ("__import__('threading').Lock()", "needs no lock"),
+        ("__import__('socket').socket()", "open one where it is used"),
+        ("__import__('weakref').ref(Plain)", "hold the object itself"),
+        ("made(Plain, conn=__import__('sqlite3').connect(':memory:'))", "open one where it is used"),
+    ],
+)
+def test_what_cannot_be_frozen_is_refused_with_the_way_out(notebook, make, advice):
+    notebook.ok(
+        "import firn\nclass Plain:\n    pass\n"
+        "def made(kind, **fields):\n    value = kind()\n    vars(value).update(fields)\n    return value\n"
+        f"rows = [1, {{'it': {make}}}]"
+    )
+    error = notebook.fails("firn.freeze(rows)")
+    assert isinstance(error, firn.NotFreezableError)
+    assert "[1]['it']" in str(error) and "nothing has been changed" in str(error) and advice in str(error)
