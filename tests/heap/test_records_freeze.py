@@ -435,9 +435,9 @@ def test_no_memory_in_the_middle(run_python: Any) -> None:
 @THREADS
 def test_ten_million_nodes(threads: int) -> None:
     root: Any = None
-    for i in range(2_500_000):
+    for i in range(3_400_000):
         root = Plain(root, [i])
     result = freeze(root, threads)
-    assert result.objects >= 5_000_000
+    assert result.objects >= 10_000_000
     while root is not None:  # not by recursion
         root = root.f0
