@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.apart import apart, measure
 from bench.harness import Figure
 
-BENCHES = ("freeze", "pep795", "share", "reading", "scaling", "overhead", "memory")
+BENCHES = ("freeze", "pep795", "share", "reading", "records", "scaling", "overhead", "memory")
 OUT = Path("build/bench.json")
 
 

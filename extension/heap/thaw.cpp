@@ -13,6 +13,7 @@
 #include "heap/memo.hpp"
 #include "heap/records/instances.hpp"
 #include "heap/records/state.hpp"
+#include "heap/segments.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/tables.hpp"
 #include "heap/transfer.hpp"
@@ -29,7 +30,7 @@ PyObject* check(PyObject* made) {
   return made;
 }
 
-enum class Fill : std::uint8_t { slots, deque, list, dict, set, fields };
+enum class Fill : std::uint8_t { slots, deque, list, dict, values, set, fields };
 
 struct Step {
   PyObject* source;  // deque: a tuple; dict: a dict; set: a set
@@ -59,7 +60,8 @@ class Thawer {
   PyObject* thaw(PyObject* root) {
     PyObject* made = nullptr;
     try {
-      made = convert(root);
+      if (in_lasting(root)) find_own_extents(root);
+      made = convert(root, true);
       run();
       return made;
     } catch (const Failed&) {
@@ -87,7 +89,7 @@ class Thawer {
       remember = key || is_marked_shared(object);
     } else {
       if (is_leaf(type) && in_lasting(object)) return object;
-      remember = true;
+      remember = key || is_marked_shared(object) || !is_in_own_segment(object);
     }
     if (remember) {
       if (void* known = memo_.find(object)) return Py_NewRef(static_cast<PyObject*>(known));
@@ -104,6 +106,23 @@ class Thawer {
       }
     }
     return made;
+  }
+
+  // What lies in the root's segment is reached from there alone: a mark on it tells whether it is
+  // shared. What lies in an older one may be referred to twice from a newer one.
+  void find_own_extents(PyObject* root) {
+    const auto segments = segments_of({root});
+    if (!segments.empty()) own_extents_ = extents_of(segments.front());
+    constexpr std::size_t few = 8;
+    if (own_extents_.size() > few) own_extents_.resize(few);
+  }
+
+  bool is_in_own_segment(PyObject* object) const {
+    const auto* at = reinterpret_cast<const char*>(object);
+    for (const Extent& extent : own_extents_) {
+      if (at >= extent.begin && at < extent.end) return true;
+    }
+    return false;
   }
 
   static bool is_leaf(PyTypeObject* type) {
@@ -250,9 +269,21 @@ class Thawer {
     const FaceKind kind = record->kind;
     const Py_ssize_t items = kind == FaceKind::tuple_record ? PyTuple_GET_SIZE(inner) : 0;
     PyObject* made = check(maker->make_empty(items));
-    if (maker->layout().count > 0) {
+    const auto count = static_cast<Py_ssize_t>(maker->layout().count);
+    Py_ssize_t at = 0;
+    for (; at < count; ++at) {  // what stays as it is needs no step
+      PyObject* value = record->fields[at];
+      if (!value) continue;
+      if (transfer_ || !(is_static(value) || (is_leaf(Py_TYPE(value)) && in_lasting(value)))) break;
+      if (maker->set_field(made, static_cast<std::size_t>(at), value) < 0) {
+        Py_DECREF(made);
+        throw Failed{};
+      }
+    }
+    if (at < count) {
       Step step{object, made, Fill::fields};
       step.maker = maker;
+      step.at = at;
       push(step);
     }
     switch (kind) {
@@ -304,9 +335,65 @@ class Thawer {
         break;
       }
       default:
+        if (!transfer_ && !(mapping->flags & kKeyedByTwins)) return copy_table(mapping->mapping);
         made = PyDict_New();
     }
     return push({mapping->mapping, check(made), Fill::dict});
+  }
+
+  // A dict whose keys are strings, which stay: its table is copied whole, and what is mutable among
+  // its values exchanged there.
+  PyObject* copy_table(PyObject* mapping) {
+    const PyDictKeysObject* keys = reinterpret_cast<PyDictObject*>(mapping)->ma_keys;
+    if (!DK_IS_UNICODE(keys)) return push({mapping, check(PyDict_New()), Fill::dict});
+    PyObject* made = check(PyDict_Copy(mapping));
+    auto* copy = reinterpret_cast<PyDictObject*>(made);
+    const bool same_places =
+        copy->ma_keys->dk_nentries == keys->dk_nentries && DK_IS_UNICODE(copy->ma_keys) &&
+        !copy->ma_values == !reinterpret_cast<PyDictObject*>(mapping)->ma_values;
+    if (!same_places) {
+      Py_DECREF(made);
+      return push({mapping, check(PyDict_New()), Fill::dict});
+    }
+    if (!PyObject_GC_IsTracked(made)) PyObject_GC_Track(made);
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
+      PyObject* value = value_at(mapping, i);
+      if (!value || is_static(value) || (is_leaf(Py_TYPE(value)) && in_lasting(value))) continue;
+      Step step{mapping, made, Fill::values};
+      step.at = i;
+      step.count = keys->dk_nentries;
+      return push(step);
+    }
+    return made;
+  }
+
+  static PyObject*& value_at(PyObject* mapping, Py_ssize_t i) {
+    auto* dict = reinterpret_cast<PyDictObject*>(mapping);
+    if (dict->ma_values) return dict->ma_values->values[i];
+    return DK_UNICODE_ENTRIES(dict->ma_keys)[i].me_value;
+  }
+
+  bool fill_values(std::size_t depth) {
+    while (steps_.back().at < steps_.back().count) {
+      Step& step = steps_.back();
+      const Py_ssize_t at = step.at++;
+      PyObject* value = value_at(step.source, at);
+      if (!value) continue;
+      PyObject* dict = step.made;
+      PyObject* made = convert(value);
+      // The copy refers to the frozen value, which counts nothing. Hashing a key of another dict
+      // may have run code that found this one and changed it: then it stays as that code left it.
+      auto* copy = reinterpret_cast<PyDictObject*>(dict);
+      const bool untouched = at < copy->ma_keys->dk_nentries && DK_IS_UNICODE(copy->ma_keys) &&
+                             value_at(dict, at) == value;
+      if (untouched) {
+        value_at(dict, at) = made;
+      } else {
+        snapshots_.push_back(made);
+      }
+      if (steps_.size() != depth) return false;
+    }
+    return true;
   }
 
   // Hashing a key may run code that changes a plain container, or drops it, while it is being
@@ -359,6 +446,9 @@ class Thawer {
           break;
         case Fill::dict:
           done = fill_dict(depth);
+          break;
+        case Fill::values:
+          done = fill_values(depth);
           break;
         case Fill::set:
           done = fill_set(depth);
@@ -480,6 +570,7 @@ class Thawer {
 
   const InterpreterTypes& types_;
   const bool transfer_;
+  std::vector<Extent> own_extents_;  // of the root's segment
   PyObject* deep_copies_ = nullptr;  // deepcopy's memo
   PyObject* const append_ = PyUnicode_InternFromString("append");
   PointerTable memo_;
@@ -489,13 +580,33 @@ class Thawer {
 
 }  // namespace
 
+namespace {
+
+// What is made is alive, all of it: looking for garbage among it is for nothing.
+class NoCollections {
+ public:
+  NoCollections() : were_on_(PyGC_Disable()) {}
+  NoCollections(const NoCollections&) = delete;
+  NoCollections& operator=(const NoCollections&) = delete;
+  ~NoCollections() {
+    if (were_on_) PyGC_Enable();
+  }
+
+ private:
+  const bool were_on_;
+};
+
+}  // namespace
+
 PyObject* thaw(PyObject* object) {
   const InterpreterTypes* types = interpreter_types();
+  const NoCollections none;
   return types ? Thawer(*types, false).thaw(object) : nullptr;
 }
 
 PyObject* thaw_transfer(const Transfer& transfer) {
   const InterpreterTypes* types = interpreter_types();
+  const NoCollections none;
   return types ? Thawer(*types, true).thaw(transfer.segment().root) : nullptr;
 }
 
