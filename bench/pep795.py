@@ -5,8 +5,8 @@ them to integers, a dict that maps them to instances of a user-defined class wit
 tree, and gives the mean milliseconds that its patched CPython 3.15 takes to freeze (F), pickle (P) and unpickle (U) each. Its machine is
 not ours: what compares are the ratios to pickle on the respective machine, (P + U) / F.
 
-*Cold*: the pages that the copies go to were never touched, as at the first freezing of a session. *Warm*: pages that
-earlier frozen data has left. The PEP freezes in place and needs no pages.
+Every round freezes into pages that were never touched before (*cold*), as at the first freezing of a session: frozen data
+stays where it is, and the rounds' copies all live to the end. The PEP freezes in place and needs no pages.
 """
 
 from __future__ import annotations
@@ -100,21 +100,20 @@ WORKLOADS: Final = (
 class Times:
     """Medians, in seconds."""
 
-    cold: float
-    warm: float
+    freeze: float
     dumps: float
     loads: float
     thaw: float
-    objects: int
 
 
 def measure(number: int) -> Times:
     """Measures one workload; the rounds interleave what is compared. Garbage collection is off, as in timeit: else each
     object that loads() or thaw() makes would be charged with walks through the workload."""
     value = WORKLOADS[number].make()
-    taken: dict[str, list[float]] = {"cold": [], "warm": [], "dumps": [], "loads": [], "thaw": []}
+    taken: dict[str, list[float]] = {"freeze": [], "dumps": [], "loads": [], "thaw": []}
 
     def timed(what: str, action: Callable[[], object]) -> object:
+        """What the action made; dropping it takes no part of the time."""
         began = time.perf_counter()
         made = action()
         taken[what].append(time.perf_counter() - began)
@@ -122,19 +121,14 @@ def measure(number: int) -> Times:
 
     gc.collect()
     gc.disable()
-    objects = 0
     for _ in range(ROUNDS):
-        frozen = timed("cold", lambda: firn.freeze(value))
-        objects = objects or firn._core.segments()[-1]["objects"]
+        frozen = timed("freeze", lambda: firn.freeze(value))
         pickled = timed("dumps", lambda: pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
         assert isinstance(pickled, bytes)
-        del_after = timed("loads", lambda: pickle.loads(pickled))  # noqa: B023
-        del del_after
-        thawed = timed("thaw", lambda: firn.thaw(frozen))  # noqa: B023
-        del thawed
+        timed("loads", lambda: pickle.loads(pickled))  # noqa: B023
+        timed("thaw", lambda: firn.thaw(frozen))  # noqa: B023
     gc.enable()
-    medians = {what: median(seconds) if seconds else 0.0 for what, seconds in taken.items()}
-    return Times(**medians, objects=objects)
+    return Times(**{what: median(seconds) for what, seconds in taken.items()})
 
 
 def figures() -> Iterator[Figure]:
@@ -143,7 +137,7 @@ def figures() -> Iterator[Figure]:
         pickled = times.dumps + times.loads
         yield Figure(
             f"PEP 795, {workload.name}: freeze, cold",
-            times.cold * 1000,
+            times.freeze * 1000,
             pickled * 1000,
             "ms",
             "pickle dumps + loads",
