@@ -9,6 +9,7 @@
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
 #include "heap/twins/shells.hpp"
+#include "heap/twins/twins.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -92,6 +93,9 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, Frozen& 
     }
     for (PyObject* candidate : task.candidates) {
       out.replaced.push_back(static_cast<PyObject*>(freezing.memo.find(candidate)));
+    }
+    for (const auto& [twin, original] : main.kept()) {
+      if (remember(twin, original) < 0) return Outcome::failed;
     }
     out.take(main);
     for (const auto& helper : crew.helpers()) out.take(*helper);

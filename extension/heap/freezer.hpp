@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "heap/arena.hpp"
@@ -138,6 +139,8 @@ class Copier {
   void push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count,
             std::uint8_t stride, Role role, bool check = false);
   void count_object() { ++objects_; }
+  // Who freezes goes on with the very object that the twin is made from.
+  void keep_original(PyObject* twin, PyObject* original) { kept_.emplace_back(twin, original); }
   // What is frozen needs this class or function in every interpreter.
   void note_definition(std::uint32_t number);
 
@@ -148,6 +151,7 @@ class Copier {
   const std::vector<std::uint32_t>& definitions() const { return definitions_; }
   const std::vector<std::uint64_t>& segments() const { return segments_; }
   std::vector<Deferred>& deferred() { return deferred_; }
+  const std::vector<std::pair<PyObject*, PyObject*>>& kept() const { return kept_; }
   // Tuples and the like that hold twins: they cannot stay what they are.
   const std::vector<PyObject*>& with_twins() const { return with_twins_; }
 
@@ -220,6 +224,7 @@ class Copier {
   std::vector<Unchecked> unchecked_;
   std::vector<PyObject*> with_twins_;
   std::vector<Deferred> deferred_;
+  std::vector<std::pair<PyObject*, PyObject*>> kept_;  // twins and their originals
   std::vector<std::uint32_t> definitions_;  // each once
   std::vector<std::uint64_t> segments_;     // lasting ones that the copies refer to, each once
   Extent last_lasting_;

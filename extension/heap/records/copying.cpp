@@ -241,6 +241,10 @@ PyObject* Copier::make_instance(PyObject* object, bool shared) {
 PyObject* Copier::make_with_python(PyObject* object, bool shared) {
   if (freezing_.transfer) throw Unfreezable{object, nullptr};
   if (!alone_) return nullptr;
+  if (PyObject* known = twin_of(object); known && in_lasting(known)) {
+    note_lasting(known);
+    return known;
+  }
   if (freezing_.looking && object == freezing_.python.culprit) throw freezing_.python.what;
   PyObject* reduced = freezing_.python.reduced(object);
   return reduced ? make_twin(*this, object, reduced, shared) : nullptr;

@@ -2,13 +2,85 @@
 
 #include "heap/twins/make_twin.hpp"
 
-namespace firn::heap {
+#include <cstring>
 
-PyObject* reduce_for_twin(PyObject* original) {
-  PyErr_Format(PyExc_TypeError, "cannot freeze %T", original);
-  return nullptr;
+#include "heap/faces/faces.hpp"
+#include "heap/freezer.hpp"
+#include "heap/records/definitions.hpp"
+#include "heap/twins/recipes.hpp"
+#include "heap/twins/twins.hpp"
+
+namespace firn::heap {
+namespace {
+
+using faces::Ref;
+
+// The items of what firn.twin_parts.take_apart() returns.
+enum Part : Py_ssize_t { recipe, unchanging, keep, parts, state };
+
+PyObject* part(PyObject* reduced, Part which) { return PyTuple_GET_ITEM(reduced, which); }
+
+// What every interpreter has its own of: the number that names it.
+PyObject* number_for(PyObject* definition) {
+  const std::uint32_t number = number_of(definition);
+  return number ? PyLong_FromUnsignedLong(number) : nullptr;
 }
 
-PyObject* make_twin(Copier&, PyObject*, PyObject*, bool) { return nullptr; }
+// A tuple of the heap that only its twin refers to; its slots hold the originals until run() gets
+// there.
+PyObject* inner_tuple(Copier& copier, PyObject* source, PyObject* twin) {
+  const auto size = static_cast<std::size_t>(PyTuple_GET_SIZE(source));
+  auto* tuple = reinterpret_cast<PyTupleObject*>(
+      copier.allocate_gc(offsetof(PyTupleObject, ob_item) + size * sizeof(PyObject*)));
+  set_header(reinterpret_cast<PyObject*>(tuple), &PyTuple_Type, false);
+  reinterpret_cast<PyVarObject*>(tuple)->ob_size = static_cast<Py_ssize_t>(size);
+  tuple->ob_hash = 1;  // whoever asks for it writes nothing
+  std::memcpy(tuple->ob_item, reinterpret_cast<PyTupleObject*>(source)->ob_item,
+              size * sizeof(PyObject*));
+  copier.push(source, twin, tuple->ob_item, size, 1, Role::state);
+  return reinterpret_cast<PyObject*>(tuple);
+}
+
+FrozenFace* new_face(Copier& copier, FaceKind kind, bool shared) {
+  static_assert(sizeof(FrozenTwin) == sizeof(FrozenFace));
+  auto* face = reinterpret_cast<FrozenFace*>(copier.allocate(sizeof(FrozenFace)));
+  copier.count_object();
+  set_header(reinterpret_cast<PyObject*>(face), frozen_face_type(), shared);
+  face->inner = face->extra = nullptr;
+  face->kind = kind;
+  face->flags = kUnchanging;
+  face->layout = 0;
+  return face;
+}
+
+}  // namespace
+
+PyObject* reduce_for_twin(PyObject* original) {
+  if (PyType_Check(original)) return number_for(original);
+  if (PyFunction_Check(original)) {
+    const Ref captured(PyImport_ImportModuleAttrString("firn.functions", "captured"));
+    const Ref function(captured ? PyObject_CallOneArg(captured.get(), original) : nullptr);
+    return function ? number_for(function.get()) : nullptr;
+  }
+  const Ref take_apart(PyImport_ImportModuleAttrString("firn.twin_parts", "take_apart"));
+  return take_apart ? PyObject_CallOneArg(take_apart.get(), original) : nullptr;
+}
+
+PyObject* make_twin(Copier& copier, PyObject* original, PyObject* reduced, bool shared) {
+  if (PyLong_Check(reduced)) {
+    FrozenFace* definition = new_face(copier, FaceKind::definition, shared);
+    definition->layout = static_cast<std::uint32_t>(PyLong_AsUnsignedLong(reduced));
+    copier.note_definition(definition->layout);
+    return reinterpret_cast<PyObject*>(definition);
+  }
+  auto* twin = reinterpret_cast<FrozenTwin*>(new_face(copier, FaceKind::twin, shared));
+  auto* made = reinterpret_cast<PyObject*>(twin);
+  twin->flags = flags_of(static_cast<Recipe>(PyLong_AsLong(part(reduced, recipe))));
+  if (part(reduced, unchanging) == Py_True) twin->flags |= kUnchanging;
+  if (part(reduced, state) != Py_None) twin->state = inner_tuple(copier, part(reduced, state), made);
+  twin->parts = inner_tuple(copier, part(reduced, parts), made);
+  if (part(reduced, keep) == Py_True) copier.keep_original(made, original);
+  return made;
+}
 
 }  // namespace firn::heap

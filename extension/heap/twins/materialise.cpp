@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "heap/faces/faces.hpp"
+#include "heap/records/definitions.hpp"
 #include "heap/twins/recipes.hpp"
 #include "heap/twins/resolved.hpp"
 #include "heap/twins/twins.hpp"
@@ -118,6 +119,11 @@ PyObject* materialise(PyObject* twin) {
 
 }  // namespace
 
-void init_twins() { set_materialise(FaceKind::twin, materialise); }
+void init_twins() {
+  set_materialise(FaceKind::twin, materialise);
+  set_materialise(FaceKind::definition, [](PyObject* definition) {
+    return Py_XNewRef(replica(reinterpret_cast<FrozenFace*>(definition)->layout));
+  });
+}
 
 }  // namespace firn::heap

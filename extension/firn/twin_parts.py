@@ -1,0 +1,389 @@
+"""Takes apart what the heap cannot share as it is: what a twin is made from.
+
+`firn._core` calls `take_apart()` while it freezes, with nothing else going on. What it returns is frozen in the object's
+place: a callable and its arguments, or a pickle of both with its buffers beside it, and the *values* of the object's
+state, items and entries, which are frozen by reference like everything else. `firn.twins` puts it together again.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import enum
+import functools
+import io
+import pickle
+import re
+import sys
+import types
+import weakref
+from datetime import date, datetime, time, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from firn import _core, twins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+# The recipes of heap/twins/recipes.hpp.
+CALL, PICKLED, MEMBER = 0, 1, 2
+
+
+class Parts(NamedTuple):
+    """What a twin is made from."""
+
+    recipe: int
+    unchanging: bool  # the object never changes: it may stand for itself when it is frozen again
+    keep: bool  # it compares by identity: who froze it goes on with the very object
+    parts: tuple[Any, ...]
+    state: tuple[Any, ...] | None  # the plan, then the values
+
+
+class Refused(TypeError):
+    """A value that no other interpreter can have; the message is the way out."""
+
+
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, range, type(...), date, timedelta, timezone})
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
+
+
+# ---- what is refused ----
+
+_CONNECTION = "open it where it is used (in a worker, inside the loop) and keep here what opens it: a path, an address"
+_RUNNING = "it is in the middle of running: make a list of what it gives, or call its function where it is used"
+_ADVICE: dict[str, str] = {
+    "_socket.socket": _CONNECTION,
+    "sqlite3.Connection": "keep the path of the database and connect where it is used, or fetch the rows into a list",
+    "sqlite3.Cursor": "fetch its rows into a list",
+    "_io.TextIOWrapper": "read its content into a string, or keep its path and open it where it is used",
+    "_io.BufferedReader": "read its content into bytes, or keep its path and open it where it is used",
+    "_io.BufferedWriter": "keep its path and open it where it is used",
+    "_io.BufferedRandom": "read its content into bytes, or keep its path and open it where it is used",
+    "_io.BufferedRWPair": _CONNECTION,
+    "_io.FileIO": "read its content into bytes, or keep its path and open it where it is used",
+    "mmap.mmap": "copy it into bytes, or keep its path and map it where it is used",
+    "_thread.lock": "frozen values never change, and no lock is needed to read them: leave it out",
+    "_thread.RLock": "frozen values never change, and no lock is needed to read them: leave it out",
+    "threading.Thread": "leave it out",
+    "_contextvars.ContextVar": "keep its value",
+    "_contextvars.Context": "keep the values",
+    "generator": _RUNNING,
+    "async_generator": _RUNNING,
+    "coroutine": _RUNNING,
+    "frame": "leave it out",
+    "traceback": "keep its text: traceback.format_tb()",
+    "weakref.ReferenceType": "a weak reference dies with the interpreter that made it: keep the object, or a key of it",
+    "weakref.ProxyType": "a weak reference dies with the interpreter that made it: keep the object, or a key of it",
+    "weakref.CallableProxyType": "a weak reference dies with the interpreter that made it: keep the object",
+    "module": "import it where it is used, and keep its name",
+    "_asyncio.Task": _RUNNING,
+    "_asyncio.Future": _RUNNING,
+    "select.epoll": _CONNECTION,
+    "subprocess.Popen": "leave it out",
+    "cell": "keep its content",
+}
+_BY_NAME: dict[type, str] = {
+    types.GeneratorType: "generator",
+    types.AsyncGeneratorType: "async_generator",
+    types.CoroutineType: "coroutine",
+    types.FrameType: "frame",
+    types.TracebackType: "traceback",
+    types.ModuleType: "module",
+    types.CellType: "cell",
+    weakref.ReferenceType: "weakref.ReferenceType",
+    weakref.ProxyType: "weakref.ProxyType",
+    weakref.CallableProxyType: "weakref.CallableProxyType",
+}
+
+
+def _refuse_if_known(kind: type) -> None:
+    for base in kind.__mro__:
+        name = _BY_NAME.get(base) or f"{base.__module__}.{base.__qualname__}"
+        if name in _ADVICE:
+            raise Refused(_ADVICE[name])
+
+
+# ---- what has a short way ----
+
+
+def _short(function: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], Parts]:
+    """A type whose objects never change and are made by one call."""
+    return lambda value: Parts(CALL, True, False, function(value), None)
+
+
+def _zoned(value: Any) -> Parts:
+    return Parts(CALL, True, False, (twins.attach_zone, value.replace(tzinfo=None), value.tzinfo), None)
+
+
+def _partial(value: Any) -> Parts:
+    attributes = value.__dict__
+    parts = twins.make_partial, type(value), tuple(value.keywords), value.func, *value.args, *value.keywords.values()
+    return Parts(CALL, False, True, parts, _state(twins.ATTRIBUTES, attributes) if attributes else None)
+
+
+def _cached(value: Any) -> Parts:
+    settings = value.cache_parameters()
+    parts = twins.make_cached, value.__wrapped__, settings["maxsize"], settings["typed"]
+    return Parts(CALL, False, True, parts, None)
+
+
+def _zone(value: Any) -> Parts:
+    arguments = value.__reduce__()[1]
+    if len(arguments) == 2 and arguments[1]:  # from the cache of its class
+        return Parts(CALL, True, False, (type(value), arguments[0]), None)
+    return _in_general(value, type(value))
+
+
+def _pattern(value: re.Pattern[Any]) -> Parts:
+    return Parts(CALL, True, False, (re.compile, value.pattern, value.flags & ~re.DEBUG), None)
+
+
+def _method(value: types.MethodType) -> Parts:
+    return Parts(CALL, False, True, (types.MethodType, value.__func__, value.__self__), None)
+
+
+def _uuid(value: Any) -> Parts:
+    if value.is_safe.value is not None:
+        return _in_general(value, type(value))
+    return Parts(CALL, True, False, (twins.make_uuid, value.int), None)
+
+
+_short_ways: dict[type, Callable[[Any], Parts]] = {
+    re.Pattern: _pattern,
+    functools.partial: _partial,
+    functools._lru_cache_wrapper: _cached,
+    types.MethodType: _method,
+    datetime: _zoned,
+    time: _zoned,
+}
+# By name: importing them for a value that may never come would be slow.
+_by_module: dict[tuple[str, str], Callable[[Any], Parts]] = {
+    ("decimal", "Decimal"): _short(lambda value: (type(value), str(value))),
+    ("fractions", "Fraction"): _short(lambda value: (type(value), value.numerator, value.denominator)),
+    ("uuid", "UUID"): _uuid,
+    ("zoneinfo", "ZoneInfo"): _zone,
+    **{
+        ("pathlib", name): _short(lambda value: (type(value), str(value)))
+        for name in ("PurePath", "PurePosixPath", "PureWindowsPath", "Path", "PosixPath", "WindowsPath")
+    },
+}
+
+
+def _find_short_way(kind: type) -> Callable[[Any], Parts] | None:
+    found = _short_ways.get(kind)
+    if found is None:
+        module = getattr(kind, "__module__", "")
+        root = str(module).partition(".")[0]
+        name = kind.__qualname__
+        found = _by_module.get((root, name))
+        if found is None or getattr(sys.modules.get(module), name, None) is not kind:
+            return None
+        _short_ways[kind] = found
+    return found
+
+
+# ---- what tells pickle how it is made ----
+
+
+def take_apart(value: Any) -> Parts:
+    """What the value's twin is made from. Raises what its `__reduce_ex__` raises, and Refused."""
+    kind = type(value)
+    short = _find_short_way(kind)
+    if short is not None:
+        return short(value)
+    if issubclass(type(kind), enum.EnumType):
+        parts = kind, value._name_ if value._name_ in kind._member_map_ else None, value._value_  # type: ignore[attr-defined]
+        return Parts(MEMBER, True, False, parts, None)
+    _refuse_if_known(kind)
+    return _in_general(value, kind)
+
+
+def _in_general(value: Any, kind: type) -> Parts:
+    reduction = _reduction_of(value, kind)
+    keep = kind.__eq__ is object.__eq__
+    if isinstance(reduction, str):
+        module = pickle.whichmodule(value, reduction)  # type: ignore[attr-defined]
+        return Parts(CALL, False, keep, (twins.named, module, reduction), None)
+    make, arguments, state, items, pairs, setter = _checked(reduction, kind)
+    if issubclass(kind, BaseException) and make is kind:
+        return _exception(value, arguments, state)
+    apart = _is_light(make, arguments) and not _is_for_array_libraries(kind)
+    filling = _filling(kind, state, items, pairs, setter) if apart else None
+    if filling is _HEAVY or not apart:
+        return _pickled(value, kind, keep)
+    if make is copyreg.__newobj__ and not filling and kind.__flags__ & 1 << 9 == 0:  # type: ignore[attr-defined]
+        keep = keep and not arguments
+    return Parts(CALL, False, keep, (make, *arguments), filling)
+
+
+def _reduction_of(value: Any, kind: type) -> Any:
+    known = copyreg.dispatch_table.get(kind)
+    if known is not None:
+        return known(value)
+    known = _cloudpickle().Pickler.dispatch_table.get(kind)
+    if known is not None:
+        return known(value)
+    reduce_ex = getattr(value, "__reduce_ex__", None)
+    if reduce_ex is None:
+        raise TypeError(f"a {kind.__qualname__} has no __reduce_ex__")
+    return reduce_ex(5)
+
+
+def _checked(reduction: Any, kind: type) -> tuple[Any, tuple[Any, ...], Any, list[Any], list[Any], Any]:
+    """The six parts of what `__reduce_ex__` returned; an error that says what is wrong with it."""
+    wrong = f"__reduce_ex__ of {kind.__qualname__} returned "
+    if type(reduction) is not tuple or not 2 <= len(reduction) <= 6:
+        raise pickle.PicklingError(f"{wrong}{_describe(reduction)}, not a string or a tuple of 2 to 6 parts")
+    make, arguments, state, items, pairs, setter = (*reduction, *(None,) * (6 - len(reduction)))
+    if not callable(make):
+        raise pickle.PicklingError(f"{wrong}a first part that cannot be called: {_describe(make)}")
+    if not isinstance(arguments, tuple):
+        raise pickle.PicklingError(f"{wrong}arguments that are no tuple: {_describe(arguments)}")
+    if setter is not None and not callable(setter):
+        raise pickle.PicklingError(f"{wrong}a sixth part that cannot be called: {_describe(setter)}")
+    entries = list(pairs or ())
+    if any(type(entry) is not tuple or len(entry) != 2 for entry in entries):
+        raise pickle.PicklingError(f"{wrong}entries that are no pairs")
+    return make, tuple(arguments), state, list(items or ()), entries, setter
+
+
+def _describe(value: Any) -> str:
+    return f"{type(value).__qualname__}"
+
+
+def _is_light(make: Any, arguments: tuple[Any, ...]) -> bool:
+    """Whether the callable gets along with arguments that are frozen: code in C may want real lists and dicts."""
+    if type(make) not in _FUNCTIONS and not isinstance(make, type):
+        return False
+    if all(map(_is_plain, arguments)):
+        return True
+    if make is copyreg.__newobj__:
+        return type(_inherited(arguments[0], "__new__")) is staticmethod
+    if isinstance(make, type):
+        return any(type(_inherited(make, name)) in (types.FunctionType, staticmethod) for name in ("__new__", "__init__"))
+    return type(make) is types.FunctionType
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind in _PLAIN or kind in _FUNCTIONS or isinstance(value, type) or issubclass(type(kind), enum.EnumType):
+        return True
+    if kind is tuple or kind is frozenset:
+        return all(map(_is_plain, value))
+    return kind in _short_ways
+
+
+def _inherited(kind: Any, name: str) -> Any:
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return None
+
+
+def _is_for_array_libraries(kind: type) -> bool:
+    """Frames, tables and columns: their parts are made for each other and want to be what they were."""
+    return any(_inherited(kind, name) is not None for name in ("__array__", "__arrow_c_stream__", "__arrow_c_array__"))
+
+
+_HEAVY: Any = object()
+
+
+def _state(how: int, attributes: dict[Any, Any], slots: dict[str, Any] | None = None) -> tuple[Any, ...]:
+    plan = how, tuple(attributes), None if slots is None else tuple(slots), False, 0, 0
+    return plan, *attributes.values(), *(slots or {}).values()
+
+
+def _filling(
+    kind: type, state: Any, items: list[Any], pairs: list[tuple[Any, Any]], setter: Any
+) -> tuple[Any, ...] | None:
+    """The plan and the values that fill the object; _HEAVY where code in C wants its state as it was."""
+    if state is None and not items and not pairs:
+        return None
+    own = _inherited(kind, "__setstate__")
+    how = twins.SETTER if setter is not None else twins.SETSTATE if own is not None else twins.ATTRIBUTES
+    names: tuple[Any, ...] = ()
+    slots: tuple[str, ...] | None = None
+    whole = False
+    values: Iterable[Any] = ()
+    if type(state) is dict:
+        names, values = tuple(state), state.values()
+    elif type(state) is tuple and len(state) == 2 and type(state[1]) is dict and type(state[0]) in (dict, type(None)):
+        names, slots = tuple(state[0] or ()), tuple(state[1])
+        values = (*(state[0] or {}).values(), *state[1].values())
+    elif state is not None:
+        if how == twins.ATTRIBUTES:
+            raise pickle.PicklingError(f"the state of a {kind.__qualname__} is {_describe(state)}, and it has no __setstate__")
+        if how == twins.SETSTATE and type(own) is not types.FunctionType:
+            return _HEAVY
+        whole, values = True, (state,)
+    if how == twins.SETTER:
+        values = (setter, *values)
+    plan = how, names, slots, whole, len(items), len(pairs)
+    return plan, *values, *items, *(part for pair in pairs for part in pair)
+
+
+def _exception(value: BaseException, arguments: tuple[Any, ...], state: Any) -> Parts:
+    """By its own __reduce__ an exception loses its cause; its traceback belongs to this interpreter."""
+    attributes = {
+        **(state if type(state) is dict else {}),
+        "__cause__": value.__cause__,
+        "__context__": value.__context__,
+        "__suppress_context__": value.__suppress_context__,
+    }
+    plan = twins.SETTER, tuple(attributes), None, False, 0, 0
+    filling = plan, twins.fill_exception, *attributes.values()
+    return Parts(CALL, False, type(value).__eq__ is object.__eq__, (twins.make_exception, type(value), *arguments), filling)
+
+
+# ---- pickles ----
+
+_pickler: Any = None
+
+
+def _cloudpickle() -> Any:
+    import cloudpickle  # type: ignore[import-untyped]  # takes long to load, and few values need it
+
+    return cloudpickle
+
+
+def _make_pickler() -> Any:
+    internals = _cloudpickle().cloudpickle
+
+    class Pickler(internals.Pickler):  # type: ignore[misc,name-defined]
+        """Leaves out what is frozen already, and the notebook's own classes and functions."""
+
+        def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
+            super().__init__(file, protocol=5, buffer_callback=buffers.append)
+            self.outside: list[Any] = []
+            self._index: dict[int, int] = {}
+
+        def persistent_id(self, value: Any) -> int | None:
+            kind = type(value)
+            if kind in _PLAIN or kind is tuple:
+                return None
+            if isinstance(value, type) or kind is types.FunctionType:
+                if internals._should_pickle_by_reference(value):
+                    return None
+            elif not _core.is_frozen(value):
+                return None
+            index = self._index.get(id(value))
+            if index is None:
+                index = self._index[id(value)] = len(self.outside)
+                self.outside.append(value)
+            return -1 - index
+
+    return Pickler
+
+
+def _pickled(value: Any, kind: type, keep: bool) -> Parts:
+    global _pickler
+    if _pickler is None:
+        _pickler = _make_pickler()
+    file = io.BytesIO()
+    buffers: list[pickle.PickleBuffer] = []
+    pickler = _pickler(file, buffers)
+    pickler.dump(value)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    # Buffers come first, others are counted from the end.
+    outside = reversed(pickler.outside)
+    parts = file.getvalue(), name, len(buffers), *(bytes(buffer.raw()) for buffer in buffers), *outside
+    return Parts(PICKLED, False, keep, parts, None)
