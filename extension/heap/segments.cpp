@@ -6,6 +6,7 @@
 #include <set>
 
 #include "heap/static_objects.hpp"
+#include "heap/twins/twins.hpp"
 
 namespace firn::heap {
 namespace {
@@ -171,7 +172,7 @@ bool in_segment(const void* address) { return registry().find(address) != 0; }
 bool contains(const void* address) { return in_heap(address); }
 
 bool is_frozen(PyObject* object) {
-  return in_heap(object) || (is_static(object) && is_shareable_static(object));
+  return in_heap(object) || (is_static(object) && is_shareable_static(object)) || twin_of(object);
 }
 
 bool is_adoptable(const void* address) {

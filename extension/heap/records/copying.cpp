@@ -243,6 +243,7 @@ PyObject* Copier::make_with_python(PyObject* object, bool shared) {
   if (!alone_) return nullptr;
   if (PyObject* known = twin_of(object); known && in_lasting(known)) {
     note_lasting(known);
+    freezing_.has_twins = true;
     return known;
   }
   if (freezing_.looking && object == freezing_.python.culprit) throw freezing_.python.what;
