@@ -259,7 +259,9 @@ def _is_light(make: Any, arguments: tuple[Any, ...]) -> bool:
     if make is copyreg.__newobj__:
         return type(_inherited(arguments[0], "__new__")) is staticmethod
     if isinstance(make, type):
-        return any(type(_inherited(make, name)) in (types.FunctionType, staticmethod) for name in ("__new__", "__init__"))
+        return any(
+            type(_inherited(make, name)) in (types.FunctionType, staticmethod) for name in ("__new__", "__init__")
+        )
     return type(make) is types.FunctionType
 
 
@@ -311,7 +313,9 @@ def _filling(
         values = (*(state[0] or {}).values(), *state[1].values())
     elif state is not None:
         if how == twins.ATTRIBUTES:
-            raise pickle.PicklingError(f"the state of a {kind.__qualname__} is {_describe(state)}, and it has no __setstate__")
+            raise pickle.PicklingError(
+                f"the state of a {kind.__qualname__} is {_describe(state)}, and it has no __setstate__"
+            )
         if how == twins.SETSTATE and type(own) is not types.FunctionType:
             return _HEAVY
         whole, values = True, (state,)
@@ -331,7 +335,9 @@ def _exception(value: BaseException, arguments: tuple[Any, ...], state: Any) -> 
     }
     plan = twins.SETTER, tuple(attributes), None, False, 0, 0
     filling = plan, twins.fill_exception, *attributes.values()
-    return Parts(CALL, False, type(value).__eq__ is object.__eq__, (twins.make_exception, type(value), *arguments), filling)
+    return Parts(
+        CALL, False, type(value).__eq__ is object.__eq__, (twins.make_exception, type(value), *arguments), filling
+    )
 
 
 # ---- pickles ----

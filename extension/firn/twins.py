@@ -164,5 +164,3 @@ def named(module: str, qualname: str) -> Any:
     for name in qualname.split("."):
         found = getattr(found, name)
     return found
-
-
