@@ -225,8 +225,8 @@ class Copier {
   std::vector<PyObject*> with_twins_;
   std::vector<Deferred> deferred_;
   std::vector<std::pair<PyObject*, PyObject*>> kept_;  // twins and their originals
-  std::vector<std::uint32_t> definitions_;  // each once
-  std::vector<std::uint64_t> segments_;     // lasting ones that the copies refer to, each once
+  std::vector<std::uint32_t> definitions_;             // each once
+  std::vector<std::uint64_t> segments_;  // lasting ones that the copies refer to, each once
   Extent last_lasting_;
   std::vector<KnownLayouts> layouts_;  // by the plan's index
   bool alone_ = true;

@@ -183,7 +183,12 @@ def test_thawed_ones_are_independent() -> None:
 def test_equal_to_the_original_in_every_rare_read() -> None:
     original = [decimal.Decimal(n) for n in range(20)]
     frozen = freeze(original)
-    assert frozen == original and original == frozen and frozen[3:5] == original[3:5] and frozen + [1] == [*original, 1]
+    assert (
+        frozen == original
+        and original == frozen
+        and frozen[3:5] == original[3:5]
+        and operator.add(frozen, [1]) == [*original, 1]
+    )
     assert sorted(frozen, reverse=True) == sorted(original, reverse=True) and frozen.index(decimal.Decimal(7)) == 7
     assert copy.deepcopy(frozen) == original and repr(frozen) == repr(original) and 19 in frozen and max(frozen) == 19
     assert [*reversed(frozen)] == [*reversed(original)] and frozen.count(decimal.Decimal(3)) == 1

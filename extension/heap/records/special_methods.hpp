@@ -6,6 +6,7 @@
 
 namespace firn::heap::records {
 
+// clang-format off
 #define FIRN_SPECIAL_METHODS(X)                                                                    \
   X(repr)                                                                                          \
   X(str)                                                                                           \
@@ -21,6 +22,7 @@ namespace firn::heap::records {
                               X(delitem) X(iter) X(next) X(reversed) X(missing) X(call) X(enter)   \
                                   X(exit) X(aenter) X(aexit) X(await) X(aiter) X(anext) X(bytes)   \
                                       X(fspath) X(getattr) X(sizeof) X(dir) X(copy)
+// clang-format on
 
 enum class Special : std::uint8_t {
 #define FIRN_ENUMERATOR(name) name##_,

@@ -77,7 +77,8 @@ PyObject* make_twin(Copier& copier, PyObject* original, PyObject* reduced, bool 
   auto* made = reinterpret_cast<PyObject*>(twin);
   twin->flags = flags_of(static_cast<Recipe>(PyLong_AsLong(part(reduced, recipe))));
   if (part(reduced, unchanging) == Py_True) twin->flags |= kUnchanging;
-  if (part(reduced, state) != Py_None) twin->state = inner_tuple(copier, part(reduced, state), made);
+  if (part(reduced, state) != Py_None)
+    twin->state = inner_tuple(copier, part(reduced, state), made);
   twin->parts = inner_tuple(copier, part(reduced, parts), made);
   if (part(reduced, keep) == Py_True) copier.keep_original(made, original);
   return made;
