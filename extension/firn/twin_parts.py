@@ -191,7 +191,7 @@ def take_apart(value: Any) -> Parts:
     if short is not None:
         return short(value)
     if issubclass(type(kind), enum.EnumType):
-        parts = kind, value._name_ if value._name_ in kind._member_map_ else None, value._value_  # type: ignore[attr-defined]
+        parts = kind, value._name_ if value._name_ in kind._member_map_ else None, value._value_
         return Parts(MEMBER, True, False, parts, None)
     _refuse_if_known(kind)
     return _in_general(value, kind)
@@ -199,7 +199,7 @@ def take_apart(value: Any) -> Parts:
 
 def _in_general(value: Any, kind: type) -> Parts:
     reduction = _reduction_of(value, kind)
-    keep = kind.__eq__ is object.__eq__
+    keep = kind.__eq__ is object.__eq__  # type: ignore[comparison-overlap]
     if isinstance(reduction, str):
         module = pickle.whichmodule(value, reduction)  # type: ignore[attr-defined]
         return Parts(CALL, False, keep, (twins.named, module, reduction), None)
@@ -233,7 +233,7 @@ def _checked(reduction: Any, kind: type) -> tuple[Any, tuple[Any, ...], Any, lis
     wrong = f"__reduce_ex__ of {kind.__qualname__} returned "
     if type(reduction) is not tuple or not 2 <= len(reduction) <= 6:
         raise pickle.PicklingError(f"{wrong}{_describe(reduction)}, not a string or a tuple of 2 to 6 parts")
-    make, arguments, state, items, pairs, setter = (*reduction, *(None,) * (6 - len(reduction)))
+    make, arguments, state, items, pairs, setter = (*reduction, *(None,) * (6 - len(reduction)))  # type: ignore[misc]
     if not callable(make):
         raise pickle.PicklingError(f"{wrong}a first part that cannot be called: {_describe(make)}")
     if not isinstance(arguments, tuple):
@@ -256,7 +256,7 @@ def _is_light(make: Any, arguments: tuple[Any, ...]) -> bool:
         return False
     if all(map(_is_plain, arguments)):
         return True
-    if make is copyreg.__newobj__:
+    if make is copyreg.__newobj__:  # type: ignore[attr-defined]
         return type(_inherited(arguments[0], "__new__")) is staticmethod
     if isinstance(make, type):
         return any(
@@ -317,7 +317,7 @@ def _filling(
                 f"the state of a {kind.__qualname__} is {_describe(state)}, and it has no __setstate__"
             )
         if how == twins.SETSTATE and type(own) is not types.FunctionType:
-            return _HEAVY
+            return _HEAVY  # type: ignore[no-any-return]
         whole, values = True, (state,)
     if how == twins.SETTER:
         values = (setter, *values)
