@@ -243,7 +243,7 @@ PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeOb
   return call(hook, self, name);
 }
 
-CachedAccess& place_of(State& own, std::uint32_t layout, PyObject* name) {
+CachedAccess& cache_entry(State& own, std::uint32_t layout, PyObject* name) {
   const std::size_t at = (reinterpret_cast<std::uintptr_t>(name) >> 4) ^ (std::size_t{layout} * 37);
   return own.cache[at % State::kEntries];
 }
@@ -279,7 +279,7 @@ CachedAccess& place_of(State& own, std::uint32_t layout, PyObject* name) {
     return perform(own, entry, self, name);
   }
   if (PyUnicode_CheckExact(name) && PyUnicode_CHECK_INTERNED(name) && entry.version) {
-    CachedAccess& place = place_of(own, record->layout, name);
+    CachedAccess& place = cache_entry(own, record->layout, name);
     PyObject* before = place.name;
     place = entry;
     place.name = Py_NewRef(name);
@@ -290,7 +290,7 @@ CachedAccess& place_of(State& own, std::uint32_t layout, PyObject* name) {
 
 inline PyObject* read_attribute(State& own, PyObject* self, PyObject* name) {
   const FrozenRecord* record = as_record(self);
-  const CachedAccess& entry = place_of(own, record->layout, name);
+  const CachedAccess& entry = cache_entry(own, record->layout, name);
   if (entry.name == name && entry.layout == record->layout &&
       entry.type->tp_version_tag == entry.version) [[likely]] {
     if (entry.access == Access::field) [[likely]] {
@@ -328,16 +328,38 @@ PyObject* get_attribute_of_container(PyObject* self, PyObject* name) {
 
 }  // namespace
 
+namespace {
+
+[[gnu::noinline]] PyObject* get_attribute_slowly(PyObject* self, PyObject* name) {
+  if (!has_record_kind(self)) return get_attribute_of_container(self, name);
+  PyObject* value = get_attribute_without_hook(self, name);
+  return value ? value : ask_hook(self, name);
+}
+
+}  // namespace
+
+// What is read most, a field and a method, in as few instructions as can be; all else elsewhere.
 PyObject* get_attribute(PyObject* self, PyObject* name) {
-  if (!has_record_kind(self)) [[unlikely]]
-    return get_attribute_of_container(self, name);
-  State* own = state();
-  if (!own) [[unlikely]]
-    return nullptr;
-  PyObject* value = read_attribute(*own, self, name);
-  if (!value) [[unlikely]]
-    return ask_hook(self, name);
-  return value;
+  const PyThreadState* thread = PyThreadState_GetUnchecked();
+  const Place& place = place_of(thread);
+  State* own = place.state.load(std::memory_order_acquire);
+  if (place.thread.load(std::memory_order_relaxed) == thread &&
+      place.interpreter.load(std::memory_order_relaxed) == thread->interp) [[likely]] {
+    // Of a frozen container that is no record the layout is 0, which no record has.
+    const FrozenRecord* record = as_record(self);
+    const CachedAccess& entry = cache_entry(*own, record->layout, name);
+    if (entry.name == name && entry.layout == record->layout &&
+        entry.type->tp_version_tag == entry.version) [[likely]] {
+      if (entry.access == Access::field) [[likely]] {
+        PyObject* value = record->fields[entry.index];
+        if (value && !(record->flags & kHoldsTwins)) [[likely]]
+          return value;  // immortal
+      } else if (entry.access == Access::method) {
+        return PyMethod_New(entry.found, self);
+      }
+    }
+  }
+  return get_attribute_slowly(self, name);
 }
 
 PyObject* get_attribute_without_hook(PyObject* record, PyObject* name) {

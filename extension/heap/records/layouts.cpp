@@ -122,7 +122,7 @@ class Table {
   Strings names_;
   std::unordered_multimap<std::size_t, std::uint32_t> by_content_;
   std::unordered_map<std::uint32_t, std::size_t> counts_;
-  std::uint32_t next_ = 0;
+  std::uint32_t next_ = 1;  // 0 stands in what is no record
 };
 
 // Never destroyed: threads may read it while the process ends.
