@@ -8,6 +8,7 @@
 #include "heap/arena.hpp"
 #include "heap/faces/dict_lookup.hpp"
 #include "heap/faces/faces.hpp"
+#include "heap/heap.hpp"
 #include "heap/records/definitions.hpp"
 #include "heap/records/instances.hpp"
 #include "heap/records/slots.hpp"
@@ -151,18 +152,33 @@ bool classify(State& own, const Class& known, const FrozenRecord* record, PyObje
   return true;
 }
 
-// What the function of a cached_property computed for this record, here and now or before.
+// What the function of a cached_property computed for this record, here and now or before. It is
+// kept by the record's place in the heap, with the segment's number: another record may stand there
+// once the segment's memory is gone.
 PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeObject* type) {
   Ref name(PyObject_GetAttrString(property, "attrname"));
   if (!name) return nullptr;
   if (!PyUnicode_CheckExact(name.get())) {  // its own words for a property without a name
     return Py_TYPE(property)->tp_descr_get(property, record, reinterpret_cast<PyObject*>(type));
   }
+  const auto segments = segments_of({record});
+  if (segments.empty()) {  // on a journey between interpreters: nothing lasts
+    Ref function(PyObject_GetAttrString(property, "func"));
+    return function ? PyObject_CallOneArg(function.get(), record) : nullptr;
+  }
+  Ref segment(PyLong_FromUnsignedLongLong(segments.front()));
+  if (!segment) return nullptr;
   Ref at(PyLong_FromSize_t(reinterpret_cast<std::size_t>(record) -
                            reinterpret_cast<std::size_t>(heap_base)));
   if (!at) return nullptr;
   PyObject* values = PyDict_GetItemWithError(own.computed, at.get());
   if (!values && PyErr_Occurred()) return nullptr;
+  if (values) {
+    PyObject* of = PyDict_GetItemWithError(values, Py_None);
+    const int same = of ? PyObject_RichCompareBool(of, segment.get(), Py_EQ) : 0;
+    if (same < 0 || PyErr_Occurred()) return nullptr;
+    if (!same) values = nullptr;
+  }
   Ref held(Py_XNewRef(values));
   if (values) {
     PyObject* value = PyDict_GetItemWithError(values, name.get());
@@ -173,7 +189,10 @@ PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeOb
   if (!value) return nullptr;
   if (!values) {
     held = Ref(PyDict_New());
-    if (!held || PyDict_SetItem(own.computed, at.get(), held.get()) < 0) return nullptr;
+    if (!held || PyDict_SetItem(held.get(), Py_None, segment.get()) < 0 ||
+        PyDict_SetItem(own.computed, at.get(), held.get()) < 0) {
+      return nullptr;
+    }
   }
   if (PyDict_SetItem(held.get(), name.get(), value.get()) < 0) return nullptr;
   return value.release();
