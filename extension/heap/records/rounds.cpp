@@ -51,6 +51,10 @@ void PythonPart::reduce(PyObject* original) {
 }
 
 void run_rounds(Freezing& freezing, Copier& main, Crew& crew) {
+  // Each round is a level of values that need Python inside such values. A `__reduce_ex__` that
+  // returns ever new instances has no last one.
+  constexpr std::size_t most_rounds = 100'000;
+  std::size_t rounds = 0;
   while (!main.deferred().empty()) {
     std::vector<Deferred> todo;
     todo.swap(main.deferred());
@@ -60,6 +64,13 @@ void run_rounds(Freezing& freezing, Copier& main, Crew& crew) {
       python |= plan->pre_freeze || needs_python(*plan);
     }
     if (python && !freezing.looking) {
+      if (++rounds > most_rounds) {
+        PyErr_SetString(PyExc_RecursionError,
+                        "values that are reduced for pickling lie 100,000 deep in each other: does "
+                        "a __reduce_ex__ return new instances without end?");
+        Py_XSETREF(freezing.python.cause, PyErr_GetRaisedException());
+        throw Unfreezable{todo.front().original, nullptr};
+      }
       freezing.python.hold(freezing.memo);
       for (const Deferred& value : todo) freezing.python.hold(value.original);
       for (const Deferred& value : todo) {
