@@ -1,6 +1,7 @@
 #include "heap/crew.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <thread>
 
 #include "heap/signals.hpp"
@@ -22,6 +23,8 @@ void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& p
   }
   std::atomic<std::size_t> next{begin};
   const auto work = [&](Copier& copier) {
+    // The first exception of a thread takes memory; when there is none, libc ends the process.
+    static_cast<void>(std::uncaught_exceptions());
     try {
       for (std::size_t first; (first = next.fetch_add(kBlock)) < end;) {
         part(copier, first, std::min(first + kBlock, end));

@@ -87,13 +87,13 @@ def test_cases_that_read(module: str, judged: dict[str, Count]) -> None:
             count.without += 1
         elif passed:
             count.run += 1
-        elif kind == "instances":
+        elif kind == "later":
             count.without += 1
         elif kind == "writes":
             count.writing += 1
         else:
             count.reading_left_out += 1
-        if kind == "instances":
+        if kind == "later":
             continue
         if reason is None and row["outcome"] == "failed":
             wrong.append(f"{case} fails:\n{row['error']}")
