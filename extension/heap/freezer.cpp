@@ -38,7 +38,10 @@ void Copier::push(PyObject* source, PyObject* copy, PyObject** slots, std::size_
                   std::uint8_t stride, Role role, bool check) {
   frames_.push_back({source, copy, slots, 0, count, stride, role, check});
   const std::size_t first = std::min(count, kAhead + 1);
-  for (std::size_t i = 0; i < first; ++i) __builtin_prefetch(slots[i * stride]);
+  for (std::size_t i = 0; i < first; ++i) {
+    __builtin_prefetch(slots[i * stride]);
+    freezing_.memo.prefetch(slots[i * stride]);
+  }
 }
 
 namespace {
@@ -177,7 +180,10 @@ void Copier::run() {
       ++frame.index;
       PyObject* child = *slot;
       if (!child) continue;
-      if (frame.count - frame.index > kAhead) __builtin_prefetch(slot[kAhead * frame.stride]);
+      if (frame.count - frame.index > kAhead) {
+        __builtin_prefetch(slot[kAhead * frame.stride]);
+        freezing_.memo.prefetch(slot[kAhead * frame.stride]);
+      }
       if (members && reinterpret_cast<setentry*>(slot)->hash == -1) continue;  // was deleted
       if (PyObject* made = copy(child)) {
         *slot = made;

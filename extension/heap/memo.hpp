@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -54,6 +55,13 @@ class PointerTable {
     }
   }
 
+  // Asks for the memory that find() will look at. Also while another thread inserts: then it may
+  // ask for the wrong one.
+  void prefetch(const void* key) const {
+    const Slot* at = hint_.load(std::memory_order_relaxed);
+    if (at) __builtin_prefetch(at + (hash(key) & hint_mask_.load(std::memory_order_relaxed)));
+  }
+
   // The key must not be in the table.
   void insert(const void* key, void* value) {
     if ((size_ + 1) * 2 > mask_) grow();
@@ -84,6 +92,7 @@ class PointerTable {
     if (mask_ >= 4096) {
       slots_ = {};
       mask_ = 0;
+      hint_.store(nullptr, std::memory_order_relaxed);
     } else {
       slots_.assign(mask_ + 1, Slot{});
     }
@@ -113,6 +122,8 @@ class PointerTable {
     Slots old(capacity);
     old.swap(slots_);
     mask_ = capacity - 1;
+    hint_.store(slots_.data(), std::memory_order_relaxed);
+    hint_mask_.store(mask_, std::memory_order_relaxed);
     for (const Slot& slot : old) {
       if (slot.key) place(slot.key, slot.value);
     }
@@ -121,6 +132,8 @@ class PointerTable {
   Slots slots_;
   std::size_t mask_ = 0;
   std::size_t size_ = 0;
+  std::atomic<const Slot*> hint_{nullptr};
+  std::atomic<std::size_t> hint_mask_{0};
   std::vector<const void*> log_;  // keys since visit_new()
   bool logged_ = false;
 };
@@ -153,6 +166,12 @@ class Memo {
     Shard& shard = (*shards_)[shard_of(key)];
     const std::lock_guard hold(shard.mutex);
     return shard.table.find(key);
+  }
+
+  // Asks for the memory that find_or_make() will look at.
+  void prefetch(const void* key) const {
+    first_.prefetch(key);
+    if (shards_) (*shards_)[shard_of(key)].table.prefetch(key);
   }
 
   // From here on several threads may use the memo.
