@@ -1,6 +1,7 @@
 #include "heap/anatomy.hpp"
 #include "heap/heap.hpp"
 #include "heap/records/definitions.hpp"
+#include "heap/twins/twins.hpp"
 #include "heap/types.hpp"
 #include "module/bindings.hpp"
 
@@ -13,10 +14,17 @@ namespace {
 
 py::object borrowed(PyObject* object) { return py::reinterpret_borrow<py::object>(object); }
 
+// What Python code sees of a frozen value: this interpreter's own object of a twin.
+py::object resolved(PyObject* frozen) {
+  PyObject* made = heap::read(frozen);
+  if (!made) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(made);
+}
+
 py::object freeze(const py::object& object) {
   auto result = heap::freeze_roots({{"obj", object.ptr()}}, {}, 0);
   if (!result) throw py::error_already_set();
-  return borrowed(result->frozen.front());
+  return resolved(result->frozen.front());
 }
 
 struct FreezeResult {
@@ -38,11 +46,11 @@ FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, uns
   out.figures = result->figures;
   for (std::size_t i = 0; i < named.size(); ++i) {
     const py::str name(named[i].first);
-    out.frozen[name] = borrowed(result->frozen[i]);
+    out.frozen[name] = resolved(result->frozen[i]);
     out.addresses[name] = reinterpret_cast<std::uintptr_t>(result->frozen[i]);
   }
   for (PyObject* replaced : result->replaced)
-    out.replaced.append(borrowed(replaced ? replaced : Py_None));
+    out.replaced.append(borrowed(replaced && !heap::is_twin(replaced) ? replaced : Py_None));
   return out;
 }
 
@@ -58,7 +66,7 @@ py::object adopt(std::uintptr_t address) {
   if (!heap::is_adoptable(reinterpret_cast<void*>(address))) {
     throw py::value_error("there is no frozen value at this address");
   }
-  return borrowed(reinterpret_cast<PyObject*>(address));
+  return resolved(reinterpret_cast<PyObject*>(address));
 }
 
 const char* word(heap::Backing backing) {
@@ -220,7 +228,10 @@ void bind_heap(py::module_& module) {
              "Why retired segments stay in memory: the folder and the reason, or None.");
   module.def(
       "address",
-      [](const py::object& object) { return reinterpret_cast<std::uintptr_t>(object.ptr()); },
+      [](const py::object& object) {
+        PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::twin_of(object.ptr());
+        return reinterpret_cast<std::uintptr_t>(twin ? twin : object.ptr());
+      },
       py::arg("frozen"), py::pos_only(),
       "The address of a frozen value, for adopt() in another interpreter.");
   module.def("adopt", &adopt, py::arg("address"), py::pos_only(),
