@@ -95,6 +95,7 @@ class Anatomist {
   explicit Anatomist(std::size_t every) : every_(every) { names_.emplace_back(); }
 
   std::vector<Part> dissect(PyObject* root) {
+    if (PyObject* twin = twin_of(root)) root = twin;  // an interpreter's own object of it
     if (in_heap(root)) {
       meet(root, part_of(0, Step::root, kNoKey, root), 1);
       run();
@@ -154,6 +155,9 @@ class Anatomist {
       return name.empty() ? "object" : name.substr(name.rfind('.') + 1);
     }
     switch (kind) {
+      case FaceKind::shell:
+        return reinterpret_cast<PyTypeObject*>(reinterpret_cast<FrozenFace*>(object)->extra)
+            ->tp_name;
       case FaceKind::list:
         return "list";
       case FaceKind::dict:
@@ -286,9 +290,17 @@ class Anatomist {
         add_tuple(face->inner, what);
         break;
       case FaceKind::deque:
+      case FaceKind::shell:
         what.bytes = aligned(sizeof(FrozenFace));
         add_tuple(face->inner, what);
         break;
+      case FaceKind::twin: {
+        const auto* twin = reinterpret_cast<FrozenTwin*>(object);
+        what.bytes = aligned(sizeof(FrozenTwin));
+        what.step = Step::below;
+        if (in_heap(twin->parts)) add_tuple(twin->parts, what);
+        break;
+      }
       case FaceKind::set:
         what.bytes = aligned(sizeof(FrozenFace));
         add_set(face->inner, what);
@@ -353,6 +365,15 @@ class Anatomist {
     keys_are_new_ = true;
   }
 
+  // What fills the objects that are made of a twin, or nullptr.
+  static const PyObject* state_of(PyObject* object) {
+    if (!is_ours(object) || reinterpret_cast<FrozenFace*>(object)->kind != FaceKind::twin) {
+      return nullptr;
+    }
+    const PyObject* state = reinterpret_cast<FrozenTwin*>(object)->state;
+    return in_heap(state) ? state : nullptr;
+  }
+
   // Counts an object and, if it has children, begins to walk it.
   void meet(PyObject* object, std::uint32_t part, std::size_t weight) {
     if (is_marked_shared(object)) weight = 1;  // others of the items that were left out refer to it
@@ -368,6 +389,14 @@ class Anatomist {
       fields.what.layout = what.layout;
       fields.weight = weight;
       frames_.push_back(fields);
+    }
+    if (const PyObject* state = state_of(object)) {
+      Frame filled{{}, part};
+      add_tuple(const_cast<PyObject*>(state), filled.what);
+      filled.what.step = Step::below;
+      filled.weight = weight;
+      parts_[part].bytes += weight * filled.what.bytes;
+      frames_.push_back(filled);
     }
     if (!what.count) return;
     Frame frame{what, part};
