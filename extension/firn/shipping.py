@@ -120,7 +120,8 @@ class _Packer:
         copies = [unit for unit in self._planner.units.values() if unit.kind == "copy" and unit.error is None]
         for unit, other in zip(copies, copies[1:] + copies[:1], strict=True):
             unit.together = (other,)
-        for component in components(list(self._planner.units.values())):
+        # What frozen data names comes first: a worker makes objects of its own of some data as soon as it comes.
+        for component in components([*self._planner.definitions.values(), *self._planner.units.values()]):
             if len(component) == 1:
                 self._place(component[0])
             else:
