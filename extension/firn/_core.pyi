@@ -59,6 +59,9 @@ class SegmentInfo(TypedDict):
     """When it was frozen, in seconds of time.time()'s clock."""
     backing: Literal["memory", "moving", "file", "kept"]
     """Where its pages are: "moving" to a file, or "kept" in memory because they could not."""
+    retired: bool
+    holder: int
+    """Of a retired one: where in memory the last scan found a pointer into it; 0 in another segment, or unknown."""
 
 def freeze[T](obj: T, /) -> T:
     """A frozen copy of `obj`, deep, that every interpreter of the process can read by reference (PEP 795).
@@ -97,10 +100,10 @@ def set_cell(segment: int, cell: str) -> None:
     """Notes which cell a segment was frozen for, as "[12]". Raises ValueError for an unknown segment."""
 
 def segments() -> list[SegmentInfo]:
-    """What is frozen, a dict a segment."""
+    """What is frozen, a dict a segment, without those that were given back."""
 
 def count_segments() -> int:
-    """How many segments there are: their ids are 1 to this."""
+    """How many segments there ever were: their ids are 1 to this, and no other one ever gets one of them."""
 
 def segments_of(values: list[Any], /) -> list[int]:
     """The ids of the segments that the values lie in, each once, ascending; a look at each address, no more."""
@@ -134,12 +137,41 @@ def definitions_of(segments: list[int], /) -> list[tuple[int, Any]]:
     """The classes and functions that the values of these segments, and of those they refer to, need: with numbers."""
 
 def retire(segments: list[int], /) -> None:
-    """Gives back the memory of segments, in the background; every pointer into them stays valid.
+    """Gives back the memory of segments; every pointer into them stays valid.
 
-    Their pages move to private files without a name in `FIRN_SPOOL` (else `TMPDIR`, else /var/tmp), mapped over the
-    same addresses while others read. Segments that fill a few pages only, and those that were retired before, are left
-    alone. Returns at once, and raises nothing for a disk that is full: see spool_problem().
+    A scan of the process finds those that nothing points into any more: they are gone, and their addresses used again.
+    The pages of the others move to private files without a name in `FIRN_SPOOL` (else `TMPDIR`, else /var/tmp), mapped
+    over the same addresses while others read; later scans ask for them again. Those that fill a few pages only stay in
+    memory. All threads stop for some milliseconds; the rest happens in the background. Raises nothing for a disk that is
+    full: see spool_problem().
     """
+
+def rescan(now: bool = True, /) -> None:
+    """Looks again for retired segments that nothing points into any more: at once, or when it costs little."""
+
+def settle(seconds: float = 60.0) -> bool:
+    """Waits until nothing is being scanned or moved, so many seconds at most; whether that is so."""
+
+def cool() -> None:
+    """Gives the system the pages that were kept for what is frozen next."""
+
+class ScanFigures(TypedDict):
+    scans: int
+    """That came to an end."""
+    freed: int
+    """Segments that were given back since the process began."""
+    freed_bytes: int
+    stopped_seconds: float
+    """How long the last scan stopped the threads."""
+    seconds: float
+    """What it took in its own process."""
+    bytes: int
+    """And looked at."""
+    problem: str
+    """Why the last one had no result; empty: all is well."""
+
+def scan_figures() -> ScanFigures:
+    """What the scans did."""
 
 def spool_problem() -> tuple[str, str] | None:
     """Why retired segments stay in memory ("kept"): the folder and the reason. They are tried again with the next."""

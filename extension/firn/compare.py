@@ -11,6 +11,7 @@ from time import thread_time
 from typing import cast
 
 import firn
+from firn import _core
 from firn.report import Pickled
 
 GROWTH = 4  # each sample has so many times the items of the one before; the first has one, for it may be huge
@@ -39,7 +40,7 @@ class Comparison:
     """Measures variables once and remembers the figures: frozen values do not change."""
 
     def __init__(self) -> None:
-        self._costs: dict[int, Cost] = {}
+        self._costs: dict[tuple[int, ...], Cost] = {}
 
     def measure(self, shared: Mapping[str, object], workers: int, *, budget: float | None) -> Pickled | None:
         """The cost of sending `shared` to so many workers. `budget` is in seconds; None measures everything in full."""
@@ -47,7 +48,9 @@ class Comparison:
             return None
         costs = []
         for number, (name, value) in enumerate(shared.items()):
-            key = id(value)
+            # An address means something else when its segment is gone, a segment's number never does. (A tuple, for a
+            # dict keeps the hash of its keys: that of an integer is its value, which would look like a pointer.)
+            key = (id(value), *_core.segments_of([value]))
             cost = self._costs.get(key) if firn.is_frozen(value) else None
             if cost is None or (budget is None and not cost.in_full):
                 began = thread_time()

@@ -239,4 +239,5 @@ class Run:
         if report.way != "serial" and self.options.compare != "off" and not report.failed:
             budget = None if self.options.compare == "full" else BUDGET * report.wall_seconds
             report.pickled = self.comparison.measure(self.shared, max(1, self.sharers), budget=budget)
+        self.shared.clear()  # a run that is remembered needs no data
         return report

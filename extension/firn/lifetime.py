@@ -1,8 +1,9 @@
 """When frozen data retires: at a cell's end, when no variable of the notebook is bound to anything of its segment.
 
-Retired means out of memory, not gone: the pages move to a file under the same addresses, so what still points there
-(rows that a plain list picked out, workers' own variables, running loops) reads on. That is why a look at the variables
-is enough, and nothing that they hold is searched. What is bound again later stays in its file.
+A look at the variables is enough, and nothing that they hold is searched, for retiring takes nothing away: a scan of the
+process (heap/scan/) finds what nothing points into any more, and that is given back for good. Where something still does
+(rows that a plain list picked out, workers' own variables, running loops), the pages move to a file under the same
+addresses, and are asked about again at the end of later cells. What is bound again stays in its file.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Lifetime:
                 if unbound := self._lasting.difference(_core.segments_of(bound)):
                     _core.retire(sorted(unbound))
                     self._lasting -= unbound
+            _core.rescan(False)
             self._lasting.update(range(self._met + 1, newest + 1))
             self._met = newest
 

@@ -114,6 +114,7 @@ def components(units: list[Unit]) -> list[list[Unit]]:
     for unit in units:
         if unit not in index:
             visit(unit)
+    visit = None  # type: ignore[assignment]  # it refers to itself: no garbage that holds data until it is collected
     return found
 
 

@@ -77,6 +77,12 @@ class Space:
             self._loaded.popitem(last=False)
         return found
 
+    def let_go(self) -> None:
+        """Forgets everything but what `--each` cells assigned and the definitions: what nobody else refers to goes."""
+        for name in [name for name in self.names if name not in _DUNDERS and name not in self.assigned]:
+            del self.names[name]
+        rebuild.borrowed = None
+
     def _load(self, unit: tuple[Any, ...], found: list[Any], pointers: tuple[Any, ...]) -> Any:
         match unit:
             case ("frozen", number):
@@ -94,6 +100,19 @@ class Space:
                     self._loaded[version] = value
                 return value
         raise AssertionError(unit)
+
+
+class Job:
+    """What begin() gives the pool. It goes when the job is done, and with it what the worker knows of the data."""
+
+    def __init__(self, space: Space, run: Callable[[int, int], Result]) -> None:
+        self._space, self._run = space, run
+
+    def __call__(self, start: int, stop: int) -> Result:
+        return self._run(start, stop)
+
+    def __del__(self) -> None:
+        self._space.let_go()
 
 
 _split = Space()
@@ -118,7 +137,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     _core.lend(rebuild.borrowed.addresses() if header["copied"] else [])
     code = marshal.loads(header["code"])
     if header["mode"] == "each":
-        return _whole_cell(space, code, header)
+        return Job(space, _whole_cell(space, code, header))
     plan = items.with_sources(header["items"], found)
     exec(code, space.names)
     chunk = space.names["__firn_chunk__"]
@@ -143,7 +162,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
         finally:
             streams.flush()
 
-    return run
+    return Job(space, run)
 
 
 def _watch(copies: list[tuple[int, str]], found: list[Any]) -> Any:

@@ -149,7 +149,11 @@ void Zone::unlock() {
 }
 
 void Area::set_range(char* begin, char* end) {
-  frontier_ = committed_ = begin;
+  // The range's bounds are kept as addresses: no segment begins there, for a scan would take them
+  // for pointers into it. Nor where the lower half of an address is as small as the digit of an
+  // integer: half of an old address next to it would look like a new one.
+  begin_ = begin;
+  frontier_ = committed_ = begin + kUnused;
   end_ = end;
 }
 
@@ -179,20 +183,20 @@ void Area::choose_pages(const Extent& extent) {
 Extent Area::take(std::size_t bytes) {
   const std::size_t size = round_up(bytes, grain_);
   const std::lock_guard hold(mutex_);
-  Extent extent;
-  // The lowest extent that is large enough: low addresses have been used last and have their pages.
-  for (auto at = free_.begin(); at != free_.end(); ++at) {
-    if (at->second < size) continue;
-    extent = {at->first, at->first + size};
-    const std::size_t rest = at->second - size;
-    free_.erase(at);
-    if (rest) free_.emplace(extent.end, rest);
-    break;
-  }
+  Extent extent = find(free_, size);
   if (extent.begin) {
     warm_bytes_ -= std::min(warm_bytes_, size);
     if (guard_is_on() && mprotect(extent.begin, size, PROT_READ | PROT_WRITE))
       throw std::bad_alloc();
+    return extent;
+  }
+  extent = find(cold_, size);
+  if (extent.begin) {
+    if (mprotect(extent.begin, size, PROT_READ | PROT_WRITE)) {
+      insert(cold_, extent.begin, size);
+      throw std::bad_alloc();
+    }
+    if (huge_pages_) choose_pages(extent);
     return extent;
   }
   if (size > static_cast<std::size_t>(end_ - frontier_)) throw std::bad_alloc();
@@ -203,20 +207,34 @@ Extent Area::take(std::size_t bytes) {
   return extent;
 }
 
-void Area::insert_free(char* begin, std::size_t size) {
-  auto next = free_.lower_bound(begin);
-  if (next != free_.end() && begin + size == next->first) {
-    size += next->second;
-    next = free_.erase(next);
+// The lowest extent that is large enough: low addresses have been used last and have their pages.
+Extent Area::find(Free& free, std::size_t size) {
+  for (auto at = free.begin(); at != free.end(); ++at) {
+    if (at->second < size) continue;
+    const Span span{at->first, at->first + size};
+    const std::size_t rest = at->second - size;
+    free.erase(at);
+    if (rest) free.emplace(span.last, rest);
+    return extent_of(span);
   }
-  if (next != free_.begin()) {
+  return {};
+}
+
+void Area::insert(Free& free, char* begin, std::size_t size) {
+  const std::size_t first = heap_offset(begin);
+  auto next = free.lower_bound(first);
+  if (next != free.end() && first + size == next->first) {
+    size += next->second;
+    next = free.erase(next);
+  }
+  if (next != free.begin()) {
     auto before = std::prev(next);
-    if (before->first + before->second == begin) {
+    if (before->first + before->second == first) {
       before->second += size;
       return;
     }
   }
-  free_.emplace_hint(next, begin, size);
+  free.emplace_hint(next, first, size);
 }
 
 void Area::give_back(Extent extent) {
@@ -229,7 +247,27 @@ void Area::give_back(Extent extent) {
     warm_bytes_ += size;
   }
   if (guard_is_on()) mprotect(extent.begin, size, PROT_NONE);
-  insert_free(extent.begin, size);
+  insert(free_, extent.begin, size);
+}
+
+void Area::unmap(Extent extent) {
+  if (!extent.size()) return;
+  const std::lock_guard hold(mutex_);
+  // In one step, so that no mapping of anybody else ever gets there.
+  mmap(extent.begin, extent.size(), PROT_NONE,
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+  insert(cold_, extent.begin, extent.size());
+}
+
+void Area::cool() {
+  const std::lock_guard hold(mutex_);
+  for (const auto& [first, size] : free_) {
+    char* const begin = heap_base + first;
+    mmap(begin, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    insert(cold_, begin, size);
+  }
+  free_.clear();
+  warm_bytes_ = 0;
 }
 
 void Area::give_back_tail(Extent& extent, char* used_end) {
@@ -250,21 +288,21 @@ void Area::give_back_tail(Extent& extent, char* used_end) {
     return;
   }
   if (guard_is_on()) mprotect(keep, size, PROT_NONE);
-  insert_free(keep, size);
+  insert(free_, keep, size);
 }
 
 char* Region::allocate_slowly(std::size_t bytes) {
   if (bytes > next_bytes_ / 4) {
     single_.reserve(single_.size() + 1);
     const Extent extent = zone_.take(bytes);
-    single_.push_back(extent);
+    single_.push_back(span_of(extent));
     used_before_ += bytes;
     return extent.begin;
   }
   extents_.reserve(extents_.size() + 1);
   const Extent extent = zone_.take(next_bytes_);
   if (begin_) used_before_ += static_cast<std::size_t>(current_ - begin_);
-  extents_.push_back(extent);
+  extents_.push_back(span_of(extent));
   begin_ = extent.begin;
   current_ = extent.begin + bytes;
   limit_ = extent.end;
@@ -273,10 +311,14 @@ char* Region::allocate_slowly(std::size_t bytes) {
   return extent.begin;
 }
 
-std::vector<Extent> Region::finish(std::size_t* used) {
+std::vector<Span> Region::finish(std::size_t* used) {
   *used += used_before_ + static_cast<std::size_t>(current_ - begin_);
-  if (!extents_.empty()) zone_.give_back_tail(extents_.back(), current_);
-  std::vector<Extent> all = std::move(extents_);
+  if (!extents_.empty()) {
+    Extent last = extent_of(extents_.back());
+    zone_.give_back_tail(last, current_);
+    extents_.back() = span_of(last);
+  }
+  std::vector<Span> all = std::move(extents_);
   all.insert(all.end(), single_.begin(), single_.end());
   extents_.clear();
   single_.clear();
@@ -287,8 +329,8 @@ std::vector<Extent> Region::finish(std::size_t* used) {
 }
 
 void Region::discard() {
-  for (const Extent& extent : extents_) zone_.give_back(extent);
-  for (const Extent& extent : single_) zone_.give_back(extent);
+  for (const Span& span : extents_) zone_.give_back(extent_of(span));
+  for (const Span& span : single_) zone_.give_back(extent_of(span));
   extents_.clear();
   single_.clear();
   begin_ = current_ = limit_ = nullptr;

@@ -3,9 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <vector>
+
+#include "heap/scan/cleared_memory.hpp"
 
 namespace firn::heap {
 
@@ -13,6 +16,14 @@ struct Extent {
   char* begin = nullptr;
   char* end = nullptr;
   std::size_t size() const { return static_cast<std::size_t>(end - begin); }
+};
+
+// The same as offsets in the heap. What is kept for long is kept so: the scan for pointers into
+// segments takes every word for one that might be (scan/scan.hpp), and never an offset.
+struct Span {
+  std::size_t first = 0;
+  std::size_t last = 0;
+  std::size_t size() const { return last - first; }
 };
 
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -28,6 +39,15 @@ inline bool in_heap(const void* address) {
 }
 inline bool in_lasting(const void* address) {
   return static_cast<std::size_t>(static_cast<const char*>(address) - heap_base) < kLastingBytes;
+}
+inline std::size_t heap_offset(const void* address) {
+  return static_cast<std::size_t>(static_cast<const char*>(address) - heap_base);
+}
+inline Span span_of(const Extent& extent) {
+  return {heap_offset(extent.begin), heap_offset(extent.end)};
+}
+inline Extent extent_of(const Span& span) {
+  return {heap_base + span.first, heap_base + span.last};
 }
 inline bool in_transfer(const void* address) { return in_heap(address) && !in_lasting(address); }
 
@@ -51,22 +71,44 @@ class Area {
   Extent take(std::size_t bytes);
   void give_back(Extent extent);
   void give_back_tail(Extent& extent, char* used_end);  // shortens the extent to what is used
+  // As give_back(), but nothing can be read there until it is taken again. Also what is mapped from
+  // a file.
+  void unmap(Extent extent);
+  // Gives the system the pages that free extents have kept.
+  void cool();
 
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
 
+  // With the lock held: what was ever handed out, and what of it is free.
+  Span used() const { return span_of({begin_ + kUnused, frontier_}); }
+  template <typename Visit>
+  void each_free(const Visit& visit) const {
+    for (const auto* free : {&free_, &cold_}) {
+      for (const auto& [first, size] : *free) visit(Span{first, first + size});
+    }
+  }
+
  private:
   void commit(char* end);
   void choose_pages(const Extent& extent);
-  void insert_free(char* begin, std::size_t size);
+  // Offset -> bytes.
+  using Free = std::map<std::size_t, std::size_t, std::less<>,
+                        ClearedMemory<std::pair<const std::size_t, std::size_t>>>;
+  static void insert(Free& free, char* begin, std::size_t size);
+  static Extent find(Free& free, std::size_t size);
+
+  static constexpr std::size_t kUnused = kGiB;
 
   const std::size_t grain_;
   const bool huge_pages_;
   std::mutex mutex_;
+  char* begin_ = nullptr;
   char* frontier_ = nullptr;   // nothing above was ever handed out
   char* committed_ = nullptr;  // everything below is writable (but for the guard)
   char* end_ = nullptr;
-  std::map<char*, std::size_t> free_;
+  Free free_;
+  Free cold_;                   // PROT_NONE
   std::size_t warm_bytes_ = 0;  // of the free extents that keep their pages
   std::size_t small_pages_left_ =
       0;  // bytes that get small pages because huge ones were slow to get
@@ -81,8 +123,18 @@ class Zone {
   void give_back_tail(Extent& extent, char* used_end) {
     area_of(extent).give_back_tail(extent, used_end);
   }
+  void unmap(Extent extent) { area_of(extent).unmap(extent); }
+  void cool() {
+    small_.cool();
+    large_.cool();
+  }
   void lock();
   void unlock();
+  template <typename Visit>
+  void each_area(const Visit& visit) const {
+    visit(small_);
+    visit(large_);
+  }
 
  private:
   Area& area(std::size_t bytes) { return bytes < kLarge ? small_ : large_; }
@@ -130,12 +182,12 @@ class Region {
 
   // The extents that were taken so far.
   void add_extents(std::vector<Extent>& out) const {
-    out.insert(out.end(), extents_.begin(), extents_.end());
-    out.insert(out.end(), single_.begin(), single_.end());
+    for (const Span& span : extents_) out.push_back(extent_of(span));
+    for (const Span& span : single_) out.push_back(extent_of(span));
   }
 
   // Everything allocated so far, trimmed; the region is empty afterwards.
-  std::vector<Extent> finish(std::size_t* used);
+  std::vector<Span> finish(std::size_t* used);
   void discard();
 
  private:
@@ -147,8 +199,8 @@ class Region {
   char* current_ = nullptr;
   char* limit_ = nullptr;
   std::size_t next_bytes_ = std::size_t{64} << 10;
-  std::vector<Extent> extents_;  // of the bump pointer's extent: the last
-  std::vector<Extent> single_;   // extents of one large object each
+  std::vector<Span> extents_;    // of the bump pointer's extent: the last
+  std::vector<Span> single_;     // extents of one large object each
   std::size_t used_before_ = 0;  // in the extents that are full
 };
 

@@ -26,6 +26,7 @@
 #include <internal/pycore_gc.h>
 #include <internal/pycore_hashtable.h>
 #include <internal/pycore_interp.h>
+#include <internal/pycore_interpframe_structs.h>
 #include <internal/pycore_long.h>
 #include <internal/pycore_runtime.h>
 #include <internal/pycore_setobject.h>

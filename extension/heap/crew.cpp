@@ -4,6 +4,7 @@
 #include <exception>
 #include <thread>
 
+#include "heap/scan/clean_stack.hpp"
 #include "heap/signals.hpp"
 
 namespace firn::heap {
@@ -40,7 +41,8 @@ void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& p
       const SignalsBlocked blocked;
       for (const auto& helper : helpers_) {
         try {
-          threads.emplace_back([&work, copier = helper.get()] { work(*copier); });
+          threads.emplace_back(
+              [&work, copier = helper.get()] { run_cleanly([&work, copier] { work(*copier); }); });
         } catch (const std::system_error&) {
           break;  // no more threads to be had: fewer do it
         }

@@ -31,7 +31,7 @@ struct Root {
 struct Frozen {
   std::vector<PyObject*> roots;
   std::vector<PyObject*> replaced;
-  std::vector<Extent> extents;
+  std::vector<Span> extents;
   Figures figures;
   Needs needs;
 
@@ -135,7 +135,7 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
     outcome = attempt(task, python, 1, out);
   }
   if (outcome != Outcome::done) return false;
-  for (const Extent& extent : out.extents) protect(extent);
+  for (const Span& span : out.extents) protect(extent_of(span));
   out.figures.seconds = seconds_since(began);
   return true;
 }

@@ -60,12 +60,15 @@ struct SegmentInfo {
   double seconds = 0;
   double time = 0;  // when it was frozen, seconds since the epoch
   Backing backing = Backing::memory;
+  bool retired = false;
+  std::uintptr_t holder = 0;  // retired: where the last scan found a pointer into it, or 0
 };
 
 std::vector<SegmentInfo> list_segments();
 bool set_cell(std::uint64_t segment, std::string cell);  // false: no such segment
 
-// How many lasting segments there are; their ids are 1 to this.
+// How many lasting segments there ever were; their ids are 1 to this. Those that were given back
+// are not listed, and no other one gets their id.
 std::uint64_t count_segments();
 
 // The lasting segments that the addresses lie in, each once, ascending.
@@ -75,12 +78,37 @@ std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses
 // segments and of those they lead to need, ascending.
 std::vector<std::uint32_t> definitions_of(const std::vector<std::uint64_t>& segments);
 
-// Gives back the memory of lasting segments: a thread that touches no Python moves their pages to
-// unlinked files in $FIRN_SPOOL (else $TMPDIR, else /var/tmp), mapped over the same addresses while
-// others read, so that every pointer stays valid. Returns at once. Segments that fill a few pages
-// only, and those that were retired before, are left alone. Nobody waits for a disk: a process that
-// ends leaves neither files nor work behind. With the GIL.
+// Gives back the memory of lasting segments. A scan of the process (scan/scan.hpp) finds those that
+// nothing points into any more: their addresses are unmapped, and used again. The others' pages
+// move to unlinked files in $FIRN_SPOOL (else $TMPDIR, else /var/tmp), mapped over the same
+// addresses while others read, so that every pointer stays valid; they are looked for again with
+// the next segments that retire, and by rescan(). Segments that fill a few pages only stay in
+// memory. Returns after the milliseconds that copying the process takes; the rest is done by a
+// thread that touches no Python. Nobody waits for a disk: a process that ends leaves neither files
+// nor work behind. With the GIL.
 void retire(const std::vector<std::uint64_t>& segments);
+
+// Looks again for retired segments that nothing points into any more. `now`: as soon as the scan
+// under way has ended, if there is one; else when that costs little of the process's time. With the
+// GIL; without it none if `now` is false.
+void rescan(bool now);
+
+// Waits until nothing is being scanned or moved, at most so many seconds. Without the GIL.
+bool wait_for_retirement(double seconds);
+
+// Gives the system the pages that were kept for what is frozen next.
+void cool();
+
+struct ScanFigures {
+  std::uint64_t scans = 0;  // that came to an end
+  std::uint64_t freed = 0;  // segments given back since the process began
+  std::uint64_t freed_bytes = 0;
+  double stopped_seconds = 0;  // how long the last scan stopped the threads
+  double seconds = 0;          // what it took in its own process
+  std::uint64_t bytes = 0;     // and looked at
+  std::string problem;         // why the last one had no result; empty: all is well
+};
+ScanFigures scan_figures();
 
 struct SpoolProblem {
   std::string folder;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "heap/scan/clean_stack.hpp"
 #include "heap/signals.hpp"
 
 namespace firn::heap {
@@ -13,11 +14,12 @@ void Populator::add(const Extent& extent) {
   // Whoever took the extent touches its first page itself, at once.
   if (extent.size() <= kHugePage) return;
   const std::lock_guard hold(mutex_);
-  todo_.push_back({extent.begin + kHugePage, extent.end});
+  todo_.push_back(span_of({extent.begin + kHugePage, extent.end}));
   if (!thread_.joinable()) {
     const SignalsBlocked blocked;
     try {
-      thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+      thread_ = std::jthread(
+          [this](const std::stop_token& stop) { run_cleanly([this, &stop] { work(stop); }); });
     } catch (const std::system_error&) {
       todo_.clear();  // no thread to be had: pages are touched when they are needed
     }
@@ -34,11 +36,11 @@ void Populator::stop() {
 void Populator::work(const std::stop_token& stop) {
   std::unique_lock hold(mutex_);
   while (wake_.wait(hold, stop, [this] { return !todo_.empty(); })) {
-    Extent& extent = todo_.front();
-    char* const at = extent.begin;
-    const std::size_t size = std::min(kHugePage, extent.size());
-    extent.begin += size;
-    if (!extent.size()) todo_.pop_front();
+    Span& span = todo_.front();
+    char* const at = extent_of(span).begin;
+    const std::size_t size = std::min(kHugePage, span.size());
+    span.first += size;
+    if (!span.size()) todo_.pop_front();
     hold.unlock();
     madvise(at, size,
             MADV_POPULATE_WRITE);  // an old kernel says no: then nothing is gained or lost

@@ -29,7 +29,7 @@ class Populator {
 
   std::mutex mutex_;
   std::condition_variable_any wake_;
-  std::deque<Extent> todo_;
+  std::deque<Span> todo_;  // offsets, for the memory that holds them is not cleared: see Span
   std::jthread thread_;
 };
 

@@ -1,25 +1,43 @@
 #include "heap/segments.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <new>
 #include <set>
+#include <utility>
 
+#include "heap/scan/cleared_memory.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/twins/twins.hpp"
 
 namespace firn::heap {
 namespace {
 
-// Any thread; the lock is never held while Python runs, and no other lock is taken under it.
+// Any thread; the lock is never held while Python runs, and no other lock is taken under it. Knows
+// addresses as offsets only: see Span.
 class Registry {
  public:
-  std::uint64_t add(std::vector<Extent> extents, SegmentInfo info, Needs needs) {
+  struct Segment {
+    SegmentInfo info;
+    std::vector<Span> spans;
+    bool refers_known = false;
+    std::vector<std::uint64_t> refers;
+    Needs needs;
+  };
+  using Segments = std::vector<Segment, ClearedMemory<Segment>>;
+
+  std::uint64_t add(std::vector<Span> spans, SegmentInfo info, Needs needs) {
     const std::lock_guard hold(mutex_);
-    info.id = segments_.size() + 1;
-    for (const Extent& extent : extents) places_[extent.begin] = {extent.end, info.id};
-    segments_.push_back({std::move(info), std::move(extents), std::move(needs)});
-    return segments_.size();
+    info.id = ++newest_;
+    Segment& segment = segments_.emplace_back();
+    for (const Span& span : spans) places_[span.first] = {span.last, info.id};
+    segment.spans = std::move(spans);
+    segment.info = std::move(info);
+    segment.needs = std::move(needs);
+    return newest_;
   }
 
   std::uint64_t find(const void* address) {
@@ -37,12 +55,13 @@ class Registry {
   }
 
   Place place(const void* address) {
+    const std::size_t wanted = heap_offset(address);
     const std::lock_guard hold(mutex_);
-    const char* const wanted = static_cast<const char*>(address);
-    auto after = places_.upper_bound(const_cast<char*>(wanted));
+    auto after = places_.upper_bound(wanted);
     if (after == places_.begin()) return {};
-    const auto& [begin, stretch] = *std::prev(after);
-    return wanted < stretch.end ? Place{stretch.id, {begin, stretch.end}} : Place{};
+    const auto& [first, stretch] = *std::prev(after);
+    if (wanted >= stretch.last) return {};
+    return {stretch.id, extent_of({first, stretch.last})};
   }
 
   // Also of the segments that these lead to.
@@ -54,102 +73,108 @@ class Registry {
     while (!todo.empty()) {
       const std::uint64_t id = todo.back();
       todo.pop_back();
-      const Segment* segment = at(id);
-      if (!segment || !seen.insert(id).second) continue;
-      found.insert(segment->needs.definitions.begin(), segment->needs.definitions.end());
-      todo.insert(todo.end(), segment->needs.segments.begin(), segment->needs.segments.end());
+      const std::size_t index = index_of(id);
+      if (index == segments_.size() || !seen.insert(id).second) continue;
+      const Needs& needs = segments_[index].needs;
+      found.insert(needs.definitions.begin(), needs.definitions.end());
+      todo.insert(todo.end(), needs.segments.begin(), needs.segments.end());
     }
     return {found.begin(), found.end()};
   }
 
-  std::uint64_t count() {
+  std::uint64_t newest() {
     const std::lock_guard hold(mutex_);
-    return segments_.size();
+    return newest_;
   }
 
-  std::optional<SegmentInfo> get(std::uint64_t id) {
+  // What `look` gives for a segment; a default when there is none.
+  template <typename Look>
+  auto with(std::uint64_t id, const Look& look) -> decltype(look(std::declval<Segment&>())) {
     const std::lock_guard hold(mutex_);
-    Segment* const segment = at(id);
-    return segment ? std::optional(segment->info) : std::nullopt;
+    const std::size_t index = index_of(id);
+    if (index == segments_.size()) return {};
+    return look(segments_[index]);
   }
 
-  std::vector<Extent> extents(std::uint64_t id) {
+  template <typename Look>
+  void each(const Look& look) {
     const std::lock_guard hold(mutex_);
-    Segment* const segment = at(id);
-    return segment ? segment->extents : std::vector<Extent>();
+    for (Segment& segment : segments_) look(segment);
   }
 
-  bool set_cell(std::uint64_t id, std::string cell) {
+  std::vector<Span> take_out(std::uint64_t id) {
     const std::lock_guard hold(mutex_);
-    Segment* const segment = at(id);
-    if (segment) segment->info.cell = std::move(cell);
-    return segment;
+    const std::size_t index = index_of(id);
+    if (index == segments_.size()) return {};
+    std::vector<Span> spans = std::move(segments_[index].spans);
+    for (const Span& span : spans) {
+      places_.erase(span.first);
+      forgotten_.push_back(span);
+    }
+    segments_.erase(segments_.begin() + static_cast<std::ptrdiff_t>(index));
+    forgotten_count_.store(forgotten_.size(), std::memory_order_release);
+    return spans;
   }
 
-  bool begin_retirement(std::uint64_t id, std::size_t least) {
+  std::uint64_t forgotten() const { return forgotten_count_.load(std::memory_order_acquire); }
+  std::vector<Span> forgotten_since(std::uint64_t count) {
     const std::lock_guard hold(mutex_);
-    Segment* const segment = at(id);
-    if (!segment || segment->info.backing != Backing::memory || segment->info.bytes < least)
-      return false;
-    segment->info.backing = Backing::moving;
-    return true;
-  }
-
-  void set_backing(std::uint64_t id, Backing backing) {
-    const std::lock_guard hold(mutex_);
-    if (Segment* const segment = at(id)) segment->info.backing = backing;
-  }
-
-  std::vector<SegmentInfo> all() {
-    const std::lock_guard hold(mutex_);
-    std::vector<SegmentInfo> all;
-    for (const Segment& segment : segments_) all.push_back(segment.info);
-    return all;
+    return {forgotten_.begin() +
+                static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(count, forgotten_.size())),
+            forgotten_.end()};
   }
 
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
 
- private:
-  struct Stretch {
-    char* end;
-    std::uint64_t id;
-  };
-  struct Segment {
-    SegmentInfo info;
-    std::vector<Extent> extents;
-    Needs needs;
-  };
-
-  Segment* at(std::uint64_t id) {
-    return id && id <= segments_.size() ? &segments_[id - 1] : nullptr;
+  // With the lock held.
+  const Segments& segments() const { return segments_; }
+  std::size_t index_of(std::uint64_t id) const {
+    const auto at = std::lower_bound(
+        segments_.begin(), segments_.end(), id,
+        [](const Segment& segment, std::uint64_t wanted) { return segment.info.id < wanted; });
+    return at != segments_.end() && at->info.id == id
+               ? static_cast<std::size_t>(at - segments_.begin())
+               : segments_.size();
   }
 
+ private:
+  struct Stretch {
+    std::size_t last;
+    std::uint64_t id;
+  };
+
   std::uint64_t locate(const void* address) {
-    const char* const wanted = static_cast<const char*>(address);
-    auto after = places_.upper_bound(const_cast<char*>(wanted));
+    const std::size_t wanted = heap_offset(address);
+    auto after = places_.upper_bound(wanted);
     if (after == places_.begin()) return 0;
-    const auto& [end, id] = std::prev(after)->second;
-    return wanted < end ? id : 0;
+    const auto& [last, id] = std::prev(after)->second;
+    return wanted < last ? id : 0;
   }
 
   std::mutex mutex_;
-  std::map<char*, Stretch> places_;
-  std::vector<Segment> segments_;
+  std::uint64_t newest_ = 0;
+  std::map<std::size_t, Stretch, std::less<>, ClearedMemory<std::pair<const std::size_t, Stretch>>>
+      places_;
+  Segments segments_;  // by id, ascending
+  std::vector<Span> forgotten_;
+  std::atomic<std::uint64_t> forgotten_count_{0};
 };
 
 Registry& registry();
 
 // Never destroyed: a thread may be retiring segments while the process ends. A child process must
-// not find the lock taken by a thread that it does not have.
+// not find the lock taken by a thread that it does not have. Not in memory that was something else
+// before: what fills its gaps would be scanned.
 Registry& registry() {
-  static Registry& registry = *new Registry;
+  alignas(Registry) static char room[sizeof(Registry)];
+  static Registry& registry = *new (room) Registry;
   return registry;
 }
 
 }  // namespace
 
-std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> names,
+std::uint64_t add_segment(std::vector<Span> extents, std::vector<std::string> names,
                           const Figures& figures, Needs needs) {
   SegmentInfo info;
   info.names = std::move(names);
@@ -182,37 +207,105 @@ bool is_adoptable(const void* address) {
 
 std::optional<Description> describe(const void* address) {
   if (!in_lasting(address)) return std::nullopt;
-  const auto info = registry().get(registry().find(address));
-  if (!info) return std::nullopt;
-  return Description{info->id, info->names, info->cell};
+  return registry().with(registry().find(address), [](Registry::Segment& segment) {
+    const SegmentInfo& info = segment.info;
+    return std::optional(Description{info.id, info.names, info.cell});
+  });
 }
 
-std::vector<SegmentInfo> list_segments() { return registry().all(); }
-
-bool set_cell(std::uint64_t segment, std::string cell) {
-  return registry().set_cell(segment, std::move(cell));
+std::vector<SegmentInfo> list_segments() {
+  std::vector<SegmentInfo> all;
+  registry().each([&](Registry::Segment& segment) { all.push_back(segment.info); });
+  return all;
 }
 
-std::uint64_t count_segments() { return registry().count(); }
+bool set_cell(std::uint64_t id, std::string cell) {
+  return registry().with(id, [&](Registry::Segment& segment) {
+    segment.info.cell = std::move(cell);
+    return true;
+  });
+}
+
+std::uint64_t count_segments() { return registry().newest(); }
 
 std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses) {
   return registry().find(addresses);
 }
 
-std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments,
-                                            std::size_t least) {
+std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments) {
   std::vector<std::uint64_t> begun;
   for (const std::uint64_t id : segments) {
-    if (registry().begin_retirement(id, least)) begun.push_back(id);
+    const bool now = registry().with(
+        id, [](Registry::Segment& segment) { return !std::exchange(segment.info.retired, true); });
+    if (now) begun.push_back(id);
   }
   return begun;
 }
 
-void set_backing(std::uint64_t segment, Backing backing) {
-  registry().set_backing(segment, backing);
+void set_backing(std::uint64_t id, Backing backing) {
+  registry().with(id, [&](Registry::Segment& segment) {
+    segment.info.backing = backing;
+    return true;
+  });
 }
 
-std::vector<Extent> extents_of(std::uint64_t segment) { return registry().extents(segment); }
+bool begin_move(std::uint64_t id, std::size_t least) {
+  return registry().with(id, [&](Registry::Segment& segment) {
+    SegmentInfo& info = segment.info;
+    if (!info.retired || info.backing != Backing::memory || info.bytes < least) return false;
+    info.backing = Backing::moving;
+    return true;
+  });
+}
+
+std::vector<Span> spans_of(std::uint64_t id) {
+  return registry().with(id, [](Registry::Segment& segment) { return segment.spans; });
+}
+
+std::vector<Extent> extents_of(std::uint64_t id) {
+  std::vector<Extent> extents;
+  for (const Span& span : spans_of(id)) extents.push_back(extent_of(span));
+  return extents;
+}
+
+std::pair<std::size_t, std::size_t> count_retired() {
+  std::pair<std::size_t, std::size_t> found;
+  registry().each([&](Registry::Segment& segment) {
+    if (!segment.info.retired) return;
+    ++found.first;
+    found.second += segment.info.bytes;
+  });
+  return found;
+}
+
+void set_refers(std::uint64_t id, std::vector<std::uint64_t> others) {
+  registry().with(id, [&](Registry::Segment& segment) {
+    segment.refers = std::move(others);
+    segment.refers_known = true;
+    return true;
+  });
+}
+
+void set_holder(std::uint64_t id, std::uintptr_t holder) {
+  registry().with(id, [&](Registry::Segment& segment) {
+    segment.info.holder = holder;
+    return true;
+  });
+}
+
+std::vector<Span> take_out(std::uint64_t id) { return registry().take_out(id); }
+std::uint64_t forgotten() { return registry().forgotten(); }
+std::vector<Span> forgotten_since(std::uint64_t count) { return registry().forgotten_since(count); }
+
+std::size_t view_size() { return registry().segments().size(); }
+
+SegmentView view_segment(std::size_t index) {
+  const Registry::Segment& segment = registry().segments()[index];
+  return {segment.info.id, segment.info.retired, segment.refers_known, &segment.spans,
+          &segment.refers};
+}
+
+std::size_t index_of_segment(std::uint64_t id) { return registry().index_of(id); }
 
 void hold_segments() { registry().lock(); }
 void release_segments() { registry().unlock(); }

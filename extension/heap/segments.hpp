@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "heap/arena.hpp"
@@ -19,8 +20,9 @@ struct Needs {
   std::set<std::uint64_t> segments;
 };
 
-// Keeps the extents for ever and returns the segment's id. Any thread.
-std::uint64_t add_segment(std::vector<Extent> extents, std::vector<std::string> names,
+// Keeps the extents until take_out() and returns the segment's id, which no other one ever gets.
+// Any thread.
+std::uint64_t add_segment(std::vector<Span> extents, std::vector<std::string> names,
                           const Figures& figures, Needs needs);
 
 // The segment that an address lies in, and the stretch of it around the address; 0 when it lies in
@@ -31,11 +33,41 @@ struct Place {
 };
 Place place_of(const void* address);
 
-// Marks those as moving that are in memory and have at least so many bytes; returns their ids.
-std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments,
-                                            std::size_t least);
+// Marks those as retired that are not yet; returns their ids.
+std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments);
 void set_backing(std::uint64_t segment, Backing backing);
+// Of what is retired and in memory, and has at least so many bytes: says that it moves, returns
+// what.
+bool begin_move(std::uint64_t segment, std::size_t least);
+std::vector<Span> spans_of(std::uint64_t segment);
 std::vector<Extent> extents_of(std::uint64_t segment);
+// How many segments are retired, and their bytes.
+std::pair<std::size_t, std::size_t> count_retired();
+
+// What a scan has found out: which older segments the objects of a segment point into, and where
+// the first pointer into a retired one stands.
+void set_refers(std::uint64_t segment, std::vector<std::uint64_t> others);
+void set_holder(std::uint64_t segment, std::uintptr_t holder);
+// The segment is no more: nothing can be adopted there. Its memory is the caller's to give back.
+std::vector<Span> take_out(std::uint64_t segment);
+
+// Memory of the heap that was given back, so that tables by address drop what they know of it: how
+// often that happened, and which spans since a certain count. Any thread.
+std::uint64_t forgotten();
+std::vector<Span> forgotten_since(std::uint64_t count);
+
+// For the scan, with the lock held: the segments there are.
+struct SegmentView {
+  std::uint64_t id;
+  bool retired;
+  bool refers_known;
+  const std::vector<Span>* spans;
+  const std::vector<std::uint64_t>* refers;
+};
+std::size_t view_size();
+SegmentView view_segment(std::size_t index);
+// view_size() where there is none.
+std::size_t index_of_segment(std::uint64_t id);
 
 // Around fork(): no other thread is in the middle of a change.
 void hold_segments();

@@ -15,11 +15,11 @@ struct TransferSegment {
   TransferSegment(const TransferSegment&) = delete;
   TransferSegment& operator=(const TransferSegment&) = delete;
   ~TransferSegment() {
-    for (const Extent& extent : extents) transfer_zone().give_back(extent);
+    for (const Span& span : extents) transfer_zone().give_back(extent_of(span));
   }
 
   PyObject* root = nullptr;  // in the segment, or a lasting or static object
-  std::vector<Extent> extents;
+  std::vector<Span> extents;
   Figures figures;
 };
 

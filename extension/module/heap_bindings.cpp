@@ -95,6 +95,8 @@ py::list segments() {
     entry["seconds"] = info.seconds;
     entry["time"] = info.time;
     entry["backing"] = word(info.backing);
+    entry["retired"] = info.retired;
+    entry["holder"] = info.holder;
     out.append(std::move(entry));
   }
   return out;
@@ -156,6 +158,24 @@ py::object spool_problem() {
   const heap::SpoolProblem problem = heap::spool_problem();
   if (problem.reason.empty()) return py::none();
   return py::make_tuple(problem.folder, problem.reason);
+}
+
+py::dict scan_figures() {
+  const heap::ScanFigures figures = heap::scan_figures();
+  py::dict out;
+  out["scans"] = figures.scans;
+  out["freed"] = figures.freed;
+  out["freed_bytes"] = figures.freed_bytes;
+  out["stopped_seconds"] = figures.stopped_seconds;
+  out["seconds"] = figures.seconds;
+  out["bytes"] = figures.bytes;
+  out["problem"] = figures.problem;
+  return out;
+}
+
+bool settle(double seconds) {
+  const py::gil_scoped_release released;
+  return heap::wait_for_retirement(seconds);
 }
 
 py::object type_object(PyTypeObject* type) { return borrowed(reinterpret_cast<PyObject*>(type)); }
@@ -224,6 +244,13 @@ void bind_heap(py::module_& module) {
   module.def(
       "retire", &heap::retire, py::arg("segments"), py::pos_only(),
       "Gives back the memory of segments: their pages move to unlinked files, in the background.");
+  module.def("rescan", &heap::rescan, py::arg("now") = true, py::pos_only(),
+             "Looks for retired segments that nothing points into any more, and gives them back.");
+  module.def("settle", &settle, py::arg("seconds") = 60.0,
+             "Waits until nothing is scanned or moved; whether that is so.");
+  module.def("cool", &heap::cool,
+             "Gives the system the pages that were kept for what is frozen next.");
+  module.def("scan_figures", &scan_figures, "What the scans did.");
   module.def("spool_problem", &spool_problem,
              "Why retired segments stay in memory: the folder and the reason, or None.");
   module.def(
