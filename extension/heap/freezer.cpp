@@ -126,7 +126,11 @@ PyObject* Copier::make_rare(PyObject* object, bool shared) {
     return make_dict(object, FaceKind::ordered_dict, shared);
   }
   if (type == own.counter) {
-    if (has_attributes(object)) return make_with_python(object, shared);
+    if (has_attributes(object)) {
+      throw Unfreezable{object, nullptr,
+                        "A Counter loses its attributes when it is copied or pickled: delete them, "
+                        "or make them a subclass's."};
+    }
     return make_dict(object, FaceKind::counter, shared);
   }
   // What follows is frozen already, in a segment that may not be kept.
