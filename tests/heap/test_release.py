@@ -1,0 +1,133 @@
+"""Retired segments: while anything of the process points into them they stay, afterwards they are given back for good."""
+
+import textwrap
+
+import pytest
+
+TOOLS = """
+import array, ctypes, gc, os, random, sys, threading, time
+import firn
+from firn import _core
+
+def freeze(rows=3000):
+    result = _core.freeze_roots({"rows": [b"%09d" % i + b"x" * 90 for i in range(rows)]})
+    return result.frozen["rows"], result.segment
+
+def backing(segment):
+    return next((info["backing"] for info in _core.segments() if info["id"] == segment), "gone")
+
+def scan():
+    _core.rescan()
+    assert _core.settle() and _core.scan_figures()["problem"] == "", _core.scan_figures()
+
+def right(row, number):
+    return row == b"%09d" % number + b"x" * 90
+"""
+
+HOLDERS = {
+    "variable": "keep = rows[7]",
+    "list": "keep = [[rows[7]]]",
+    "generator": "def g(row):\n    yield\n    yield row\nkeep = g(rows[7]); next(keep)",
+    "closure": "keep = (lambda row: lambda: row)(rows[7])",
+    "ctypes": "keep = (ctypes.c_void_p * 3)(0, id(rows[7]), 0)",
+    "py_object": "keep = ctypes.py_object(rows[7])",
+    "array": "keep = array.array('Q', [1, id(rows[7]), 3])",
+    "interior": "keep = array.array('Q', [id(rows[7]) + 41])",
+    "tagged": "keep = array.array('Q', [id(rows[7]) | 1])",
+    "numpy": "import numpy\nkeep = numpy.array([0, id(rows[7])], dtype=numpy.uint64)",
+    "buffer": "import numpy\nkeep = numpy.frombuffer(rows[7], dtype=numpy.uint8)",
+    "segment": "keep = _core.freeze_roots({'x': {'row': rows[7]}}).frozen['x']",
+    "iterator": "keep = iter(rows[7])",
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_what_is_pointed_to_stays_and_reads_right(run_python, spool, holder):
+    code = """
+        for number in range(5):
+            rows, segment = freeze()
+            exec(HOLDER)
+            address = id(rows[7])
+            del rows
+            _core.retire([segment])
+            for _ in range(3):
+                scan()
+                assert backing(segment) == "file"
+            assert right(_core.adopt(address), 7)
+            keep = None
+    """
+    done = run_python(TOOLS + f"HOLDER = {HOLDERS[holder]!r}\n" + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
+
+
+def test_threads_hold_what_is_on_their_stacks(run_python, spool):
+    code = """
+        rows, segment = freeze()
+        ready, over = threading.Event(), threading.Event()
+        answers = []
+        def work(row):
+            ready.set()
+            over.wait()
+            answers.append(right(row, 7))
+        thread = threading.Thread(target=work, args=(rows[7],))
+        thread.start(); ready.wait()
+        del rows
+        _core.retire([segment])
+        for _ in range(3):
+            scan()
+            assert backing(segment) == "file"
+        over.set(); thread.join()
+        assert answers == [True]
+    """
+    done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_nothing_points_to_is_gone_and_its_memory_is_given_back(run_python, spool):
+    code = """
+        def resident():
+            return int(open("/proc/self/statm").read().split()[1]) * 4096
+        addresses, gone, before = [], 0, resident()
+        for number in range(20):
+            rows, segment = freeze(20_000)
+            addresses.append((segment, id(rows) ^ 1 << 60))
+            del rows
+            _core.retire([segment])
+            assert _core.settle()
+        scan()
+        _core.cool()
+        for segment, address in addresses:
+            if backing(segment) == "gone" and not _core.segments():
+                try:
+                    _core.adopt(address ^ 1 << 60)
+                except ValueError:
+                    gone += 1
+        assert _core.scan_figures()["freed"] >= 18, _core.scan_figures()
+        assert gone == 20 or _core.segments()
+        assert resident() - before < 30_000_000, (resident(), before)
+    """
+    done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
+    assert not list(spool.iterdir())
+
+
+def test_random_holders_always_read_right(run_python, spool):
+    code = """
+        generator = random.Random(11)
+        held = {}
+        for number in range(60):
+            rows, segment = freeze(800)
+            for _ in range(generator.randrange(3)):
+                held[len(held), number] = [rows[i] for i in generator.sample(range(800), 3)]
+            del rows
+            _core.retire([segment])
+            for key in generator.sample(sorted(held), min(len(held), 2)):
+                if generator.random() < 0.5:
+                    del held[key]
+            for kept in held.values():
+                assert all(right(row, int(row[:9])) for row in kept)
+        scan()
+        assert _core.scan_figures()["freed"] > 10
+    """
+    done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
