@@ -12,6 +12,7 @@ import types
 from enum import EnumType
 from typing import Any
 
+import firn
 from firn import _core, effects, freezing, modules, names, rebuild, replicate, settings
 from firn.names import BUILTINS, ShippingRefusal
 from firn.units import (
@@ -20,8 +21,9 @@ from firn.units import (
     Figures,
     Unit,
     by_value,
-    classes_in,
     functions_in,
+    glance,
+    is_buffer,
     is_definition,
     is_in_heap,
     refuse_state,
@@ -256,9 +258,22 @@ class Planner:
         if kind == "definition":
             self._queue.append(unit)
         else:
-            for cls in classes_in(value):
-                self._unit(cls, cls.__qualname__, optional)
+            self._glance(unit)
         return unit
+
+    def _glance(self, unit: Unit) -> None:
+        """Looks at some parts of what is to be frozen."""
+        for part in glance(unit.value):
+            kind = type(part)
+            if kind in replicate.METHODS and not isinstance(part.__self__, types.ModuleType | types.NoneType | type):
+                effects.check_method(part, f"{unit.label} {'is' if part is unit.value else 'holds'}", unit.label)
+            elif isinstance(part, type) or (callable(part) and not rebuild.is_mutable(kind)):
+                continue
+            elif kind.__module__ == "__main__":
+                if rebuild.is_mutable(kind):
+                    self._unit(kind, kind.__qualname__, unit.optional)
+            elif kind.__module__ in sys.modules and not (is_buffer(kind) and hasattr(firn, "Array")):
+                unit.modules.add(kind.__module__)
 
     def _require(self, unit: Unit) -> None:
         """Something that only parked methods read turns out to be needed: it is looked at again, more strictly."""
@@ -303,7 +318,12 @@ class Planner:
             unit.kind, unit.why = "copy", error
             self._queue.append(unit)
             return False
-        return True
+        # A worker makes its own object of a tuple that holds classes before it has these, which may need the tuple.
+        early = [unit for unit in data if unit.owner is not None and id(unit.pointer) != unit.address]
+        for unit in early:
+            unit.kind = "copy"
+            self._queue.append(unit)
+        return not early
 
     def _use(self, unit: Unit) -> None:
         """Notes where a frozen unit's values are."""

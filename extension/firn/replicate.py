@@ -32,7 +32,7 @@ _LONG = frozenset({str, bytes})
 _WORTH_A_POINTER = 256
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
 _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
-_METHODS = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
+METHODS = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
 _AT_BIRTH = ("__module__", "__qualname__", "__slots__", "__orig_bases__")
 _numbers = itertools.count(1)
 _token_of: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
@@ -105,7 +105,7 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return rebuild.frozen_method, (value.__func__, value.__self__)
         elif kind is functools.partial and is_frozen(value):
             return rebuild.frozen_partial, (value.func, value.args, value.keywords)
-        elif kind in _METHODS and not isinstance(value.__self__, types.ModuleType | None):
+        elif kind in METHODS and not isinstance(value.__self__, types.ModuleType | None):
             owner = value.__self__
             if owner is getattr(sys.modules.get("random"), "_inst", _Globals):
                 self._host.meet_module("random", value)

@@ -87,7 +87,7 @@ def prepare(
         "units": units,
         "items": items.numbered(unit.number for unit in sources) if items is not None else None,
         "copies": packer.copies(each),
-        "copied": any(unit.why is not None for unit in planner.units.values()),
+        "copied": any(unit.why is not None or unit.is_own_object for unit in planner.units.values()),
         "copied_items": any(unit.why is not None for unit in sources),
         "lines": packer.lines(code.co_filename),
         "definitions": {unit.number: number for number, unit in planner.definitions.items()},
@@ -137,7 +137,7 @@ class _Packer:
 
     def lent(self) -> dict[int, object]:
         """The notebook's own objects of which the workers have copies, by number. Classes have numbers of their own."""
-        units = (unit for unit in self._ordered if unit.kind != "frozen" and unit.error is None)
+        units = (unit for unit in self._ordered if (unit.kind != "frozen" or unit.is_own_object) and unit.error is None)
         return {unit.number: unit.value for unit in units if not isinstance(unit.value, type) and not unit.own}
 
     def bindings(self) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class _Packer:
 
     def _sent(self, unit: Unit) -> tuple[Any, ...]:
         if unit.kind == "frozen":
-            if id(unit.pointer) != unit.address:  # what every interpreter makes its own object of
+            if unit.is_own_object:
                 return ("address", unit.address)
             self.pointers.append(unit.pointer)
             return ("frozen", len(self.pointers) - 1)

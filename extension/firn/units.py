@@ -89,6 +89,11 @@ class Unit:
         """What messages call it."""
         return self.names[0] if self.names else self.label
 
+    @property
+    def is_own_object(self) -> bool:
+        """Whether every interpreter makes its own object of the frozen value."""
+        return self.kind == "frozen" and id(self.pointer) != self.address
+
 
 def components(units: list[Unit]) -> list[list[Unit]]:
     """The strongly connected components of what refers to what, each after those that it refers to (Tarjan)."""
@@ -139,17 +144,17 @@ def is_buffer(kind: type) -> bool:
     return kind is memoryview or (kind.__module__, kind.__name__) in _BUFFERS
 
 
-def classes_in(value: object) -> Iterator[type]:
-    """Classes of the notebook that some of a value's parts are instances of, by a glance: what they need is then found
-    before the value is frozen, in one go with it. Runs no code of theirs."""
+def glance(value: object) -> Iterator[Any]:
+    """Some of a value's parts that are not of builtin data types: what they need is found before the value is frozen, in
+    one go with it, and what would be lost is refused. Runs no code of theirs."""
     todo = [value]
     for one in todo:
         kind = type(one)
         if kind in FREEZABLE:
             parts = one.values() if isinstance(one, dict) else one if isinstance(one, (list, tuple, set, deque)) else ()
             todo += islice(parts, max(0, min(_GLANCE // 4, _GLANCE - len(todo))))
-        elif kind.__module__ == "__main__" and rebuild.is_mutable(kind) and not isinstance(one, type):
-            yield kind
+        elif kind not in FROZEN:
+            yield one
 
 
 def is_in_heap(value: object) -> bool:
