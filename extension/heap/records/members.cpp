@@ -322,4 +322,15 @@ int add_members(State& state) {
   return 0;
 }
 
+void remove_members(State& state) {
+  for (PyTypeObject* type :
+       {frozen_list_type(), frozen_dict_type(), frozen_face_type(), frozen_callable_type()}) {
+    if (!state.members_added[place_of(type)]) continue;
+    const Ref denying(PyType_GetDict(type));
+    const Ref plain(denying ? PyDict_Copy(denying.get()) : nullptr);
+    if (plain) exchange_static_type_dict(type, plain.get());
+    PyErr_Clear();
+  }
+}
+
 }  // namespace firn::heap::records

@@ -43,6 +43,10 @@ void fill_callable_type(PyTypeObject* type);
 // exception set.
 int add_members(State& state);
 
+// At the interpreter's end: the types of the dicts that add_members() gave are cycles, and static
+// types let go of their dicts after the last garbage collection.
+void remove_members(State& state);
+
 // From now on there may be records of this frozen type: it reads attributes for them too. With the
 // GIL, before the first one is made.
 void admit(PyTypeObject* type);

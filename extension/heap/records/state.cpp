@@ -30,6 +30,7 @@ void free_state(PyObject* capsule) {
     if (place.state.load() == state) place.thread.store(nullptr);
   }
   clear_cache(*state);
+  remove_members(*state);
   for (Class* known : state->classes) {
     if (!known) continue;
     Py_XDECREF(known->type);
