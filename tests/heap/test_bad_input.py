@@ -383,6 +383,62 @@ def test_a_reduction_that_fails_is_a_refusal(make: Callable[[], Any]) -> None:
         assert error.path.startswith("rows[1]['k']"), error.path
 
 
+class Interrupted:
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_freezing_is_one() -> None:
+    before = state()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            _core.freeze_roots({"rows": [1, [Interrupted()]]})
+        assert state() == before
+    assert _core.freeze([1, [2]]) == [1, [2]]
+
+
+class FreezesItself:
+    """Its reduction freezes what holds it."""
+
+    def __init__(self) -> None:
+        self.holder: list[Any] = []
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        self.holder.append("more")
+        return (Plain, ())
+
+
+def test_a_reduction_may_change_what_is_being_frozen() -> None:
+    value = FreezesItself()
+    value.holder += [value, *range(100)]
+    rows = [value.holder, {"held": value.holder}]
+    before = len(value.holder)
+    frozen = _core.freeze(rows)
+    assert len(value.holder) > before
+    assert frozen[0] is frozen[1]["held"]
+    assert list(frozen[0])[1:before] == list(range(before - 1))[:0] + list(range(100))
+
+
+class ReplacesAttributes:
+    def __init__(self) -> None:
+        self.victims: list[Plain] = []
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        for victim in self.victims:
+            victim.__dict__ = {"new": [1]}
+        self.victims.clear()
+        gc.collect()
+        return (Plain, ())
+
+
+def test_attributes_replaced_by_a_reduction_meanwhile() -> None:
+    changer = ReplacesAttributes()
+    victims = [Plain(old=[object.__new__(Target)]) for _ in range(50)]
+    changer.victims += victims
+    for frozen in (_core.freeze([changer, *victims]), _core.freeze([*victims, changer])):
+        assert all(vars(thing).keys() in ({"old"}, {"new"}) for thing in frozen[1:49])
+
+
 # --- while others change what is frozen ---------------------------------------------------------
 
 
