@@ -1,6 +1,6 @@
-// What firn's own C++ code frees holds no pointers any more: tables of a freeze are full of addresses
-// of the new segment, and who gets their memory next need not write all of it (std::deque's blocks,
-// the gaps in objects), so that a scan would find them there for ever.
+// What firn's own C++ code frees holds no pointers any more: tables of a freeze are full of
+// addresses of the new segment, and who gets their memory next need not write all of it
+// (std::deque's blocks, the gaps in objects), so that a scan would find them there for ever.
 //
 // This library's operators alone: C++ code of other libraries has its own.
 #include <malloc.h>
