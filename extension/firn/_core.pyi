@@ -23,6 +23,41 @@ class FrozenFace:
 
 class FrozenCallable:
     """What an instance of a class with a `__call__` becomes."""
+class Array:
+    """An immutable n-dimensional array: what a frozen numpy.ndarray is in a worker, where numpy cannot load.
+
+    Reads and calculates as numpy.ndarray does (firn.arrays has numpy's functions). Elements, and results without axes,
+    are Python's own numbers. `Array(object, dtype=None)` takes buffers, numbers and nested sequences; it raises
+    ValueError for sequences of different lengths and TypeError for what holds no numbers, strings or bytes.
+    """
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """In bytes."""
+    ndim: int
+    size: int
+    itemsize: int
+    nbytes: int
+    dtype: Any
+    """A firn.arrays.dtype: a str, equal to numpy's names."""
+    T: Any
+    real: Any
+    imag: Any
+    base: Any
+    data: memoryview
+    __array_interface__: dict[str, Any]
+    @staticmethod
+    def _concatenate(parts: list[Any], axis: int) -> Any: ...
+    def __init__(self, object: Any, dtype: Any = None) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...
+    def __getitem__(self, key: Any) -> Any: ...
+    def __len__(self) -> int: ...
+    def __matmul__(self, other: Any) -> Any: ...
+    def __iter__(self) -> Any: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+def array_apply(name: str, *operands: Any) -> Any:
+    """An elementwise operation on arrays and numbers, by its name in numpy: "add", "sqrt"."""
 
 class FreezeResult:
     """What freeze_roots() did."""

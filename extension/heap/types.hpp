@@ -127,4 +127,7 @@ int init_types();
 // way out. Always returns nullptr.
 PyObject* refuse_write(PyObject* target);
 
+// The same for memory of the heap that is no object; `kind` says what it is to the user.
+PyObject* refuse_write_to(const void* memory, const char* kind);
+
 }  // namespace firn::heap

@@ -7,6 +7,7 @@ namespace firn {
 void bind_heap(pybind11::module_& module);
 // Shared fields, interpreter-local keys, and who may be frozen.
 void bind_optouts(pybind11::module_& module);
+void bind_buffers(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);
 // How the driver raises an exception in the line of a cell.
 void bind_outcome(pybind11::module_& module);

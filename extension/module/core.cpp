@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_used(),
                 pybind11::multiple_interpreters::per_interpreter_gil()) {
   firn::bind_heap(module);
   firn::bind_optouts(module);
+  firn::bind_buffers(module);
   firn::bind_pool(module);
   firn::bind_outcome(module);
 }

@@ -52,7 +52,7 @@ std::string class_name(PyObject* target) {
 }
 
 // The variables among the names: what was frozen without a name of its own has words for one.
-std::optional<Description> describe_variables(PyObject* target) {
+std::optional<Description> describe_variables(const void* target) {
   std::optional<Description> description = describe(target);
   if (description) {
     std::erase_if(description->names,
@@ -61,9 +61,8 @@ std::optional<Description> describe_variables(PyObject* target) {
   return description;
 }
 
-std::string refusal(PyObject* target) {
+std::string refusal(const void* target, const std::string& kind) {
   const std::optional<Description> description = describe_variables(target);
-  const std::string kind = class_name(target);
   if (!description || description->names.empty() || description->cell.empty()) {
     return "this " + kind + " is frozen: firn.thaw() gives a copy that can be changed.";
   }
@@ -82,7 +81,12 @@ std::string refusal(PyObject* target) {
 }  // namespace
 
 PyObject* refuse_write(PyObject* target) {
-  PyErr_SetString(PyExc_TypeError, refusal(target).c_str());
+  PyErr_SetString(PyExc_TypeError, refusal(target, class_name(target)).c_str());
+  return nullptr;
+}
+
+PyObject* refuse_write_to(const void* memory, const char* kind) {
+  PyErr_SetString(PyExc_TypeError, refusal(memory, kind).c_str());
   return nullptr;
 }
 

@@ -1,0 +1,421 @@
+#include "heap/buffers/reductions.hpp"
+
+#include <Eigen/Core>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#include "heap/buffers/loops.hpp"
+#include "heap/buffers/operators.hpp"
+
+namespace firn::heap::buffers {
+namespace {
+
+template <typename T>
+bool is_nan(const T& value) {
+  if constexpr (is_complex<T>) {
+    return std::isnan(value.real()) || std::isnan(value.imag());
+  } else if constexpr (is_half<T>) {
+    return Eigen::numext::isnan(value);
+  } else if constexpr (std::is_floating_point_v<T>) {
+    return std::isnan(value);
+  } else {
+    return false;
+  }
+}
+
+template <typename T>
+bool is_less(const T& a, const T& b) {
+  if constexpr (is_complex<T>) {
+    if (a.real() < b.real()) return !std::isnan(a.imag()) && !std::isnan(b.imag());
+    return a.real() == b.real() && a.imag() < b.imag();
+  } else {
+    return a < b;
+  }
+}
+
+template <typename T>
+bool truth(const T& value) {
+  if constexpr (is_boolean<T>) {
+    return value.value;
+  } else {
+    return value != T(0);
+  }
+}
+
+// What partial results are kept in: sums of halves in float, of integers without a sign, so that
+// they wrap around.
+template <typename T, bool exact>
+struct Partial {
+  using type = T;
+};
+template <>
+struct Partial<Half, true> {
+  using type = float;
+};
+template <typename T>
+  requires std::is_integral_v<T>
+struct Partial<T, true> {
+  using type = std::conditional_t<sizeof(T) < 4, std::uint32_t, std::make_unsigned_t<T>>;
+};
+
+// ---- sums and products ----
+
+template <Reduction reduction, typename T>
+struct Total {
+  using Kept = typename Partial<T, true>::type;
+  static Kept start() {
+    if constexpr (is_boolean<T>) {
+      return Boolean(reduction == Reduction::product);
+    } else {
+      return Kept(reduction == Reduction::sum ? 0 : 1);
+    }
+  }
+  static Kept join(Kept a, Kept b) {
+    if constexpr (is_boolean<T>) {
+      return Boolean(reduction == Reduction::sum ? a.value || b.value : a.value && b.value);
+    } else if constexpr (reduction == Reduction::sum) {
+      return a + b;
+    } else {
+      return a * b;
+    }
+  }
+  // Of a contiguous block. Vector code with several sums side by side, hence nearly as exact as
+  // NumPy's pairwise summation within the block.
+  static Kept block(const T* values, Py_ssize_t count) {
+    constexpr Py_ssize_t most = 128;
+    if (count > most && (is_real<T> || is_complex<T>)) {
+      const Py_ssize_t half = count / 2 / 8 * 8;
+      return join(block(values, half), block(values + half, count - half));
+    }
+    if constexpr (std::is_floating_point_v<T> || is_complex<T>) {
+      const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> run(values, count);
+      return reduction == Reduction::sum ? run.sum() : run.prod();
+    } else {
+      Kept kept = start();
+      for (Py_ssize_t i = 0; i < count; ++i) kept = join(kept, static_cast<Kept>(values[i]));
+      return kept;
+    }
+  }
+};
+
+// Sums of blocks, added pairwise, so that the error grows with the logarithm of their number only.
+template <typename Operation>
+class Pairwise {
+ public:
+  using Kept = typename Operation::Kept;
+  void add(Kept value) {
+    ++blocks_;
+    std::size_t level = 0;
+    for (std::uint64_t n = blocks_; !(n & 1); n >>= 1) {
+      value = Operation::join(sums_[level], value);
+      ++level;
+    }
+    sums_[level] = value;
+  }
+  Kept total() const {
+    Kept total = Operation::start();
+    for (std::size_t level = 0; level < 64; ++level) {
+      if (blocks_ >> level & 1) total = Operation::join(sums_[level], total);
+    }
+    return total;
+  }
+
+ private:
+  std::uint64_t blocks_ = 0;
+  Kept sums_[64];
+};
+
+// How a walk over an array is divided: the axes that are reduced, and those that are kept.
+struct Axes {
+  Shape kept_shape, kept_strides, reduced_shape, reduced_strides;
+};
+
+Axes divide(const Array* array, const std::vector<int>& axes) {
+  Axes result;
+  for (int i = 0; i < array->ndim; ++i) {
+    const bool reduced = std::find(axes.begin(), axes.end(), i) != axes.end();
+    (reduced ? result.reduced_shape : result.kept_shape).push_back(array->shape()[i]);
+    (reduced ? result.reduced_strides : result.kept_strides).push_back(array->strides()[i]);
+  }
+  return result;
+}
+
+Shape reduced_shape(const Array* array, const std::vector<int>& axes) {
+  Shape shape = shape_of(array);
+  for (const int axis : axes) shape[static_cast<std::size_t>(axis)] = 1;
+  return shape;
+}
+
+Py_ssize_t smallest(const Shape& shape, const Shape& strides) {
+  Py_ssize_t least = PY_SSIZE_T_MAX;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] > 1) least = std::min(least, std::abs(strides[i]));
+  }
+  return least;
+}
+
+// Calls f(elements, count) for blocks of the elements at `at` along the reduced axes.
+template <typename T, typename F>
+void each_block(Reader& reader, char* at, const Axes& axes, F&& f) {
+  walk<1>(
+      axes.reduced_shape, {{at}, {axes.reduced_strides}},
+      [&](const auto& start, const auto& strides, Py_ssize_t count) {
+        for (Py_ssize_t i = 0; i < count; i += kBlock) {
+          const Py_ssize_t part = std::min(kBlock, count - i);
+          f(reinterpret_cast<const T*>(reader.read(start[0] + i * strides[0], strides[0], part)),
+            part);
+        }
+      });
+}
+
+template <typename Operation, typename T>
+void total_each(const Array* array, const Axes& axes, Num num, Array* result) {
+  const auto reader = std::make_unique<Reader>(array->dtype, num);
+  Shape result_strides(axes.kept_shape.size());
+  Py_ssize_t stride = result->dtype.itemsize;
+  for (std::size_t i = result_strides.size(); i-- > 0;) {
+    result_strides[i] = stride;
+    stride *= axes.kept_shape[i];
+  }
+  walk<2>(axes.kept_shape, {{result->data, array->data}, {result_strides, axes.kept_strides}},
+          [&](const auto& at, const auto& strides, Py_ssize_t count) {
+            for (Py_ssize_t i = 0; i < count; ++i) {
+              Pairwise<Operation> sums;
+              each_block<T>(
+                  *reader, at[1] + i * strides[1], axes,
+                  [&](const T* values, Py_ssize_t n) { sums.add(Operation::block(values, n)); });
+              *reinterpret_cast<T*>(at[0] + i * strides[0]) = static_cast<T>(sums.total());
+            }
+          });
+}
+
+// The kept axis is the fastest in memory: whole rows are added to the result.
+template <typename Operation, typename T>
+void total_rows(const Array* array, const Axes& axes, Num num, Array* result) {
+  using Kept = typename Operation::Kept;
+  const auto reader = std::make_unique<Reader>(array->dtype, num);
+  const auto size = static_cast<std::size_t>(size_of(result));
+  std::vector<Kept> kept(size, Operation::start());
+  Shape kept_strides(axes.kept_shape.size());
+  auto stride = static_cast<Py_ssize_t>(sizeof(Kept));
+  for (std::size_t i = kept_strides.size(); i-- > 0;) {
+    kept_strides[i] = stride;
+    stride *= axes.kept_shape[i];
+  }
+  walk<1>(axes.reduced_shape, {{array->data}, {axes.reduced_strides}},
+          [&](const auto& start, const auto& outer, Py_ssize_t rows) {
+            for (Py_ssize_t row = 0; row < rows; ++row) {
+              walk<2>(axes.kept_shape,
+                      {{reinterpret_cast<char*>(kept.data()), start[0] + row * outer[0]},
+                       {kept_strides, axes.kept_strides}},
+                      [&](const auto& at, const auto& strides, Py_ssize_t count) {
+                        for (Py_ssize_t i = 0; i < count; i += kBlock) {
+                          const Py_ssize_t part = std::min(kBlock, count - i);
+                          const auto* values = reinterpret_cast<const T*>(
+                              reader->read(at[1] + i * strides[1], strides[1], part));
+                          if (strides[0] == static_cast<Py_ssize_t>(sizeof(Kept))) {
+                            auto* to = reinterpret_cast<Kept*>(at[0]) + i;
+                            for (Py_ssize_t k = 0; k < part; ++k) {
+                              to[k] = Operation::join(to[k], static_cast<Kept>(values[k]));
+                            }
+                          } else {
+                            for (Py_ssize_t k = 0; k < part; ++k) {
+                              auto& to = *reinterpret_cast<Kept*>(at[0] + (i + k) * strides[0]);
+                              to = Operation::join(to, static_cast<Kept>(values[k]));
+                            }
+                          }
+                        }
+                      });
+            }
+          });
+  T* out = reinterpret_cast<T*>(result->data);
+  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<T>(kept[i]);
+}
+
+template <Reduction reduction, typename T>
+void total(const Array* array, const Axes& axes, Num num, Array* result) {
+  using Operation = Total<reduction, T>;
+  const bool rows = smallest(axes.kept_shape, axes.kept_strides) <
+                    smallest(axes.reduced_shape, axes.reduced_strides);
+  if (rows) {
+    total_rows<Operation, T>(array, axes, num, result);
+  } else {
+    total_each<Operation, T>(array, axes, num, result);
+  }
+}
+
+// ---- the least, the greatest, and where they are ----
+
+template <Reduction reduction, typename T>
+bool is_better(const T& candidate, const T& best) {
+  if constexpr (reduction == Reduction::minimum || reduction == Reduction::argmin) {
+    return is_less(candidate, best);
+  } else {
+    return is_less(best, candidate);
+  }
+}
+
+// Of elements that are all numbers, by vector code where there is some; NaN when one is none.
+template <Reduction reduction, typename T>
+T best_of(const T* values, Py_ssize_t count) {
+  if constexpr (std::is_floating_point_v<T>) {
+    const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> run(values, count);
+    return reduction == Reduction::minimum ? run.template minCoeff<Eigen::PropagateNaN>()
+                                           : run.template maxCoeff<Eigen::PropagateNaN>();
+  } else {
+    T best = values[0];
+    for (Py_ssize_t i = 1; i < count; ++i) {
+      if (is_nan(best)) break;
+      if (is_nan(values[i]) || is_better<reduction>(values[i], best)) best = values[i];
+    }
+    return best;
+  }
+}
+
+template <Reduction reduction, typename T>
+void find_best(const Array* array, const Axes& axes, Num num, Array* result) {
+  const auto reader = std::make_unique<Reader>(array->dtype, num);
+  Shape result_strides(axes.kept_shape.size());
+  Py_ssize_t stride = result->dtype.itemsize;
+  for (std::size_t i = result_strides.size(); i-- > 0;) {
+    result_strides[i] = stride;
+    stride *= axes.kept_shape[i];
+  }
+  constexpr bool where = reduction == Reduction::argmin || reduction == Reduction::argmax;
+  walk<2>(axes.kept_shape, {{result->data, array->data}, {result_strides, axes.kept_strides}},
+          [&](const auto& at, const auto& strides, Py_ssize_t count) {
+            for (Py_ssize_t i = 0; i < count; ++i) {
+              T best{};
+              std::int64_t index = 0, seen = 0;
+              char* const from = at[1] + i * strides[1];
+              if constexpr (where) {
+                // In the order of the axis, which is the only one.
+                for (Py_ssize_t k = 0; k < axes.reduced_shape[0]; k += kBlock) {
+                  const Py_ssize_t part = std::min(kBlock, axes.reduced_shape[0] - k);
+                  const auto* values = reinterpret_cast<const T*>(reader->read(
+                      from + k * axes.reduced_strides[0], axes.reduced_strides[0], part));
+                  for (Py_ssize_t n = 0; n < part; ++n, ++seen) {
+                    if (seen && is_nan(best)) break;
+                    if (!seen || is_nan(values[n]) || is_better<reduction>(values[n], best)) {
+                      best = values[n];
+                      index = seen;
+                    }
+                  }
+                }
+                *reinterpret_cast<std::int64_t*>(at[0] + i * strides[0]) = index;
+              } else {
+                each_block<T>(*reader, from, axes, [&](const T* values, Py_ssize_t n) {
+                  const T candidate = best_of<reduction>(values, n);
+                  if (!seen || (!is_nan(best) &&
+                                (is_nan(candidate) || is_better<reduction>(candidate, best)))) {
+                    best = candidate;
+                  }
+                  seen = 1;
+                });
+                *reinterpret_cast<T*>(at[0] + i * strides[0]) = best;
+              }
+            }
+          });
+}
+
+// ---- truth ----
+
+template <Reduction reduction, typename T>
+void find_truth(const Array* array, const Axes& axes, Num num, Array* result) {
+  const auto reader = std::make_unique<Reader>(array->dtype, num);
+  Shape result_strides(axes.kept_shape.size());
+  Py_ssize_t stride = 1;
+  for (std::size_t i = result_strides.size(); i-- > 0;) {
+    result_strides[i] = stride;
+    stride *= axes.kept_shape[i];
+  }
+  constexpr bool wanted = reduction == Reduction::any;
+  walk<2>(
+      axes.kept_shape, {{result->data, array->data}, {result_strides, axes.kept_strides}},
+      [&](const auto& at, const auto& strides, Py_ssize_t count) {
+        for (Py_ssize_t i = 0; i < count; ++i) {
+          bool found = false;
+          each_block<T>(*reader, at[1] + i * strides[1], axes, [&](const T* values, Py_ssize_t n) {
+            found = found || std::any_of(values, values + n,
+                                         [](const T& value) { return truth(value) == wanted; });
+          });
+          at[0][i * strides[0]] = static_cast<char>(found == wanted);
+        }
+      });
+}
+
+const char* name_of(Reduction reduction) {
+  constexpr const char* names[] = {"sum", "prod", "min", "max", "any", "all", "argmin", "argmax"};
+  return names[static_cast<int>(reduction)];
+}
+
+Num total_num(Num num) {
+  if (num == Num::boolean || is_signed(num)) return Num::int64;
+  return is_unsigned(num) ? Num::uint64 : num;
+}
+
+}  // namespace
+
+ArrayRef reduce(Array* array, Reduction reduction, const std::vector<int>& axes, Num wanted) {
+  DType dtype = array->dtype;
+  const bool extreme = reduction == Reduction::minimum || reduction == Reduction::maximum;
+  const bool where = reduction == Reduction::argmin || reduction == Reduction::argmax;
+  const bool times = is_time(dtype.num);
+  if (!is_numeric(dtype.num) && !(times && (extreme || where))) {
+    raise(PyExc_TypeError, std::string(name_of(reduction)) + "() is not supported for dtype " +
+                               buffers::name_of(dtype) +
+                               (times ? ": view('int64') gives the numbers" : ""));
+  }
+  const Axes divided = divide(array, axes);
+  Py_ssize_t reduced = 1;
+  for (const Py_ssize_t extent : divided.reduced_shape) reduced *= extent;
+  if (reduced == 0) {
+    if (extreme) {
+      raise(PyExc_ValueError, std::string("zero-size array to reduction operation ") +
+                                  (reduction == Reduction::minimum ? "minimum" : "maximum") +
+                                  " which has no identity");
+    }
+    if (where) {
+      raise(PyExc_ValueError,
+            std::string("attempt to get ") + name_of(reduction) + " of an empty sequence");
+    }
+  }
+  Num num = times ? Num::int64 : dtype.num;
+  const bool totals = reduction == Reduction::sum || reduction == Reduction::product;
+  if (totals) num = wanted == Num::other ? total_num(num) : wanted;
+  DType result_dtype = dtype_of(num);
+  if (where) result_dtype = dtype_of(Num::int64);
+  if (reduction == Reduction::any || reduction == Reduction::all)
+    result_dtype = dtype_of(Num::boolean);
+  if (times && extreme) {
+    result_dtype = dtype;
+    result_dtype.swapped = false;
+  }
+  ArrayRef result = new_array(result_dtype, reduced_shape(array, axes));
+  with_type(num, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    switch (reduction) {
+      case Reduction::sum:
+        return total<Reduction::sum, T>(array, divided, num, result.get());
+      case Reduction::product:
+        return total<Reduction::product, T>(array, divided, num, result.get());
+      case Reduction::minimum:
+        return find_best<Reduction::minimum, T>(array, divided, num, result.get());
+      case Reduction::maximum:
+        return find_best<Reduction::maximum, T>(array, divided, num, result.get());
+      case Reduction::argmin:
+        return find_best<Reduction::argmin, T>(array, divided, num, result.get());
+      case Reduction::argmax:
+        return find_best<Reduction::argmax, T>(array, divided, num, result.get());
+      case Reduction::any:
+        return find_truth<Reduction::any, T>(array, divided, num, result.get());
+      case Reduction::all:
+        return find_truth<Reduction::all, T>(array, divided, num, result.get());
+    }
+  });
+  return result;
+}
+
+}  // namespace firn::heap::buffers
