@@ -1,4 +1,4 @@
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NoReturn, TypedDict
 
 # --- heap ---
 
@@ -23,6 +23,7 @@ class FrozenFace:
 
 class FrozenCallable:
     """What an instance of a class with a `__call__` becomes."""
+
 class Array:
     """An immutable n-dimensional array: what a frozen numpy.ndarray is in a worker, where numpy cannot load.
 
@@ -58,6 +59,9 @@ class Array:
 
 def array_apply(name: str, *operands: Any) -> Any:
     """An elementwise operation on arrays and numbers, by its name in numpy: "add", "sqrt"."""
+
+def refuse_buffer_write(memory: memoryview, kind: str) -> NoReturn:
+    """Raises the TypeError of a write to frozen memory, which a value of this kind reads."""
 
 class FreezeResult:
     """What freeze_roots() did."""

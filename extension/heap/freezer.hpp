@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "heap/arena.hpp"
+#include "heap/buffers/frozen.hpp"
 #include "heap/hashes.hpp"
 #include "heap/interpreter.hpp"
 #include "heap/memo.hpp"
@@ -102,6 +103,7 @@ struct Freezing {
   bool has_twins = false;  // changes while one thread copies
   Plans plans;             // read only while threads copy
   Memo memo;
+  buffers::Blocks blocks;  // changes while one thread copies
   std::atomic<bool> failed{false};
 };
 
@@ -143,6 +145,9 @@ class Copier {
   void keep_original(PyObject* twin, PyObject* original) { kept_.emplace_back(twin, original); }
   // What is frozen needs this class or function in every interpreter.
   void note_definition(std::uint32_t number);
+  // It refers to this, which lies in a lasting segment.
+  void note_lasting(const void* object);
+  Freezing& freezing() { return freezing_; }
 
   Region& region() { return region_; }
   std::size_t objects() const { return objects_; }
@@ -197,7 +202,6 @@ class Copier {
   const Layout* make_layout(const Plan& plan, const Plan::Attributes& attributes);
   void defer(PyObject** slot, PyObject* original, PyObject* container, Role role);
   void note_twin(PyObject* container, Role role);
-  void note_lasting(const void* object);
   PyObject* new_face(FaceKind kind, bool shared);
   void set_maxlen(PyObject* face, PyObject* maxlen);
 

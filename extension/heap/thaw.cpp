@@ -7,6 +7,7 @@
 
 #include "heap/cpython_layout.hpp"
 #include "heap/arena.hpp"
+#include "heap/buffers/frozen.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
 #include "heap/interpreter.hpp"
@@ -138,6 +139,9 @@ class Thawer {
     if (type == &PyLong_Type) return check(_PyLong_Copy(reinterpret_cast<PyLongObject*>(object)));
     if (type == &PyFloat_Type) return check(PyFloat_FromDouble(PyFloat_AS_DOUBLE(object)));
     if (faces::is_face(object)) {
+      if (reinterpret_cast<FrozenFace*>(object)->kind == FaceKind::buffer) {
+        return check(buffers::thaw_buffer(object));
+      }
       if (is_twin(object)) return make_twin(object);
       if (records::has_record_kind(object)) return make_record(object);
     }

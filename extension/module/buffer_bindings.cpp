@@ -1,6 +1,7 @@
 #include "heap/cpython_layout.hpp"
 
 #include "heap/buffers/array.hpp"
+#include "heap/buffers/frozen.hpp"
 #include "module/bindings.hpp"
 
 namespace firn {
@@ -21,6 +22,24 @@ PyMethodDef apply_method = {
     "array_apply", heap::faces::method(apply), METH_FASTCALL,
     "An elementwise operation by its name in numpy, as \"add\" or \"sqrt\"."};
 
+PyObject* refuse(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 2 || !PyMemoryView_Check(arguments[0]) || !PyUnicode_Check(arguments[1])) {
+    PyErr_SetString(PyExc_TypeError, "refuse_buffer_write() takes a memoryview and a type's name");
+    return nullptr;
+  }
+  const char* const kind = PyUnicode_AsUTF8(arguments[1]);
+  return kind ? heap::refuse_write_to(PyMemoryView_GET_BUFFER(arguments[0])->buf, kind) : nullptr;
+}
+
+PyMethodDef refuse_method = {"refuse_buffer_write", heap::faces::method(refuse), METH_FASTCALL,
+                             "Raises the TypeError of a write to frozen memory."};
+
+void bind(pybind11::module_& module, PyMethodDef* definition) {
+  PyObject* function = PyCFunction_NewEx(definition, nullptr, nullptr);
+  if (!function) throw pybind11::error_already_set();
+  module.attr(definition->ml_name) = pybind11::reinterpret_steal<pybind11::object>(function);
+}
+
 }  // namespace
 
 void bind_buffers(pybind11::module_& module) {
@@ -28,9 +47,9 @@ void bind_buffers(pybind11::module_& module) {
   if (!type) throw pybind11::error_already_set();
   module.attr("Array") =
       pybind11::reinterpret_borrow<pybind11::object>(reinterpret_cast<PyObject*>(type));
-  PyObject* function = PyCFunction_NewEx(&apply_method, nullptr, nullptr);
-  if (!function) throw pybind11::error_already_set();
-  module.attr("array_apply") = pybind11::reinterpret_steal<pybind11::object>(function);
+  bind(module, &apply_method);
+  bind(module, &refuse_method);
+  heap::buffers::init_buffers();
 }
 
 }  // namespace firn

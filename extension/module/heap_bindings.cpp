@@ -1,5 +1,6 @@
 #include "heap/anatomy.hpp"
 #include "heap/heap.hpp"
+#include "heap/buffers/frozen.hpp"
 #include "heap/records/definitions.hpp"
 #include "heap/twins/twins.hpp"
 #include "heap/types.hpp"
@@ -21,10 +22,24 @@ py::object resolved(PyObject* frozen) {
   return py::reinterpret_steal<py::object>(made);
 }
 
+// The other way round.
+PyObject* frozen_form(PyObject* object) {
+  PyObject* twin = heap::contains(object) ? nullptr : heap::twin_of(object);
+  return twin ? twin : object;
+}
+
 py::object freeze(const py::object& object) {
   auto result = heap::freeze_roots({{"obj", object.ptr()}}, {}, 0);
   if (!result) throw py::error_already_set();
   return resolved(result->frozen.front());
+}
+
+// Twins are not rebound, for the notebook's own object is as good; buffers are.
+py::object replaced_by(PyObject* frozen) {
+  if (!frozen) return py::none();
+  const bool other = heap::is_twin(frozen) &&
+                     reinterpret_cast<heap::FrozenFace*>(frozen)->kind != heap::FaceKind::buffer;
+  return other ? py::none() : resolved(frozen);
 }
 
 struct FreezeResult {
@@ -49,18 +64,23 @@ FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, uns
     out.frozen[name] = resolved(result->frozen[i]);
     out.addresses[name] = reinterpret_cast<std::uintptr_t>(result->frozen[i]);
   }
-  for (PyObject* replaced : result->replaced)
-    out.replaced.append(borrowed(replaced && !heap::is_twin(replaced) ? replaced : Py_None));
+  for (PyObject* replaced : result->replaced) out.replaced.append(replaced_by(replaced));
   return out;
 }
 
 py::object thaw(const py::object& object) {
-  PyObject* made = heap::thaw(object.ptr());
+  PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::twin_of(object.ptr());
+  const bool is_view = !twin && heap::buffers::reads_heap(object.ptr());
+  PyObject* made =
+      is_view ? heap::buffers::thaw_view(object.ptr()) : heap::thaw(twin ? twin : object.ptr());
   if (!made) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(made);
 }
 
-bool is_frozen(const py::object& object) { return heap::is_frozen(object.ptr()); }
+bool is_frozen(const py::object& object) {
+  return heap::is_frozen(object.ptr()) || heap::twin_of(object.ptr()) ||
+         heap::buffers::reads_heap(object.ptr());
+}
 
 py::object adopt(std::uintptr_t address) {
   if (!heap::is_adoptable(reinterpret_cast<void*>(address))) {
@@ -110,7 +130,11 @@ void set_cell(std::uint64_t segment, std::string cell) {
 
 std::vector<std::uint64_t> segments_of(const py::list& values) {
   std::vector<const void*> addresses;
-  for (const auto& value : values) addresses.push_back(value.ptr());
+  for (const auto& value : values) {
+    addresses.push_back(frozen_form(value.ptr()));
+    if (const void* memory = heap::buffers::memory_in_heap(value.ptr()))
+      addresses.push_back(memory);
+  }
   return heap::segments_of(addresses);
 }
 
@@ -256,8 +280,7 @@ void bind_heap(py::module_& module) {
   module.def(
       "address",
       [](const py::object& object) {
-        PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::twin_of(object.ptr());
-        return reinterpret_cast<std::uintptr_t>(twin ? twin : object.ptr());
+        return reinterpret_cast<std::uintptr_t>(frozen_form(object.ptr()));
       },
       py::arg("frozen"), py::pos_only(),
       "The address of a frozen value, for adopt() in another interpreter.");

@@ -142,7 +142,10 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     PyErr_SetString(PyExc_BufferError, "this array is immutable: its memory cannot be written to");
     return -1;
   }
-  const std::string format = format_of(array->dtype);
+  std::string format = format_of(array->dtype);
+  if (array->layout && PyUnicode_Check(array->layout)) {  // exported as it was
+    format = static_cast<const char*>(PyUnicode_DATA(array->layout));
+  }
   if (format.empty()) {
     PyErr_Format(PyExc_BufferError,
                  "the buffer protocol has no format for %s: view('int64') gives the numbers",

@@ -3,6 +3,7 @@
 #include <new>
 #include <utility>
 
+#include "heap/buffers/frozen.hpp"
 #include "heap/crew.hpp"
 #include "heap/twins/make_twin.hpp"
 
@@ -82,6 +83,7 @@ void run_rounds(Freezing& freezing, Copier& main, Crew& crew) {
           freezing.python.reduce(value.original);
       }
       freezing.has_twins = true;
+      buffers::copy_blocks(freezing, main, todo);
       main.forget_sources();
       for (const auto& helper : crew.helpers()) helper->forget_sources();
     }

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "heap/buffers/frozen.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/freezer.hpp"
 #include "heap/records/definitions.hpp"
@@ -56,6 +57,8 @@ FrozenFace* new_face(Copier& copier, FaceKind kind, bool shared) {
 }  // namespace
 
 PyObject* reduce_for_twin(PyObject* original) {
+  PyObject* const buffer = buffers::describe(original);
+  if (buffer || PyErr_Occurred()) return buffer;
   if (PyType_Check(original)) return number_for(original);
   if (PyFunction_Check(original)) {
     const Ref captured(PyImport_ImportModuleAttrString("firn.functions", "captured"));
@@ -67,6 +70,9 @@ PyObject* reduce_for_twin(PyObject* original) {
 }
 
 PyObject* make_twin(Copier& copier, PyObject* original, PyObject* reduced, bool shared) {
+  if (buffers::is_description(reduced)) {
+    return buffers::make_buffer(copier, original, reduced, shared);
+  }
   if (PyLong_Check(reduced)) {
     FrozenFace* definition = new_face(copier, FaceKind::definition, shared);
     definition->layout = static_cast<std::uint32_t>(PyLong_AsUnsignedLong(reduced));
