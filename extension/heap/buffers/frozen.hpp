@@ -34,8 +34,8 @@ enum class Origin : std::uint32_t {
 struct FrozenBuffer {
   PyObject_HEAD PyObject* inner;  // an exact tuple or nullptr. structured: (pickle of numpy's
                                   // dtype, fields); objects: (elements..., pickle of the dtype)
-  FaceKind kind;        // buffer
-  std::uint16_t flags;  // kUnchanging
+  FaceKind kind;                  // buffer
+  std::uint16_t flags;            // kUnchanging
   Origin origin;
   PyObject* extra;  // nullptr
   char* data;       // the first element; the block begins at a multiple of 64
