@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import firn
+import numpy as np
 import pytest
 
 
@@ -311,11 +312,32 @@ def test_tuples_that_hold_what_each_interpreter_has_of_its_own(notebook):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("value", [array.array("d", [1.5]), bytearray(b"x")], ids=lambda value: type(value).__name__)
-def test_bytearrays_and_arrays_in_data(notebook, value):
-    frozen = firn.freeze([value])
-    assert type(frozen[0]) is type(value) and frozen == [value]
-    assert seen(notebook, "repr(x[0])", x=[value]) == repr(value)
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(12.0).reshape(3, 4),
+        array.array("d", [1.5, 2.5]),
+        bytearray(b"bytes"),
+        memoryview(b"views"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_buffers(notebook, value):
+    frozen = firn.freeze(value)
+    assert isinstance(frozen, type(value)) and firn.is_frozen(frozen) and memoryview(frozen).readonly
+    assert bytes(frozen) == bytes(value)
+    got = seen(notebook, "(len(x), memoryview(x).readonly, memoryview(x).nbytes, bytes(x))", x=value)
+    assert got == (len(value), True, memoryview(value).nbytes, bytes(value))
+    thawed = firn.thaw(frozen)
+    assert bytes(thawed) == bytes(value)
+
+
+def test_arrays_compute_in_the_workers(notebook):
+    value = np.arange(12.0).reshape(3, 4)
+    got = seen(
+        notebook, "(x.shape, float(x.sum()), x[1].tolist(), float((x * 2 + 1)[2, 3]), x[:, 1].tolist())", x=value
+    )
+    assert got == ((3, 4), 66.0, [4.0, 5.0, 6.0, 7.0], 23.0, [1.0, 5.0, 9.0])
 
 
 def test_functions_capture_what_they_read(notebook):

@@ -26,7 +26,7 @@ def test_the_freezing_notebook_holds(kernel: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     cells = json.loads((tmp_path / "report.json").read_text())
-    assert len(cells) == 4, done.stdout
+    assert len(cells) == 5, done.stdout
     for cell in cells:
         report = cell["report"]
         assert report["way"] == "split" and not report["failed"], report["text"]
