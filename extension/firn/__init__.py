@@ -15,7 +15,7 @@ if sys.implementation.name != "cpython" or not (3, 14) <= sys.version_info[:2] <
 if sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError("firn needs a CPython with the GIL (each worker has its own): this is the free-threaded build")
 try:
-    from firn._core import NotFreezableError, thaw
+    from firn._core import Array, NotFreezableError, thaw
 except ImportError as error:  # "initialization failed" hides the sentence that says why
     raise error.__cause__ or error from None
 from firn.errors import WorkerError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from firn.report import Report
 
 __all__ = [
+    "Array",
     "NotFreezableError",
     "WorkerError",
     "freezable",

@@ -12,7 +12,6 @@ import types
 from enum import EnumType
 from typing import Any
 
-import firn
 from firn import _core, effects, freezing, modules, names, rebuild, replicate, settings
 from firn.names import BUILTINS, ShippingRefusal
 from firn.units import (
@@ -272,7 +271,7 @@ class Planner:
             elif kind.__module__ == "__main__":
                 if rebuild.is_mutable(kind):
                     self._unit(kind, kind.__qualname__, unit.optional)
-            elif kind.__module__ in sys.modules and not (is_buffer(kind) and hasattr(firn, "Array")):
+            elif kind.__module__ in sys.modules and not is_buffer(kind):
                 unit.modules.add(kind.__module__)
 
     def _require(self, unit: Unit) -> None:

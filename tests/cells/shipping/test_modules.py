@@ -47,7 +47,7 @@ REFUSED = {
     "module": ("import numpy as np", "np.sqrt(x)", "tolist()"),
     "function": ("from numpy import sqrt", "sqrt(x)", "tolist()"),
     "in a function": ("import numpy as np\ndef f(x): return np.sqrt(x)", "f(x)", "tolist()"),
-    "array": ("import numpy as np\na = np.arange(3)", "a[x]", "tolist()"),
+    "masked array": ("import numpy as np\na = np.ma.arange(3)", "a[x]", "tolist()"),
     "frame": ("import pandas as pd\nt = pd.DataFrame({'a': [1]})", "t.a[0]", "to_dict"),
     "pandas": ("import pandas as pd", "pd.isna(x)", "to_dict"),
     "pyarrow": ("import pyarrow as pa", "pa.array([x])", "to_pylist"),
