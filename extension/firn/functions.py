@@ -337,7 +337,7 @@ def _stays(value: Any) -> bool:
 def _is_imported(function: types.FunctionType) -> bool:
     """Whether every interpreter finds a function in a module; the notebook's own are found nowhere."""
     module = sys.modules.get(function.__module__ or "")
-    if module is None or module.__name__ == "__main__":
+    if module is None or getattr(module, "__name__", "__main__") == "__main__":
         return False
     try:
         return functools.reduce(getattr, function.__qualname__.split("."), module) is function  # type: ignore[comparison-overlap]
@@ -357,7 +357,7 @@ def _is_own(cls: type) -> bool:
     if not rebuild.is_mutable(cls):
         return False
     module = sys.modules.get(cls.__module__)
-    if module is None or module.__name__ == "__main__":
+    if module is None or getattr(module, "__name__", "__main__") == "__main__":
         return True
     try:
         return functools.reduce(getattr, cls.__qualname__.split("."), module) is not cls  # type: ignore[comparison-overlap]

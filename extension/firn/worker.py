@@ -107,12 +107,15 @@ class Job:
 
     def __init__(self, space: Space, run: Callable[[int, int], Result]) -> None:
         self._space, self._run = space, run
+        self._shipment = rebuild.borrowed
 
     def __call__(self, start: int, stop: int) -> Result:
         return self._run(start, stop)
 
     def __del__(self) -> None:
-        self._space.let_go()
+        # In a cycle (an exception's frames) it may outlive its job: these are the next one's things then.
+        if rebuild.borrowed is self._shipment:
+            self._space.let_go()
 
 
 _split = Space()
@@ -123,6 +126,7 @@ _follower = Follower()
 def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     """Prepares this worker for a job; `setup` is a shipment's. Nothing of the setup itself is kept but the pointers,
     for it is gone after the job."""
+    rebuild.borrowed = None  # a job that goes from now on is not this one
     raw, pointers = setup
     header = pickle.loads(raw)
     if in_worker:

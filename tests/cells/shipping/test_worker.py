@@ -8,6 +8,7 @@ from typing import Any
 
 import firn
 import pytest
+from firn import rebuild, worker
 from firn.spmd import Parallel
 
 from .conftest import Failed
@@ -240,7 +241,7 @@ def test_items_that_come_back_are_the_notebooks_own(notebook: Any) -> None:
     assert all(one[n] is notebook["items"][n] for n, one in enumerate(found))
     found = notebook.loop("{x.n: x}", notebook["others"], chunk=7)
     assert not firn.is_frozen(notebook["others"])
-    assert all(one[n] is notebook["others"][n] for n, one in enumerate(found))
+    assert [n for n, one in enumerate(found) if one[n] is not notebook["others"][n]] == []
 
 
 def test_a_worker_starts_light() -> None:
@@ -253,3 +254,18 @@ def test_a_worker_starts_light() -> None:
         timeout=60,
     )
     assert done.stdout.strip() in ("[]", "['typing']"), done.stdout + done.stderr
+
+
+def test_a_job_that_outlives_its_time_leaves_the_next_one_alone() -> None:
+    before = rebuild.borrowed
+    try:
+        rebuild.borrowed = rebuild.Lent(-1, {})
+        old = worker.Job(worker.Space(), lambda start, stop: ())
+        rebuild.borrowed = following = rebuild.Lent(-2, {})
+        del old
+        assert rebuild.borrowed is following
+        last = worker.Job(worker.Space(), lambda start, stop: ())
+        del last
+        assert rebuild.borrowed is None
+    finally:
+        rebuild.borrowed = before
