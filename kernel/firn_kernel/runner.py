@@ -87,7 +87,7 @@ class CellRunner:
         try:
             while self._cell is None and not self._stopped and self._inbox.dispatch_next():
                 pass
-            if self._inbox.stopped:
+            if self._inbox.stopped and not self._stopped:
                 self.stop()
         except KeyboardInterrupt:
             self.loop.call_soon(self._work_off)
