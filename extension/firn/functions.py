@@ -336,33 +336,36 @@ def _stays(value: Any) -> bool:
 
 def _is_imported(function: types.FunctionType) -> bool:
     """Whether every interpreter finds a function in a module; the notebook's own are found nowhere."""
-    module = sys.modules.get(function.__module__ or "")
-    if module is None or getattr(module, "__name__", "__main__") == "__main__":
-        return False
-    try:
-        return functools.reduce(getattr, function.__qualname__.split("."), module) is function  # type: ignore[comparison-overlap]
-    except AttributeError:
-        return False
+    return _is_found(function.__module__, function)
 
 
 def _is_of_module(function: types.FunctionType) -> bool:
     """Whether a function's globals are those of an imported module, which made it (decorators do)."""
-    module = sys.modules.get(function.__globals__.get("__name__", ""))
-    return module is not None and module.__name__ != "__main__" and vars(module) is function.__globals__
+    module = _imported(function.__globals__.get("__name__"))
+    return module is not None and vars(module) is function.__globals__
 
 
 def _is_own(cls: type) -> bool:
     from firn import rebuild
 
-    if not rebuild.is_mutable(cls):
-        return False
-    module = sys.modules.get(cls.__module__)
-    if module is None or getattr(module, "__name__", "__main__") == "__main__":
-        return True
+    return rebuild.is_mutable(cls) and not _is_found(cls.__module__, cls)
+
+
+def _imported(name: str | None) -> types.ModuleType | None:
+    """The module of that name which every interpreter can import; `__main__` is the notebook's own.
+
+    Asked by its name in `sys.modules`: a shell that was reset leaves a `__main__` without a `__name__`.
+    """
+    return None if name is None or name == "__main__" else sys.modules.get(name)
+
+
+def _is_found(module: str | None, definition: type | types.FunctionType) -> bool:
+    """Whether an imported module holds a definition under its name."""
     try:
-        return functools.reduce(getattr, cls.__qualname__.split("."), module) is not cls  # type: ignore[comparison-overlap]
+        path = definition.__qualname__.split(".")
+        return functools.reduce(getattr, path, _imported(module)) is definition  # type: ignore[comparison-overlap]
     except AttributeError:
-        return True
+        return False
 
 
 def _is_filled(cell: types.CellType) -> bool:

@@ -149,11 +149,12 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         if namespace is self._host.namespace:
             self._host.meet_function(function)
             return _Globals(), {}
-        module = sys.modules.get(namespace.get("__name__", ""))
-        if module is not None and vars(module) is namespace and module.__name__ != "__main__":
-            self._host.meet_module(module.__name__, module)
-            return _ModuleGlobals(module.__name__), {}
-        own = self._foreign.setdefault(id(namespace), {"__name__": namespace.get("__name__", "")})
+        name = namespace.get("__name__", "")
+        module = sys.modules.get(name)
+        if name != "__main__" and module is not None and vars(module) is namespace:
+            self._host.meet_module(name, module)
+            return _ModuleGlobals(name), {}
+        own = self._foreign.setdefault(id(namespace), {"__name__": name})
         read = {name: namespace[name] for name in names.reads(function.__code__).lines if name in namespace}
         return own, {"globals": read}
 

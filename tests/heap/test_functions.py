@@ -7,6 +7,7 @@ import functools
 import inspect
 import math
 import os
+import sys
 import textwrap
 import types
 from collections.abc import Callable
@@ -44,6 +45,15 @@ def test_a_global_is_captured(cell: Cells) -> None:
     assert total() == 3 and type(cell["rows"]) is type(None)
     assert firn.is_frozen(total) and not firn.is_frozen(cell["total"])
     assert firn.freeze(total) is total
+
+
+def test_a_main_module_that_was_reset(cell: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell's reset empties `__main__`, its name included."""
+    main = types.ModuleType("__main__")
+    del main.__name__
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    cell("rows = [1, 2]\nclass C: size = 3\ndef total(): return sum(rows) + C.size")
+    assert firn.freeze(cell["total"])() == 6
 
 
 @pytest.mark.parametrize(
