@@ -141,6 +141,10 @@ class Copier {
   void push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count,
             std::uint8_t stride, Role role, bool check = false);
   void count_object() { ++objects_; }
+  // A frozen container with nothing in it yet.
+  PyObject* new_face(FaceKind kind, bool shared);
+  // An exact tuple; the slots are not written, and it has no hash.
+  PyTupleObject* new_tuple(std::size_t size, bool shared);
   // Who freezes goes on with the very object that the twin is made from.
   void keep_original(PyObject* twin, PyObject* original) { kept_.emplace_back(twin, original); }
   // What is frozen needs this class or function in every interpreter.
@@ -202,10 +206,8 @@ class Copier {
   const Layout* make_layout(const Plan& plan, const Plan::Attributes& attributes);
   void defer(PyObject** slot, PyObject* original, PyObject* container, Role role);
   void note_twin(PyObject* container, Role role);
-  PyObject* new_face(FaceKind kind, bool shared);
   void set_maxlen(PyObject* face, PyObject* maxlen);
 
-  PyTupleObject* new_tuple(std::size_t size, bool shared);
   PyDictObject* new_dict(PyTypeObject* type, std::size_t size, bool shared);
   PySetObject* new_set(const PySetObject* original, bool shared);
   void push_members(PyObject* source, PyObject* copy, PySetObject* set);

@@ -31,10 +31,7 @@ PyObject* number_for(PyObject* definition) {
 // there.
 PyObject* inner_tuple(Copier& copier, PyObject* source, PyObject* twin) {
   const auto size = static_cast<std::size_t>(PyTuple_GET_SIZE(source));
-  auto* tuple = reinterpret_cast<PyTupleObject*>(
-      copier.allocate_gc(offsetof(PyTupleObject, ob_item) + size * sizeof(PyObject*)));
-  set_header(reinterpret_cast<PyObject*>(tuple), &PyTuple_Type, false);
-  reinterpret_cast<PyVarObject*>(tuple)->ob_size = static_cast<Py_ssize_t>(size);
+  PyTupleObject* tuple = copier.new_tuple(size, false);
   tuple->ob_hash = 1;  // whoever asks for it writes nothing
   std::memcpy(tuple->ob_item, reinterpret_cast<PyTupleObject*>(source)->ob_item,
               size * sizeof(PyObject*));
@@ -42,16 +39,10 @@ PyObject* inner_tuple(Copier& copier, PyObject* source, PyObject* twin) {
   return reinterpret_cast<PyObject*>(tuple);
 }
 
+static_assert(sizeof(FrozenTwin) == sizeof(FrozenFace));
+
 FrozenFace* new_face(Copier& copier, FaceKind kind, bool shared) {
-  static_assert(sizeof(FrozenTwin) == sizeof(FrozenFace));
-  auto* face = reinterpret_cast<FrozenFace*>(copier.allocate(sizeof(FrozenFace)));
-  copier.count_object();
-  set_header(reinterpret_cast<PyObject*>(face), frozen_face_type(), shared);
-  face->inner = face->extra = nullptr;
-  face->kind = kind;
-  face->flags = kUnchanging;
-  face->layout = 0;
-  return face;
+  return reinterpret_cast<FrozenFace*>(copier.new_face(kind, shared));
 }
 
 }  // namespace
@@ -75,6 +66,7 @@ PyObject* make_twin(Copier& copier, PyObject* original, PyObject* reduced, bool 
   }
   if (PyLong_Check(reduced)) {
     FrozenFace* definition = new_face(copier, FaceKind::definition, shared);
+    definition->flags = kUnchanging;
     definition->layout = static_cast<std::uint32_t>(PyLong_AsUnsignedLong(reduced));
     copier.note_definition(definition->layout);
     return reinterpret_cast<PyObject*>(definition);
