@@ -119,15 +119,14 @@ class Kernel:
     # The rest
 
     def _start_shell(self) -> None:
-        from . import comms
+        from . import comms, stdin
         from .answers import Answers
         from .application import KernelApplication
-        from .stdin import Input
         from .subshells import Subshells
 
         application = KernelApplication.instance()
         self.shell = application.create_shell(self)
-        Input().install()
+        stdin.install()
         self._subshells = Subshells(self)
         comms.install()
         self._answers = Answers(self.shell)

@@ -41,7 +41,7 @@ cell_here: contextvars.ContextVar[Cell | None] = contextvars.ContextVar("firn_ke
 class CellRunner:
     """Runs the cells of one inbox, one after the other, each as a task of the thread's event loop.
 
-    Lives in the thread that calls run(). Only stop() may be called from another.
+    Lives in the thread that calls run(). Only stop() and interrupt() may be called from another.
     """
 
     def __init__(self, kernel: Any, inbox: _kernel.Inbox) -> None:
@@ -66,6 +66,8 @@ class CellRunner:
         self._close()
 
     def stop(self) -> None:
+        if self._stopped:
+            return  # a second loop.stop() would end the loop that waits for background tasks
         self._stopped = True
         self.loop.call_soon_threadsafe(self.loop.stop)
 
@@ -87,7 +89,7 @@ class CellRunner:
         try:
             while self._cell is None and not self._stopped and self._inbox.dispatch_next():
                 pass
-            if self._inbox.stopped and not self._stopped:
+            if self._inbox.stopped:
                 self.stop()
         except KeyboardInterrupt:
             self.loop.call_soon(self._work_off)
@@ -174,9 +176,7 @@ class CellRunner:
                 raise KeyboardInterrupt
             if cell.interrupted and _in_users_callback(frame):
                 raise KeyboardInterrupt  # pressed again: a background task keeps the cell's cancellation waiting
-            cell.interrupted = True
-            assert cell.task is not None
-            self.loop.call_soon_threadsafe(cell.task.cancel)
+            self._cancel(cell)
 
     def interrupt(self) -> None:
         """What on_sigint() does, from the main thread for the runner of another. What blocks in C goes on until it ends."""
@@ -186,9 +186,12 @@ class CellRunner:
         if _on_stack(sys._current_frames().get(self._thread), _CELL):
             _kernel.interrupt_thread(self._thread, cell)
         else:
-            cell.interrupted = True
-            assert cell.task is not None
-            self.loop.call_soon_threadsafe(cell.task.cancel)
+            self._cancel(cell)
+
+    def _cancel(self, cell: Cell) -> None:
+        cell.interrupted = True
+        assert cell.task is not None
+        self.loop.call_soon_threadsafe(cell.task.cancel)
 
 
 _here = threading.local()

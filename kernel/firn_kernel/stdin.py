@@ -13,39 +13,40 @@ _one_question = threading.Lock()
 allowed: ContextVar[bool] = ContextVar("firn_kernel_stdin", default=True)
 
 
-class Input:
-    """Answers input() and getpass()."""
+def install() -> None:
+    """Puts the front end's answers behind input() and getpass()."""
+    builtins.input = _input
+    getpass.getpass = _getpass
 
-    def install(self) -> None:
-        builtins.input = self.input
-        getpass.getpass = self.getpass
 
-    def input(self, prompt: object = "", /) -> str:
-        """Asks the person at the front end for a line of text."""
-        return self._ask(str(prompt), password=False)
+def _input(prompt: object = "", /) -> str:
+    """Asks the person at the front end for a line of text."""
+    return _ask(str(prompt), password=False)
 
-    def getpass(self, prompt: str = "Password: ", stream: object = None, **ignored: object) -> str:
-        """Asks the person at the front end for a password, which is not shown."""
-        return self._ask(str(prompt), password=True)
 
-    def _ask(self, prompt: str, *, password: bool) -> str:
-        request = messages.parent()
-        if not allowed.get() or request is None:
-            from IPython.core.error import StdinNotImplementedError
+def _getpass(prompt: str = "Password: ", stream: object = None, **ignored: object) -> str:
+    """Asks the person at the front end for a password, which is not shown."""
+    return _ask(str(prompt), password=True)
 
-            raise StdinNotImplementedError(
-                "input() was called, but this front end does not support input requests (nbconvert and nbclient do not)."
-            )
-        while not _one_question.acquire(timeout=0.05):
-            pass  # another thread asks; signals get through
-        try:
-            _kernel.flush()
-            _kernel.ask_input(request, messages.encode({"prompt": prompt, "password": password}))
-            while True:
-                answer: str | None = _kernel.take_input()
-                if answer is not None:
-                    if answer == "\x04":
-                        raise EOFError
-                    return answer
-        finally:
-            _one_question.release()
+
+def _ask(prompt: str, *, password: bool) -> str:
+    request = messages.parent()
+    if not allowed.get() or request is None:
+        from IPython.core.error import StdinNotImplementedError
+
+        raise StdinNotImplementedError(
+            "input() was called, but this front end does not support input requests (nbconvert and nbclient do not)."
+        )
+    while not _one_question.acquire(timeout=0.05):
+        pass  # another thread asks; signals get through
+    try:
+        _kernel.flush()
+        _kernel.ask_input(request, messages.encode({"prompt": prompt, "password": password}))
+        while True:
+            answer: str | None = _kernel.take_input()
+            if answer is not None:
+                if answer == "\x04":
+                    raise EOFError
+                return answer
+    finally:
+        _one_question.release()

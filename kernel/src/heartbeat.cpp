@@ -1,6 +1,6 @@
 #include "heartbeat.hpp"
 
-#include <stdexcept>
+#include "sockets.hpp"
 
 namespace firn::kernel {
 namespace {
@@ -9,18 +9,14 @@ constexpr const char* kSteering = "inproc://heartbeat";
 
 }  // namespace
 
-Heartbeat::Heartbeat(zmq::context_t& context, const std::string& address)
+Heartbeat::Heartbeat(zmq::context_t& context, const Connection& connection)
     : echo_(context, zmq::socket_type::router),
       steer_(context, zmq::socket_type::pair),
       steered_(context, zmq::socket_type::pair) {
   echo_.set(zmq::sockopt::linger, 0);
   steer_.bind(kSteering);
   steered_.connect(kSteering);
-  try {
-    echo_.bind(address);
-  } catch (const zmq::error_t& error) {
-    throw std::runtime_error("cannot listen on " + address + ": " + error.what());
-  }
+  listen(echo_, connection, connection.heartbeat_port);
 }
 
 Heartbeat::~Heartbeat() {

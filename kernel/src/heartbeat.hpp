@@ -1,15 +1,16 @@
 #pragma once
 
-#include <string>
 #include <thread>
 #include <zmq.hpp>
+
+#include "connection.hpp"
 
 namespace firn::kernel {
 
 // Echoes the heartbeat, in a thread of its own (messaging protocol, "Heartbeat for kernels").
 class Heartbeat {
  public:
-  Heartbeat(zmq::context_t& context, const std::string& address);
+  Heartbeat(zmq::context_t& context, const Connection& connection);
   ~Heartbeat();
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;

@@ -14,16 +14,16 @@ constexpr int kParentPolling = 1000;  // ms, where there is no pidfd
 
 }  // namespace
 
-IoThread::IoThread(zmq::context_t& context, const Connection& connection, const Wire& wire,
-                   Boxes boxes, Publisher& publisher, std::function<void()> on_orphaned)
+IoThread::IoThread(zmq::context_t& context, const Connection& connection, Wire& wire, Boxes boxes,
+                   Publisher& publisher, std::function<void()> on_orphaned)
     : wire_(wire),
       boxes_(boxes),
       publisher_(publisher),
       on_orphaned_(std::move(on_orphaned)),
-      shell_(context, connection.address(connection.shell_port)),
-      control_(context, connection.address(connection.control_port)),
-      stdin_(context, connection.address(connection.stdin_port)),
-      iopub_(context, connection.address(connection.iopub_port)) {}
+      shell_(context, connection, connection.shell_port),
+      control_(context, connection, connection.control_port),
+      stdin_(context, connection, connection.stdin_port),
+      iopub_(context, connection, connection.iopub_port) {}
 
 void IoThread::start() {
   thread_ = std::thread([this] { run(); });

@@ -28,7 +28,7 @@ class IoThread {
   };
 
   // Binds the sockets; throws std::runtime_error naming the address that is taken.
-  IoThread(zmq::context_t& context, const Connection& connection, const Wire& wire, Boxes boxes,
+  IoThread(zmq::context_t& context, const Connection& connection, Wire& wire, Boxes boxes,
            Publisher& publisher, std::function<void()> on_orphaned);
   ~IoThread() { stop(); }
   IoThread(const IoThread&) = delete;
@@ -51,7 +51,7 @@ class IoThread {
   void look_after_parent();
   void send_the_rest();
 
-  const Wire& wire_;
+  Wire& wire_;
   Boxes boxes_;
   Publisher& publisher_;
   std::function<void()> on_orphaned_;

@@ -44,7 +44,7 @@ Server::Server(zmq::context_t& context, const Connection& connection, PythonSide
             stop();
             interrupt();
           }),
-      heartbeat_(context, connection.address(connection.heartbeat_port)),
+      heartbeat_(context, connection),
       main_thread_(::pthread_self()) {}
 
 Server::~Server() {

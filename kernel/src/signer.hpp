@@ -16,6 +16,7 @@ class Signer {
   // scheme: "hmac-sha256" or another digest that OpenSSL knows; throws std::invalid_argument.
   Signer(std::string_view key, std::string_view scheme);
 
+  bool signs() const { return keyed_ != nullptr; }
   std::string sign(std::span<const std::string_view> frames) const;
   bool verify(std::string_view signature, std::span<const std::string_view> frames) const;
 

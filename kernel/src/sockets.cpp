@@ -1,5 +1,7 @@
 #include "sockets.hpp"
 
+#include <sys/stat.h>
+
 #include <stdexcept>
 #include <zmq_addon.hpp>
 
@@ -8,14 +10,15 @@ namespace {
 
 constexpr int kLinger = 2000;  // ms, for what is still unsent when the kernel ends
 
-void bind(zmq::socket_t& socket, const std::string& address) {
-  socket.set(zmq::sockopt::linger, kLinger);
-  try {
-    socket.bind(address);
-  } catch (const zmq::error_t& error) {
-    throw std::runtime_error("cannot listen on " + address + ": " + error.what());
-  }
-}
+// While it lives, new files are their owner's alone. The process has one thread yet.
+struct PrivateFiles {
+  PrivateFiles() : before(::umask(S_IRWXG | S_IRWXO)) {}
+  ~PrivateFiles() { ::umask(before); }
+  PrivateFiles(const PrivateFiles&) = delete;
+  PrivateFiles& operator=(const PrivateFiles&) = delete;
+
+  mode_t before;
+};
 
 void send_frames(zmq::socket_t& socket, const Frames& frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -27,12 +30,27 @@ void send_frames(zmq::socket_t& socket, const Frames& frames) {
 
 }  // namespace
 
-Router::Router(zmq::context_t& context, const std::string& address)
+void listen(zmq::socket_t& socket, const Connection& connection, int port) {
+  const std::string address = connection.address(port);
+  try {
+    if (connection.encrypted()) {
+      socket.set(zmq::sockopt::curve_server, true);
+      socket.set(zmq::sockopt::curve_secretkey, connection.curve_secret_key);
+    }
+    const PrivateFiles of_ipc_sockets;
+    socket.bind(address);
+  } catch (const zmq::error_t& error) {
+    throw std::runtime_error("cannot listen on " + address + ": " + error.what());
+  }
+}
+
+Router::Router(zmq::context_t& context, const Connection& connection, int port)
     : socket_(context, zmq::socket_type::router) {
   socket_.set(zmq::sockopt::router_handover, true);  // a client that reconnects keeps its identity
   socket_.set(zmq::sockopt::sndhwm, 0);
   socket_.set(zmq::sockopt::rcvhwm, 0);
-  bind(socket_, address);
+  socket_.set(zmq::sockopt::linger, kLinger);
+  listen(socket_, connection, port);
 }
 
 int Router::fd() const { return socket_.get(zmq::sockopt::fd); }
@@ -56,12 +74,13 @@ void Router::send(const Frames& frames) {
   }
 }
 
-Broadcast::Broadcast(zmq::context_t& context, const std::string& address)
+Broadcast::Broadcast(zmq::context_t& context, const Connection& connection, int port)
     : socket_(context, zmq::socket_type::xpub) {
   socket_.set(zmq::sockopt::xpub_verbose,
               true);  // every subscriber is welcomed, not only the first
   socket_.set(zmq::sockopt::sndhwm, 0);
-  bind(socket_, address);
+  socket_.set(zmq::sockopt::linger, kLinger);
+  listen(socket_, connection, port);
 }
 
 int Broadcast::fd() const { return socket_.get(zmq::sockopt::fd); }

@@ -9,11 +9,15 @@
 
 namespace firn::kernel {
 
+// Binds a socket to one of the connection's ports, encrypted where the connection has keys
+// (CurveZMQ, RFC 26). Throws std::runtime_error that names the address.
+void listen(zmq::socket_t& socket, const Connection& connection, int port);
+
 // A bound ROUTER socket (shell, control, stdin). Bound by the main thread, then the I/O thread's
 // alone.
 class Router {
  public:
-  Router(zmq::context_t& context, const std::string& address);
+  Router(zmq::context_t& context, const Connection& connection, int port);
 
   int fd() const;
   std::optional<Frames> receive();  // never waits
@@ -30,7 +34,7 @@ class Router {
 // starve all.
 class Broadcast {
  public:
-  Broadcast(zmq::context_t& context, const std::string& address);
+  Broadcast(zmq::context_t& context, const Connection& connection, int port);
 
   int fd() const;
   void send(const Frames& frames);

@@ -84,12 +84,13 @@ Frames Wire::encode(Frames prefix, Body body) const {
   return frames;
 }
 
-std::optional<xeus::xmessage> Wire::decode(Frames frames) const {
+std::optional<xeus::xmessage> Wire::decode(Frames frames) {
   const auto delimiter = std::find(frames.begin(), frames.end(), kDelimiter);
   if (frames.end() - delimiter < 6) return std::nullopt;
   const auto first = delimiter + 2;
   const std::array<std::string_view, 4> parts{first[0], first[1], first[2], first[3]};
   if (!signer_.verify(delimiter[1], parts)) return std::nullopt;
+  if (signer_.signs() && !replays_.is_first(delimiter[1])) return std::nullopt;
 
   nlohmann::json header = parse_object(parts[0]), parent = parse_object(parts[1]),
                  metadata = parse_object(parts[2]), content = parse_object(parts[3]);

@@ -8,6 +8,7 @@
 #include <vector>
 #include <xeus/xmessage.hpp>
 
+#include "replays.hpp"
 #include "signer.hpp"
 
 namespace firn::kernel {
@@ -28,7 +29,8 @@ std::string to_text(const nlohmann::json& value);
 // ISO 8601 in UTC, with six decimals.
 std::string now();
 
-// Turns messages into frames and back (messaging protocol, "The wire protocol"). Any thread.
+// Turns messages into frames and back (messaging protocol, "The wire protocol"). Any thread may
+// encode; decode() is the I/O thread's.
 class Wire {
  public:
   Wire(const std::string& key, const std::string& scheme, std::string session);
@@ -38,11 +40,12 @@ class Wire {
 
   Frames encode(Frames prefix, Body body) const;
 
-  // A received message, or nothing when it is malformed, unsigned or wrongly signed.
-  std::optional<xeus::xmessage> decode(Frames frames) const;
+  // A received message, or nothing when it is malformed, unsigned, wrongly signed or came before.
+  std::optional<xeus::xmessage> decode(Frames frames);
 
  private:
   Signer signer_;
+  Replays replays_;
   std::string session_;
   std::string user_;  // JSON text, quotes included
   mutable std::atomic<std::uint64_t> count_{0};

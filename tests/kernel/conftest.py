@@ -47,7 +47,9 @@ class RunningKernel:
     """A kernel process and a client of it."""
 
     def __init__(self, **options: Any) -> None:
-        self.manager = KernelManager(kernel_name="firn")
+        """Options: of KernelManager.start_kernel(); `transport` and `transport_encryption`: of the manager."""
+        manager = {name: options.pop(name) for name in ("transport", "transport_encryption") if name in options}
+        self.manager = KernelManager(kernel_name="firn", **manager)
         self.manager.start_kernel(**options)
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
@@ -200,8 +202,8 @@ def new_kernel() -> Iterator[Callable[..., RunningKernel]]:
 def raw(kernel: RunningKernel) -> Iterator[Callable[..., RawClient]]:
     clients: list[RawClient] = []
 
-    def connect(port: str = "shell_port") -> RawClient:
-        clients.append(RawClient(kernel.connection, port))
+    def connect(port: str = "shell_port", to: RunningKernel = kernel) -> RawClient:
+        clients.append(RawClient(to.connection, port))
         return clients[-1]
 
     yield connect
