@@ -164,6 +164,14 @@ def internal(error: BaseException) -> Refused:
     )
 
 
+def explained_serial(why: str) -> str:
+    return f"the cell would run serially: {why}"
+
+
+def explained_each() -> str:
+    return "the whole cell would run once in every worker, and none of its loops would be split"
+
+
 def shown_plainly(error: BaseException, line: int | None, source: str) -> BaseException:
     """Makes IPython show an exception as a few lines, as it does CellError, whatever its class; returns it."""
     if isinstance(error, CellError):

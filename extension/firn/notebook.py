@@ -174,6 +174,9 @@ class Notebook:
         run.__post_init__()
         self._check_names("--copy", wanted.copy)
         why = self._why_serial(tree, wanted)
+        if wanted.explain:
+            self._explain(tree, run, why)
+            return ast.Module([], [])
         if why:
             run.report.why.append(why)
             self._hand_over(run, frame)
@@ -187,6 +190,21 @@ class Notebook:
         run.plan = plan
         self._hand_over(run, frame)
         return transform.bind(plan.module, run.number) if plan.loops else tree
+
+    def _explain(self, tree: ast.Module, run: Run, why: str) -> None:
+        """Displays what would become of the cell, which does not run."""
+        from firn import explain
+
+        if why:
+            found = explain.Explanation(run.source, errors.explained_serial(why))
+        elif run.options.each or analysis.uses_parallel(tree, run.namespace):
+            each.check(tree, run.source)
+            found = explain.Explanation(run.source, errors.explained_each())
+        else:
+            found = explain.explain(
+                tree, source=run.source, filename=run.filename, namespace=run.namespace, wanted=run.options
+            )
+        self.shell.display_pub.publish(data={"text/plain": str(found), "text/html": found._repr_html_()}, metadata={})
 
     def _hand_over(self, run: Run, frame: _Frame | None) -> None:
         """Makes the run known to the cell that is about to start."""

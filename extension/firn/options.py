@@ -25,6 +25,7 @@ class Options:
     copy: frozenset[str] = field(default_factory=frozenset)
     compare: str = "sample"
     serial: bool = False
+    explain: bool = False
     quiet: bool = False
 
 
@@ -73,6 +74,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--compare", choices=("sample", "full", "off"), default="sample",
         help="how the report measures the pickling that was saved: on a sample, in full, or not at all")  # fmt: skip
     add("--serial", action="store_true", help="run the cell serially, in the notebook")
+    add("--explain", action="store_true",
+        help="run nothing: show each variable's class, and why each loop would be split or refused")  # fmt: skip
     add("--quiet", "-q", action="store_true", help="show no report (firn.last_report() has it)")
     return parser
 
@@ -128,6 +131,7 @@ def parse(line: str, namespace: Mapping[str, object] | None = None) -> Options:
         copy=frozenset(found.copy),
         compare=found.compare,
         serial=found.serial,
+        explain=found.explain,
         quiet=found.quiet,
     )
     if options.serial and options.each:

@@ -284,6 +284,14 @@ class Planner:
             if self._waiting.pop(id(function), None) is not None:
                 self._reach(function)
 
+    def look(self) -> list[str]:
+        """Finds everything and refuses what `settle` would, but freezes nothing; the names that would be frozen."""
+        self._find_all()
+        self._check()
+        data = (unit for unit in self.units.values() if unit.kind == "frozen")
+        new = (unit for unit in data if not (type(unit.value) in FROZEN or is_in_heap(unit.value)))
+        return sorted({name for unit in new for name in unit.names if name not in self.copy})
+
     def settle(self, label: str) -> Figures:
         """Pickles the definitions and freezes the data, until nothing more turns out to be needed; then refuses what
         would be lost."""

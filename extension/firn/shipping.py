@@ -23,7 +23,7 @@ from firn.planner import Planner
 from firn.units import Figures, Unit, Unshippable, components
 from firn.watch import LARGE
 
-__all__ = ["Figures", "Shipment", "ShippingRefusal", "Unshippable", "prepare", "unpack"]
+__all__ = ["Figures", "Shipment", "ShippingRefusal", "Unshippable", "look", "prepare", "unpack"]
 
 
 @dataclass
@@ -98,6 +98,24 @@ def prepare(
         "settings": planner.settings,
     }
     return Shipment((pickle.dumps(header, 5), tuple(packer.pointers)), planner.rebound, figures, lent)
+
+
+def look(
+    wanted: Iterable[str],
+    namespace: dict[str, Any],
+    *,
+    code: types.CodeType,
+    copy: Iterable[str] = (),
+    later: Iterable[str] = (),
+) -> list[str]:
+    """What `prepare` would refuse before it freezes anything is refused; the names that it would freeze. `later`: names
+    that the cell makes before the loop runs, of which nothing can be known now."""
+    planner = Planner(namespace, frozenset(copy), frozenset(later), frozenset())
+    planner.follow(code)
+    for name in sorted(wanted):
+        planner.need(name, code=code, reader="")
+    effects.check_calls(code, namespace, "")
+    return planner.look()
 
 
 def unpack(raw: bytes) -> Any:

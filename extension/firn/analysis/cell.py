@@ -4,34 +4,49 @@ import ast
 import copy
 from collections.abc import Mapping
 
+from . import refusals
 from .cellfacts import CellFacts
+from .inner import inner_loops
 from .later import given, mutated_later
 from .plan import CellPlan
+from .refusals import Refusal
 from .rewrite import Rewriter
 from .scopes import stored
 
 
-def analyze(tree: ast.Module, *, source: str, filename: str, namespace: Mapping[str, object]) -> CellPlan:
+def analyze(
+    tree: ast.Module, *, source: str, filename: str, namespace: Mapping[str, object], explaining: bool = False
+) -> CellPlan:
     """Plans a cell. namespace: the notebook's variables before the cell runs. `tree` stays as it is.
 
-    Raises Refusal, before anything has run, when a loop cannot be split with the result of the serial cell.
+    Raises Refusal, before anything has run, when a loop cannot be split with the result of the serial cell; with
+    `explaining`, the refusals are in the plan's verdicts, and the plan is not to be run.
     """
     if uses_parallel(tree, namespace):
         return CellPlan(tree, uses_parallel=True)
     module = copy.deepcopy(tree)
     facts = CellFacts(tree, filename, namespace)
-    rewriter = Rewriter(facts, source, filename)
+    rewriter = Rewriter(facts, source, filename, explaining)
     module.body = rewriter.block(module.body, tree.body, [], "")
     for loop in rewriter.loops:
         # What the cell does not bind before the loop can be looked at now, before anything runs.
         earlier = stored(*(node for node in tree.body if node.lineno <= loop.lineno))
-        loop.check_values({name: value for name, value in namespace.items() if name not in earlier})
+        try:
+            loop.check_values({name: value for name, value in namespace.items() if name not in earlier})
+        except Refusal as refusal:
+            if not explaining:
+                raise
+            next(verdict for verdict in rewriter.verdicts if verdict.loop is loop).refusal = refusal
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     ast.fix_missing_locations(module)
     later = mutated_later(tree, rewriter.loops, rewriter.read)
     kept = [given(tree, loop) & later for loop in rewriter.loops]
-    return CellPlan(module, rewriter.loops, rewriter.notes, False, later, kept)
+    verdicts = sorted(rewriter.verdicts, key=lambda verdict: (verdict.lines[0], verdict.column))
+    calls = inner_loops(tree, facts, verdicts) if explaining or not rewriter.loops else []
+    if not rewriter.loops:
+        rewriter.notes += [f"line {line}: {refusals.loops_inside(name)}" for line, name in calls]
+    return CellPlan(module, rewriter.loops, rewriter.notes, False, later, kept, verdicts, calls)
 
 
 def uses_parallel(tree: ast.Module, namespace: Mapping[str, object]) -> bool:

@@ -24,6 +24,7 @@ class Appended(Form):
 
     packer = "same"
     what = "append or extend"
+    role = "output"
 
     def check(self, value: Any) -> None:
         _kind(self, value, (list, deque), "a list or deque")
@@ -47,6 +48,7 @@ class Distinct(Form):
 
     packer = "distinct"
     what = "add or update of a set"
+    role = "output"
 
     def check(self, value: Any) -> None:
         _kind(self, value, (set,), "a set")
@@ -71,6 +73,7 @@ class Store(Form):
     packer = "dict"
     accumulator = "{}"
     what = "an item assignment"
+    role = "output"
     updates: bool = False
 
     def check(self, value: Any) -> None:

@@ -76,6 +76,7 @@ class Form(ABC):
     line: int
     guarded: bool = False
     what: ClassVar[str]
+    role: ClassVar[str] = "reduction"  # or "output": each value stands for itself in the result
 
     @property
     @abstractmethod

@@ -111,7 +111,7 @@ class SplitLoop:
     code: module code with the cell's file name and line numbers; executed in a worker's namespace it defines
     `__firn_chunk__(items, start) -> effects`. names: the globals that this reads, first level. read: those and what the
     loop runs over. bound: the variables that the loop binds. classes: each variable's
-    class ("loop", "temporary", "broadcast", "reduction"), for explanations. lost: after `finish`, the variables whose
+    class ("loop", "temporary", "broadcast", "reduction", "output"), for explanations. lost: after `finish`, the variables whose
     last value could not be brought back, with its type's name; they are unbound, so that reading one says so.
     """
 
@@ -207,6 +207,23 @@ class SplitLoop:
         return value
 
 
+@dataclass
+class Verdict:
+    """What becomes of a loop or comprehension of the cell, for `--explain`.
+
+    lines: its first and last. classes: as those of a SplitLoop. It is split (`loop`), or refused (`refusal`), or left
+    serial for the reason in `note`.
+    """
+
+    lines: tuple[int, int]
+    column: int
+    what: str
+    classes: dict[str, str] = field(default_factory=dict)
+    loop: SplitLoop | None = None
+    refusal: refusals.Refusal | None = None
+    note: str = ""
+
+
 _SEARCHED = 10_000
 
 
@@ -243,7 +260,9 @@ class CellPlan:
     """module: the cell with `__firn__.split(k, iterable)` where loop k stood. notes: why something was not split.
     uses_parallel: the cell names `parallel.rank`, `.size` or `.split`: it is one for --each. mutated_later: variables
     that a loop shares and a later statement changes: they travel as copies. given: for each loop, those of them that
-    it may put into its results, which is wrong for containers (`Refusal`)."""
+    it may put into its results, which is wrong for containers (`Refusal`). verdicts: on every loop and comprehension, in
+    the order of the cell's text. inner: (line, function) of calls in the notebook's part of the cell of functions that
+    have loops of their own."""
 
     module: ast.Module
     loops: Sequence[SplitLoop] = ()
@@ -251,6 +270,8 @@ class CellPlan:
     uses_parallel: bool = False
     mutated_later: set[str] = field(default_factory=set)
     given: Sequence[set[str]] = ()
+    verdicts: Sequence[Verdict] = ()
+    inner: Sequence[tuple[int, str]] = ()
 
     def check_given(self, index: int, namespace: Mapping[str, object], wanted: Container[str]) -> None:
         """Raises Refusal when a loop would put a copy where the cell has to find the container that it changes later;

@@ -239,3 +239,8 @@ def cannot_replay(line: int, name: str) -> Refusal:
         f"values that the loop puts into '{name}' may have been changed after that, or raise where they are merged.",
         "Collect them in a list and combine them after the loop.",
     )
+
+
+def loops_inside(function: str) -> str:
+    """Not a refusal: why the loops of a function that the cell calls stay serial."""
+    return f"{function}() has loops of its own, which are not split: only the cell's own loops are"

@@ -8,14 +8,21 @@ from . import codegen, comprehensions, plan
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, classify
 from .forms import Extreme
-from .scopes import COMPREHENSIONS, loaded
+from .refusals import Refusal
+from .scopes import COMPREHENSIONS, loaded, stored
 
 
 class Rewriter:
-    """One use for one cell: fills `loops`, `notes` and `read` (for each loop what it reads)."""
+    """One use for one cell: fills `loops`, `notes`, `read` (for each loop what it reads) and `verdicts`.
 
-    def __init__(self, facts: CellFacts, source: str, filename: str) -> None:
+    With `explaining`, a loop that cannot be split gets its verdict and stays as it is; else its Refusal is raised.
+    """
+
+    def __init__(self, facts: CellFacts, source: str, filename: str, explaining: bool = False) -> None:
         self.facts = facts
+        self.explaining = explaining
+        self.verdicts: list[plan.Verdict] = []
+        self._target: list[str] = []  # what the statement that is being rewritten binds
         self.filename = filename
         self.lines = source.splitlines()
         self.loops: list[plan.SplitLoop] = []
@@ -68,18 +75,20 @@ class Rewriter:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in ast.walk(node)):
                     kind = "class" if isinstance(node, ast.ClassDef) else "function"
-                    self._note(node, f"the loops of the {kind} '{node.name}' were left serial: only top-level ones are")
-                    self.notes[-1] += " split"
+                    text = f"the loops of the {kind} '{node.name}' were left serial: only top-level ones are split"
+                    self._note(node, text)
             case _:
                 return self._simple(node, catching)
         return node
 
     def _simple(self, node: ast.stmt, catching: str) -> ast.stmt:
+        self._target = [part.id for part in _targets(node) if isinstance(part, ast.Name)]
         for name, value in ast.iter_fields(node):
             if isinstance(value, ast.expr):
                 setattr(node, name, self._expression(value, catching))
             elif isinstance(value, list):
                 value[:] = [self._expression(v, catching) if isinstance(v, ast.expr) else v for v in value]
+        self._target = []
         return node
 
     def _expression(self, node: ast.expr, catching: str) -> ast.expr:
@@ -89,6 +98,17 @@ class Rewriter:
         note = f"line {getattr(node, 'lineno', 1)}: {text}"
         if note not in self.notes:
             self.notes.append(note)
+        self._verdict(node, "", note=text)
+
+    def _verdict(self, node: ast.AST, what: str, classes: dict[str, str] | None = None, **decided: Any) -> None:
+        first, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+        lines = (first, getattr(node, "end_lineno", None) or first)
+        self.verdicts.append(plan.Verdict(lines, column, what, classes or {}, **decided))
+
+    def _refused(self, node: ast.AST, what: str, refusal: Refusal) -> None:
+        if not self.explaining:
+            raise refusal
+        self._verdict(node, what, refusal=refusal)
 
     def _shared(self, names: set[str]) -> list[str]:
         return sorted(name for name in names if not self.facts.is_builtin(name))
@@ -103,22 +123,28 @@ class Rewriter:
         return statement.value
 
     def _for(self, node: ast.For, before: list[ast.stmt]) -> ast.stmt:
-        classes = classify(node, self.facts, before)
+        try:
+            classes = classify(node, self.facts, before)
+        except Refusal as refusal:
+            self._refused(node, "for loop", refusal)
+            node.iter = self._expression(node.iter, "")
+            return node
         iterable = self._expression(node.iter, "")
         read = loaded(node.iter) | classes.broadcast
         # The line of the loop is taken before its tree is used up.
         source = self._line(node)
         code, order = codegen.loop_code(node, classes, self.filename, self.facts.is_builtin)
+        forms = tuple(classes.reductions[name] for name in order)
         fixed = tuple(
             (form.spec.rstrip(">"), getattr(builtins, form.spec.rstrip(">")))
-            for form in classes.reductions.values()
+            for form in forms
             if isinstance(form, Extreme)
         )
         kinds = {
             **dict.fromkeys(self._shared(classes.broadcast), "broadcast"),
             **dict.fromkeys(sorted(classes.temporary), "temporary"),
             **dict.fromkeys(sorted(classes.loop), "loop"),
-            **dict.fromkeys(order, "reduction"),
+            **{other: form.role for form in forms for other in (form.name, *getattr(form, "names", ()))},
         }
         loop = plan.SplitLoop(
             len(self.loops),
@@ -129,17 +155,23 @@ class Rewriter:
             codegen.names_read(code),
             frozenset(read),
             frozenset(classes.loop | classes.temporary),
-            tuple(classes.reductions[name] for name in order),
+            forms,
             None,
             fixed,
             kinds,
         )
         self.loops.append(loop)
         self.read.append(read)
+        self._verdict(node, "for loop", {**dict.fromkeys(self._shared(read), "broadcast"), **kinds}, loop=loop)
         return ast.copy_location(ast.Expr(self._split_call(loop.index, iterable, node)), node)
 
     def comprehension(self, found: comprehensions.Split, whole: ast.expr, catching: str) -> ast.expr:
-        comprehensions.check(found, self.facts)
+        what = found.what if "comprehension" in found.what else f"{found.what}() over a comprehension"
+        try:
+            comprehensions.check(found, self.facts)
+        except Refusal as refusal:
+            self._refused(whole, what, refusal)
+            return whole
         read = comprehensions.reads(found)
         first = found.node.generators[0]
         iterable = self._expression(first.iter, catching)
@@ -161,7 +193,18 @@ class Rewriter:
         )
         self.loops.append(loop)
         self.read.append(read)
+        items = {name: "loop" for part in found.node.generators for name in sorted(stored(part.target))}
+        self._verdict(whole, what, {**items, **loop.classes, **dict.fromkeys(self._target, "output")}, loop=loop)
         return found.call(self._split_call(loop.index, iterable, found.node))
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    match node:
+        case ast.Assign(targets=targets):
+            return targets
+        case ast.AnnAssign(target=target) | ast.AugAssign(target=target):
+            return [target]
+    return []
 
 
 class _Expressions(ast.NodeTransformer):

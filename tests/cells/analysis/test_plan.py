@@ -51,7 +51,7 @@ def test_names_are_what_the_chunk_reads_from_the_notebook() -> None:
     assert found.loops[0].changed == {"out"}
     assert found.loops[0].classes == {
         "f": "broadcast", "math": "broadcast", "table": "broadcast",
-        "x": "loop", "y": "temporary", "out": "reduction",
+        "x": "loop", "y": "temporary", "out": "output",
     }  # fmt: skip
 
 
