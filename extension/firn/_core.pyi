@@ -276,6 +276,10 @@ class Event:
     def setup_seconds(self) -> float:
         """What begin() took; 0 for the later chunks of a worker."""
     @property
+    def delay_seconds(self) -> float:
+        """How much of the time between `began` and `ended` the worker waited for a CPU, because others had them all; 0
+        where the kernel does not tell."""
+    @property
     def freeze_seconds(self) -> float:
         """What freezing (or packing) the result took."""
     @property

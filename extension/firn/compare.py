@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import pickle
-from collections.abc import Collection, Mapping
+import sys
+import types
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from time import thread_time
@@ -20,7 +22,8 @@ WHOLE = 256  # containers up to this size are pickled as they are
 
 @dataclass
 class Cost:
-    """Seconds of one dumps and one loads, the pickle's bytes, and which part of how much was measured.
+    """Seconds of one dumps and one loads, the bytes of the pickle and of the objects that it makes, and which part of
+    how much was measured.
 
     Seconds of this thread's CPU time: pickling waits for nothing, and a busy machine must not look like slow pickling.
     """
@@ -28,6 +31,7 @@ class Cost:
     dumps: float
     loads: float
     bytes: float
+    memory: float = 0.0
     part: int = 0
     whole: int = 0
 
@@ -73,7 +77,16 @@ class Comparison:
             workers=workers,
             measured="sample" if sampled else "full",
             sampled=", ".join(f"{cost.part:,} of {cost.whole:,} items of {name}" for name, cost in sampled),
+            memory_bytes=round(sum(cost.memory for _, cost in costs)),
+            shared_bytes=_frozen_bytes(shared.values()),
+            cpus=_core.cpu_count(),
         )
+
+
+def _frozen_bytes(values: Iterable[object]) -> int:
+    """The memory of the segments that values lie in."""
+    wanted = set(_core.segments_of(list(values)))
+    return sum(segment["bytes"] for segment in _core.segments() if segment["id"] in wanted)
 
 
 def _cost(value: object, budget: float | None) -> Cost | None:
@@ -122,6 +135,7 @@ def _extrapolated(smaller: Cost, larger: Cost) -> Cost:
         line(smaller.dumps, larger.dumps),
         line(smaller.loads, larger.loads),
         line(smaller.bytes, larger.bytes),
+        line(smaller.memory, larger.memory),
         larger.part,
         larger.whole,
     )
@@ -132,6 +146,7 @@ def _together(costs: list[Cost]) -> Cost:
         sum(cost.dumps for cost in costs),
         sum(cost.loads for cost in costs),
         sum(cost.bytes for cost in costs),
+        sum(cost.memory for cost in costs),
         sum(cost.part for cost in costs),
         sum(cost.whole for cost in costs),
     )
@@ -154,5 +169,26 @@ def _pickle(value: object, part: int, whole: int) -> Cost:
     began = thread_time()
     data = pickle.dumps(value, protocol=5)
     dumped = thread_time()
-    pickle.loads(data)
-    return Cost(dumped - began, thread_time() - dumped, len(data), part, whole)
+    loaded = pickle.loads(data)
+    return Cost(dumped - began, thread_time() - dumped, len(data), memory(loaded), part, whole)
+
+
+_LEAVES = frozenset({str, bytes, int, float, complex, bool, type(None)})
+_ELSEWHERE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
+
+
+def memory(value: object) -> int:
+    """The bytes of all objects that a value leads to, each once; classes, functions and modules are nobody's copy."""
+    seen: set[int] = set()
+    total, todo = 0, [value]
+    while todo:
+        item = todo.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if type(item) in _LEAVES:
+            total += sys.getsizeof(item)
+        elif not isinstance(item, _ELSEWHERE):
+            total += sys.getsizeof(item)
+            todo += gc.get_referents(item)
+    return total

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import firn
-from firn import errors, jobs, shipping
+from firn import errors, jobs, shipping, slowest
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
 from firn.items import Items, as_items
@@ -110,12 +110,15 @@ class Run:
         if not entry.items:
             return self._merge(loop, entry, [])
         assert self.plan is not None
+        asked = time.perf_counter()
         with self.session.turn() as pool:
             began = time.perf_counter()
+            entry.turn_seconds = began - asked
             shipment = self._prepare(loop, items, entry)
             originals = rebind(self.namespace, shipment.frozen)
-            shipped = time.perf_counter()
+            entry.offered = min(self.options.workers or pool.size, pool.size, len(items))
             job = pool.submit(shipment.setup, len(items), chunk=self.options.chunk, workers=self.options.workers)
+            submitted = time.perf_counter()
             # The originals go while the workers run: giving back millions of objects takes its time.
             self.keep_account(shipment, entry, loop.read)
             del originals, items
@@ -126,7 +129,8 @@ class Run:
                 write=jobs.to_notebook,
                 failed=jobs.own_failure(loop.what, loop.lineno),
             )
-            self.count(entry, outcome, shipped - began, shipped)
+            self.count(entry, outcome, submitted - began)
+            slowest.describe(entry, shipment.items)
         if outcome.error is not None:
             raise outcome.error
         return self._merge(loop, entry, [chunk.effects for chunk in outcome.chunks])
@@ -179,18 +183,26 @@ class Run:
             self.note(RANDOM)
         self.report.kept += [place for place in figures.kept if place not in self.report.kept]
 
-    def count(self, entry: Loop, outcome: Outcome, prepare_seconds: float, shipped: float) -> None:
-        """Writes down who did what, and when."""
+    def count(self, entry: Loop, outcome: Outcome, prepare_seconds: float) -> None:
+        """Writes down who did what, and when; `prepare_seconds` is what it took until the pool had the job."""
         for done in outcome.spans:
-            span = Span(done.rank, done.start, done.stop, done.began - self.began, done.ended - self.began)
+            span = Span(
+                done.rank,
+                done.start,
+                done.stop,
+                done.began - self.began,
+                done.ended - self.began,
+                done.setup_seconds,
+                done.pack_seconds,
+                done.delay_seconds,
+            )
             entry.spans.append(span)
             entry.busy_seconds += done.ended - done.began
         entry.chunks = len(outcome.spans)
         entry.workers = len({done.rank for done in outcome.spans})
         self.sharers = max(self.sharers, entry.workers)
-        if outcome.spans:
-            first = min(done.began for done in outcome.spans)
-            entry.share_seconds = max(0.0, first - shipped) + max(0.0, prepare_seconds - entry.freeze_seconds)
+        entry.share_seconds = max(0.0, prepare_seconds - entry.freeze_seconds)
+        slowest.find(entry, outcome.spans)
         for rank in outcome.abandoned:
             self.note(f"worker {rank} did not stop and was replaced: its work may go on for a while")
 

@@ -80,7 +80,7 @@ def _run(run: Run, entry: Loop) -> None:
     if lost := [name for name in run.options.gather if name not in known]:
         raise errors.missing_names("--gather", lost, known)
     with run.session.turn() as pool:
-        size = entry.items = min(run.options.workers or pool.size, pool.size)
+        size = entry.items = entry.offered = min(run.options.workers or pool.size, pool.size)
         began = time.perf_counter()
         shipment = shipping.prepare(
             _needed(run.tree, code),
@@ -95,8 +95,8 @@ def _run(run: Run, entry: Loop) -> None:
             generation=WORKERS.generation,
         )
         originals = rebind(run.namespace, shipment.frozen)
-        prepared = time.perf_counter() - began
         job = pool.submit(shipment.setup, size, pinned=True)
+        prepared = time.perf_counter() - began
         run.keep_account(shipment, entry)
         del originals
         labelled = jobs.Labelled()
@@ -109,7 +109,7 @@ def _run(run: Run, entry: Loop) -> None:
             place=errors.in_worker,
         )
         labelled.flush()
-        run.count(entry, outcome, prepared, began + prepared)
+        run.count(entry, outcome, prepared)
     WORKERS.names |= assigned(run.tree)
     if outcome.error is not None:
         raise outcome.error

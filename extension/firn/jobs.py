@@ -29,7 +29,10 @@ class Done:
     began: float
     ended: float
     setup_seconds: float
-    effects: Any
+    pack_seconds: float = 0.0
+    delay_seconds: float = 0.0
+    slowest: tuple[tuple[float, int], ...] = ()  # (seconds, iteration), if its iterations were timed
+    effects: Any = None
 
 
 @dataclass
@@ -99,11 +102,12 @@ def run(
                     result: Any = ("failed", failed(event))
                 else:
                     result = unpack(event.result) if event.pickled else event.result
-                    outcome.spans.append(_done(event))
+                    outcome.spans.append(_done(event, result))
                 if event.start >= min(needed, settled):
                     continue
                 if result[0] == "ok":
-                    chunk = _done(event, result[1])
+                    chunk = _done(event, result)
+                    chunk.effects = result[1]
                     outcome.chunks.append(chunk)
                     if decided(chunk.effects):
                         settled = event.stop
@@ -128,8 +132,18 @@ def run(
     return outcome
 
 
-def _done(event: _core.Event, effects: Any = None) -> Done:
-    return Done(event.start, event.stop, event.rank, event.began, event.ended, event.setup_seconds, effects)
+def _done(event: _core.Event, result: tuple[Any, ...]) -> Done:
+    return Done(
+        event.start,
+        event.stop,
+        event.rank,
+        event.began,
+        event.ended,
+        event.setup_seconds,
+        event.freeze_seconds,
+        event.delay_seconds,
+        result[2] if result[0] == "ok" and len(result) > 2 else (),
+    )
 
 
 def _events(job: _core.Job, deadline: float | None) -> Iterator[_core.Event]:

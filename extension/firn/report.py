@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from math import ceil
 from typing import Any
+
+PHASES = ("notebook", "read", "freeze", "share", "start", "run", "wait", "merge")
+"""What the wall time of a cell is made of, see `Loop.phases`; "notebook" is all that ran outside its split loops."""
+
+SLOWEST = 5  # iterations or chunks that a report names
 
 
 @dataclass
@@ -19,18 +25,43 @@ class Shared:
 
 @dataclass
 class Span:
-    """What one worker did: items `start` to `stop` (exclusive) of a loop, in seconds since the cell's start."""
+    """What one worker did: items `start` to `stop` (exclusive) of a loop, in seconds since the cell's start.
+
+    Before `began` come `setup_seconds`, in which the worker loaded what the loop needs, after `ended` `pack_seconds`, in
+    which it froze the results. `delay_seconds` of the time between the two it waited for a CPU that others had.
+    """
 
     rank: int
     start: int
     stop: int
     began: float
     ended: float
+    setup_seconds: float = 0.0
+    pack_seconds: float = 0.0
+    delay_seconds: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+@dataclass
+class Slow:
+    """One of the slowest iterations (`stop` is `start + 1`, `item` the beginning of its item's repr) or chunks."""
+
+    start: int
+    stop: int
+    seconds: float
+    item: str = ""
 
 
 @dataclass
 class Loop:
-    """One split loop or one run of the whole cell in every worker. Times are in seconds."""
+    """One split loop or one run of the whole cell in every worker. Times are in seconds.
+
+    `workers` is how many took part, `offered` how many could have. `turn_seconds`: until the pool was free.
+    `slowest_are` "items" when every iteration was timed, else "chunks", whose time is that of many iterations.
+    """
 
     line: int
     what: str
@@ -49,13 +80,68 @@ class Loop:
     merge_seconds: float = 0.0
     spans: list[Span] = field(default_factory=list)
     failed: str = ""
+    offered: int = 0
+    turn_seconds: float = 0.0
+    slowest: list[Slow] = field(default_factory=list)
+    slowest_are: str = "chunks"
+
+    @property
+    def size(self) -> int:
+        """The workers among whom the loop was split, those included that came too late to get anything."""
+        return max(1, self.offered, len({span.rank for span in self.spans}))
+
+    @property
+    def delay_seconds(self) -> float:
+        """For how long the workers together waited for a CPU."""
+        return sum(span.delay_seconds for span in self.spans)
+
+    @property
+    def setup_seconds(self) -> float:
+        """What the slowest worker took to load what the loop needs."""
+        return max((span.setup_seconds for span in self.spans), default=0.0)
+
+    @property
+    def first(self) -> float:
+        """When the first worker began with the first item; the loop's end if none did."""
+        return min((span.began for span in self.spans), default=self.began + self.wall_seconds)
+
+    @property
+    def last(self) -> float:
+        """When the last result was ready."""
+        return max((span.ended + span.pack_seconds for span in self.spans), default=self.began + self.wall_seconds)
+
+    def phases(self) -> dict[str, float]:
+        """What the wall time of the loop is made of, in seconds; the sum is the wall time.
+
+        In the notebook: read an iterator to its end, freeze, share (find, pickle and hand over what the loop needs), and
+        at the end merge (results become the notebook's objects). "start" ends when the first worker begins. From there
+        to the last result, "run" is how long the workers were at work, on average over all, and "wait" is the rest.
+        """
+        phases: dict[str, float] = {}
+        left = max(0.0, self.first - self.began)
+        for name, value in (("read", self.read_seconds), ("turn", self.turn_seconds), ("freeze", self.freeze_seconds),
+                            ("share", self.share_seconds)):  # fmt: skip
+            phases[name] = min(max(0.0, value), left)
+            left -= phases[name]
+        if not self.spans:
+            phases["share"] += left
+            left = 0.0
+        window = max(0.0, self.last - self.first)
+        phases["start"] = left
+        phases["run"] = min(window, sum(span.seconds + span.pack_seconds for span in self.spans) / self.size)
+        rest = max(0.0, self.began + self.wall_seconds - self.last)
+        phases["merge"] = 0.0 if self.failed else rest
+        phases["wait"] = window - phases["run"] + phases.pop("turn") + (rest - phases["merge"])
+        return phases
 
 
 @dataclass
 class Pickled:
     """What sending the same variables to every worker by pickle costs: one `dumps` and one `loads` for each worker.
 
-    `measured` is "full", or "sample" when the figures are extrapolated from a part; `sampled` says which part.
+    Seconds are CPU time. `bytes` are the pickle's, `memory_bytes` those of the objects that one worker's `loads` makes,
+    `shared_bytes` those of the frozen values, which are there once. `measured` is "full", or "sample" when the figures
+    are extrapolated from a part; `sampled` says which part. `cpus` is how many loads can go on at the same time.
     """
 
     dumps_seconds: float
@@ -64,11 +150,19 @@ class Pickled:
     workers: int
     measured: str
     sampled: str = ""
+    memory_bytes: int = 0
+    shared_bytes: int = 0
+    cpus: int = 1
 
     @property
     def seconds(self) -> float:
-        """The whole transfer: dumps once, loads in each worker."""
+        """The work of the whole transfer: dumps once, loads in each worker."""
         return self.dumps_seconds + self.workers * self.loads_seconds
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """The time of the whole transfer, the workers loading at the same time as far as there are CPUs."""
+        return self.dumps_seconds + ceil(self.workers / max(1, self.cpus)) * self.loads_seconds
 
 
 @dataclass(repr=False)
@@ -76,7 +170,8 @@ class Report:
     """A parallel cell in figures. `way` is "split", "each" or "serial"; times are in seconds.
 
     `serial_seconds` is what the cell would have taken serially: the workers' busy time in place of the loops' own,
-    and all that ran in the notebook (`read_seconds`: reading iterators to their end). `why` says why nothing, or not everything, was split.
+    without what they waited for CPUs that others had, and all that ran in the notebook (`read_seconds`: reading
+    iterators to their end). `why` says why nothing, or not everything, was split.
     """
 
     cell: int | None = None
@@ -95,9 +190,17 @@ class Report:
         return sum(loop.busy_seconds for loop in self.loops)
 
     @property
+    def delay_seconds(self) -> float:
+        return sum(loop.delay_seconds for loop in self.loops)
+
+    @property
     def serial_seconds(self) -> float:
-        outside = max(0.0, self.wall_seconds - sum(loop.wall_seconds for loop in self.loops))
-        return outside + sum(loop.read_seconds for loop in self.loops) + self.busy_seconds
+        read = sum(loop.read_seconds for loop in self.loops)
+        return self._outside + read + max(0.0, self.busy_seconds - self.delay_seconds)
+
+    @property
+    def _outside(self) -> float:
+        return max(0.0, self.wall_seconds - sum(loop.wall_seconds for loop in self.loops))
 
     @property
     def speedup(self) -> float:
@@ -110,6 +213,16 @@ class Report:
     @property
     def share_seconds(self) -> float:
         return sum(loop.share_seconds for loop in self.loops)
+
+    @property
+    def transfer_seconds(self) -> float:
+        """What getting the data to the workers took: freezing, sharing, and loading what cannot be shared."""
+        return sum(loop.freeze_seconds + loop.share_seconds + loop.setup_seconds for loop in self.loops)
+
+    @property
+    def saved_seconds(self) -> float | None:
+        """What pickled transfer would have taken longer; negative where it would have been quicker."""
+        return None if self.pickled is None else self.pickled.elapsed_seconds - self.transfer_seconds
 
     @property
     def objects(self) -> int:
@@ -127,16 +240,59 @@ class Report:
     @property
     def slower(self) -> bool:
         """Whether the cell took clearly longer than it would have serially."""
-        return self.way == "split" and self.wall_seconds > 1.1 * self.serial_seconds + 0.002
+        return self.way == "split" and not self.failed and self.wall_seconds > 1.1 * self.serial_seconds
+
+    def phases(self) -> dict[str, float]:
+        """What the wall time is made of, in seconds, in the order of `PHASES`; the sum is the wall time."""
+        total = dict.fromkeys(PHASES, 0.0)
+        total["notebook"] = self._outside
+        for loop in self.loops:
+            for name, value in loop.phases().items():
+                total[name] += value
+        return total
+
+    def because(self) -> str:
+        """Why the cell was slower than serially: what cost most beside the work itself."""
+        own = self.busy_seconds - self.delay_seconds
+        if own < 0.002:
+            what = "loops" if len(self.loops) > 1 else "loop"
+            return f"the {what} took {seconds(own)}, too little to be worth handing out"
+        phases = self.phases()
+        size = max((loop.size for loop in self.loops), default=1)
+        costs = {
+            f"freezing took {seconds(phases['freeze'])}, which later cells that read the same data do not pay": phases[
+                "freeze"
+            ],
+            f"getting ready what the workers need took {seconds(phases['share'])}": phases["share"],
+            f"the workers took {seconds(phases['start'])} to start and to load what they need": phases["start"],
+            f"bringing the results back took {seconds(phases['merge'])}": phases["merge"],
+            f"other programs had the CPUs: the workers waited {seconds(self.delay_seconds / size)} for one, each": (
+                self.delay_seconds / size
+            ),
+            self._waiting(phases["wait"], size): phases["wait"],
+        }
+        return max(costs, key=lambda sentence: costs[sentence])
+
+    def _waiting(self, waited: float, size: int) -> str:
+        slow = [one for loop in self.loops if loop.slowest_are == "items" for one in loop.slowest]
+        worst = max(slow, key=lambda one: one.seconds, default=None)
+        if worst is not None and worst.seconds > waited / max(1, size - 1) / 2 and size > 1:
+            return f"iteration {worst.start:,} alone took {seconds(worst.seconds)}, and other workers had nothing to do"
+        return f"the workers had nothing to do for {seconds(waited)} of it, on average"
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, derived ones included, as JSON can hold them."""
         data = asdict(self)
-        for name in ("busy_seconds", "serial_seconds", "speedup", "freeze_seconds", "share_seconds", "objects"):
+        for name in ("busy_seconds", "delay_seconds", "serial_seconds", "speedup", "freeze_seconds", "share_seconds",
+                     "transfer_seconds", "saved_seconds", "objects", "bytes", "workers", "slower"):  # fmt: skip
             data[name] = getattr(self, name)
-        data["bytes"], data["workers"], data["slower"] = self.bytes, self.workers, self.slower
+        data["because"] = self.because() if self.slower else ""
+        data["phases"] = self.phases()
+        for loop, entry in zip(self.loops, data["loops"], strict=True):
+            entry["phases"] = loop.phases()
         if self.pickled is not None:
             data["pickled"]["seconds"] = self.pickled.seconds
+            data["pickled"]["elapsed_seconds"] = self.pickled.elapsed_seconds
         data["text"] = str(self)
         return data
 
@@ -163,7 +319,8 @@ class Report:
             pieces.append(f"{head}: ran in every worker, {seconds(self.wall_seconds)}")
         elif self.slower:
             pieces.append(
-                f"{head}: slower than serially, {seconds(self.wall_seconds)} instead of {seconds(self.serial_seconds)}"
+                f"{head}: slower than serially, {seconds(self.wall_seconds)} instead of {seconds(self.serial_seconds)}: "
+                f"{self.because()}"
             )
         else:
             pieces.append(
@@ -178,7 +335,10 @@ class Report:
         pieces += [f"{how} {names}" for how in ("reused", "copied") if (names := self.names(how))]
         if self.pickled is not None:
             label = "" if self.pickled.measured == "full" else ", estimated"
-            pieces.append(f"shared in {seconds(self.share_seconds)}, by pickle {seconds(self.pickled.seconds)}{label}")
+            pieces.append(
+                f"shared in {seconds(self.transfer_seconds - self.freeze_seconds)}, "
+                f"by pickle {seconds(self.pickled.elapsed_seconds)}{label}"
+            )
         return [*pieces, *self.why, *self.notes, *self.keeping()]
 
     def keeping(self) -> list[str]:
@@ -195,17 +355,24 @@ class Report:
         return ", ".join(found) if len(found) <= 4 else f"{', '.join(found[:3])} and {len(found) - 3} more"
 
     def split_text(self) -> str:
-        workers = f"{self.workers} worker{'s' if self.workers != 1 else ''}"
+        workers = plural(self.workers, "worker")
         if self.way == "each":
             return workers
         on = f" on {workers}" if self.workers else ""
         items = sum(loop.items for loop in self.loops)
         loops = f"{len(self.loops)} loops" if len(self.loops) > 1 else self.loops[0].what if self.loops else "no loop"
-        return f"{loops} of {items:,} iteration{'s' if items != 1 else ''}{on}"
+        return f"{loops} of {plural(items, 'iteration')}{on}"
+
+
+def plural(number: int, word: str) -> str:
+    """1 worker, 2 workers, 20,000 iterations."""
+    return f"{number:,} {word}{'s' if number != 1 else ''}"
 
 
 def seconds(value: float) -> str:
     """A time as a reader wants it: 35 µs, 1.2 ms, 0.38 s, 12.5 s, 3 min 5 s."""
+    if value < 0:
+        return f"−{seconds(-value)}"
     if value < 0.9995e-3:
         return f"{value * 1e6:.0f} µs"
     if value < 0.0995:

@@ -20,11 +20,12 @@ from typing import Any, Final
 from firn import _core, items, rebuild, results, streams
 from firn.rebuild import Stopped
 from firn.settings import Follower
+from firn.stopwatch import Stopwatch
 
 __all__ = ["Stopped", "begin", "pack"]
 
 type Result = tuple[Any, ...]
-"""("ok", effects) or ("error", iteration, pickled exception or None, type name, message, traceback text)."""
+"""("ok", effects, (seconds, iteration) of the slowest iterations) or ("error", iteration, pickled exception or None, type name, message, traceback text)."""
 
 KEPT: Final = 1024
 """How many definitions a worker remembers for later cells."""
@@ -147,6 +148,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     chunk = space.names["__firn_chunk__"]
     seed = header["seed"]
     watch = _watch(header["copies"], found)
+    stopwatch = Stopwatch()
 
     def run(start: int, stop: int) -> Result:
         part = items.slice_items(plan, start, stop)
@@ -155,10 +157,12 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             before = None
             if looks and header["copied_items"]:
                 before = watch.also("what the loop runs over", list(items.slice_items(plan, start, stop)))
-            effects = chunk(part if seed is None else items.Slice(_seeded(iter(part), seed, start), part), start)
+            source = iter(part) if seed is None else _seeded(iter(part), seed, start)
+            effects = chunk(items.Slice(stopwatch.watched(source, stop - start), part), start)
+            slowest = stopwatch.slowest(start, stop - start)
             if looks and (changed := watch.changed(before)):
                 raise _lost(changed)
-            return ("ok", effects)
+            return ("ok", effects, slowest)
         except Stopped:
             raise
         except BaseException as error:

@@ -80,6 +80,8 @@ void bind_pool(py::module_& module) {
       .def_property_readonly("ended", [](const PythonEvent& self) { return self.event.ended; })
       .def_property_readonly("setup_seconds",
                              [](const PythonEvent& self) { return self.event.setup_seconds; })
+      .def_property_readonly("delay_seconds",
+                             [](const PythonEvent& self) { return self.event.delay_seconds; })
       .def_property_readonly("freeze_seconds",
                              [](const PythonEvent& self) { return self.event.freeze_seconds; })
       .def_property_readonly("pickled", [](const PythonEvent& self) { return self.event.pickled; })

@@ -22,7 +22,7 @@ struct Event {
   EventKind kind = EventKind::chunk;
   std::size_t start = 0, stop = 0;
   int rank = 0;
-  double began = 0, ended = 0, setup_seconds = 0, freeze_seconds = 0;
+  double began = 0, ended = 0, setup_seconds = 0, freeze_seconds = 0, delay_seconds = 0;
   std::optional<Parcel> parcel;  // kind chunk
   bool pickled = false;          // the parcel holds the bytes that the runtime's pack() made
   int stream = 0;                // kind output

@@ -100,6 +100,7 @@ void Worker::live(const StartInfo& info) {
 
 void Worker::serve(const Runtime& runtime) {
   Begun begun;
+  const CpuDelay delay;
   for (;;) {
     Task task;
     {
@@ -110,12 +111,13 @@ void Worker::serve(const Runtime& runtime) {
     if (begun.job != task.job) begun = Begun{};  // frees what the last job's begin() gave
     if (task.kind == Task::Kind::release) continue;
     begun.job = task.job;
-    Event event = compute(runtime, begun, task);
+    Event event = compute(runtime, begun, delay, task);
     scheduler.finish(*this, event);
   }
 }
 
-Event Worker::compute(const Runtime& runtime, Begun& begun, const Task& task) {
+Event Worker::compute(const Runtime& runtime, Begun& begun, const CpuDelay& delay,
+                      const Task& task) {
   Event event{EventKind::failed, task.start, task.stop, rank};
   event.began = event.ended = seconds_of(Clock::now());
   try {
@@ -124,7 +126,7 @@ Event Worker::compute(const Runtime& runtime, Begun& begun, const Task& task) {
     if (unwanted_.load() == task.serial) {
       event.text = messages::stopped;
     } else {
-      compute_into(event, runtime, begun, task);
+      compute_into(event, runtime, begun, delay, task);
     }
     computing_ = 0;
   } catch (py::error_already_set& error) {
@@ -140,15 +142,18 @@ Event Worker::compute(const Runtime& runtime, Begun& begun, const Task& task) {
   return event;
 }
 
-void Worker::compute_into(Event& event, const Runtime& runtime, Begun& begun, const Task& task) {
+void Worker::compute_into(Event& event, const Runtime& runtime, Begun& begun, const CpuDelay& delay,
+                          const Task& task) {
   const Time asked = Clock::now();
   if (!begun.run) begun.run = runtime.begin(begun.job->setup->open());
+  const double delayed = delay.seconds();
   const Time began = Clock::now();
   event.began = seconds_of(began);
   event.setup_seconds = Seconds(began - asked).count();
   const py::object result = begun.run(task.start, task.stop);
   const Time ended = Clock::now();
   event.ended = seconds_of(ended);
+  event.delay_seconds = std::min(delay.seconds() - delayed, event.ended - event.began);
   event.parcel = Parcel::pack(result);
   if (!event.parcel) {
     py::error_already_set error;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "pool/cpu_delay.hpp"
 #include "pool/interpreter.hpp"
 #include "pool/job.hpp"
 
@@ -53,8 +54,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   void live(const StartInfo& info);
   void serve(const Runtime& runtime);
-  Event compute(const Runtime& runtime, Begun& begun, const Task& task);
-  void compute_into(Event& event, const Runtime& runtime, Begun& begun, const Task& task);
+  Event compute(const Runtime& runtime, Begun& begun, const CpuDelay& delay, const Task& task);
+  void compute_into(Event& event, const Runtime& runtime, Begun& begun, const CpuDelay& delay,
+                    const Task& task);
   static int deliver(void* worker);  // a pending call of the worker's interpreter, GIL held
   int insist_again();
 
