@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import firn
-from firn import _core, each, errors, options
+from firn import _core, each, errors, history, options
 from firn.lifetime import holders
 from firn.report import count, size
 from firn.session import SESSION
@@ -48,7 +48,7 @@ LINE_MANUAL = f"""Shows the workers, or changes them; the cell magic %%parallel 
   %parallel workers N    use N workers from now on
   %parallel restart      close all workers and start new ones
   %parallel reset        forget the variables that --each cells left in the workers
-  %parallel history      the reports of this session's parallel cells, a line each
+  %parallel history      the figures of this session's parallel cells, a row each
 
 %%parallel: {MANUAL[0].lower()}{MANUAL[1:]}"""
 
@@ -96,7 +96,9 @@ class Magics:
             case ["reset"]:
                 each.WORKERS.reset()
             case ["history"]:
-                print("\n".join(map(str, firn.reports())) or "no parallel cell has run")
+                reports = firn.reports()
+                data = {"text/plain": history.text(reports), "text/html": history.html(reports)}
+                self.shell.display_pub.publish(data=data, metadata={})
             case [word, *_]:
                 raise errors.unknown_option("%parallel", word, ("workers", "restart", "reset", "history"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import firn
 import pytest
 from firn import options
 from firn.completion import candidates
@@ -28,7 +27,8 @@ def test_restart_and_history(notebook):
     notebook.fails("%%parallel --each\nmine")
     notebook.ok("%%parallel\nout = [x for x in range(10)]")
     notebook.ok("%parallel history")
-    assert notebook.out.splitlines()[-1] == str(firn.last_report())
+    last = notebook.reports[0]["text/plain"].splitlines()[-2]
+    assert last.lstrip().startswith(f"[{notebook.report.cell}]")
 
 
 @pytest.mark.parametrize(
