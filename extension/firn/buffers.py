@@ -49,7 +49,7 @@ def describe(value: Any) -> tuple[Any, ...] | None:
     if kind is memoryview:
         if value.suboffsets:
             raise TypeError("a memoryview with suboffsets (pointers to rows) cannot be frozen: freeze its tobytes()")
-        return _view(VIEW, value)
+        return _view(VIEW, value, "hashable" if _is_key(value) else "")
     if kind is Array:
         inner = (None, value.dtype.fields) if value.dtype.fields else None
         return _interface(ARRAY, value, value.__array_interface__, inner)
@@ -69,6 +69,18 @@ def describe(value: Any) -> tuple[Any, ...] | None:
 
 def _view(origin: int, view: memoryview, typestr: str = "") -> tuple[Any, ...]:
     return origin, view, None, 0, (), (), _ascii(view.format), typestr, None, memoryview
+
+
+def _is_key(view: memoryview) -> bool:
+    """Whether a view hashes, as those of bytes do. Runs no code of the user's."""
+    owner: Any = view.obj
+    if not view.readonly or type(owner) is not Array:
+        return view.readonly and type(owner) is bytes
+    try:
+        hash(owner)
+    except TypeError:
+        return False
+    return True
 
 
 def _interface(origin: int, holder: Any, interface: dict[str, Any], inner: Any, itemsize: int = 0) -> tuple[Any, ...]:
@@ -211,12 +223,16 @@ def thaw(origin: int, block: Any, shape: tuple[int, ...], typestr: str, inner: A
         return bytearray(view)
     if origin == TYPED:
         return array(typestr, view.tobytes()) if typestr not in ("u", "w") else array(typestr, _text(view, typestr))
-    return thawed_view(view)
+    return _copied(view, typestr == "hashable")
 
 
 def thaw_view(value: Any) -> Any:
-    """A mutable copy of an array or memoryview that reads frozen memory."""
-    return thawed_view(value) if type(value) is memoryview else value.copy()
+    """A mutable copy of an array or memoryview that reads frozen memory; of a view that can be a key, one that can."""
+    return _copied(value, _is_key(value)) if type(value) is memoryview else value.copy()
+
+
+def _copied(view: memoryview, readonly: bool) -> memoryview:
+    return make_view(view.tobytes(), view.format, view.shape, readonly)
 
 
 def _text(view: memoryview, typecode: str) -> str:
@@ -225,10 +241,10 @@ def _text(view: memoryview, typecode: str) -> str:
     return made.tounicode()
 
 
-def thawed_view(view: memoryview) -> memoryview:
-    """A memoryview over a bytearray of its own, of the same format and shape where memoryview.cast can say it."""
-    copied = memoryview(bytearray(view.tobytes()))
+def make_view(data: bytes, layout: str, shape: tuple[int, ...] | None, readonly: bool) -> memoryview:
+    """A memoryview over memory of its own, of this format and shape where memoryview.cast can say it."""
+    copied = memoryview(data if readonly else bytearray(data))
     try:
-        return copied.cast(view.format, view.shape) if view.ndim else copied.cast(view.format, ())  # type: ignore[call-overload,no-any-return]
+        return copied.cast(layout, shape)  # type: ignore[call-overload,no-any-return]
     except TypeError, ValueError:
         return copied

@@ -33,6 +33,10 @@ def reduce(value: Any) -> Any:
         return None if token is None else (rebuild.notebook_class, (token, value.__qualname__))
     if (lent := rebuild.borrowed) is not None and (place := lent.place(value)) is not None:
         return rebuild.lent_object, (lent.number, *place)
+    if type(value) is memoryview:  # cloudpickle makes bytes of it
+        from firn import buffers
+
+        return buffers.make_view, (value.tobytes(), value.format, value.shape, value.readonly)
     if type(value) in FROZEN_TYPES:
         return _core.adopt, (_core.address(value),)
     return None

@@ -144,8 +144,42 @@ class Text(str):
     """A str with a state of its own."""
 
 
+class Number(int):
+    """An int with a state of its own."""
+
+
+class Steps(collections.deque):
+    """A deque with a state of its own."""
+
+
+class Ordered(collections.OrderedDict):
+    """An OrderedDict with a state of its own."""
+
+
+class Defaults(collections.defaultdict):
+    """A defaultdict with a state of its own."""
+
+
+class Tally(collections.Counter):
+    """A Counter with a state of its own."""
+
+
+class Chest(frozenset):
+    """A frozenset with a `__dict__`."""
+
+
 class Failure(Exception):
     """An exception with a state of its own."""
+
+
+class Reduced:
+    """Says itself what it is made of."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __reduce__(self) -> Any:
+        return Reduced, (self.held,)
 
 
 def square(x: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import datetime as dt
 import decimal
 import fractions
@@ -16,23 +17,30 @@ from typing import Any
 from graph_kinds import (
     Access,
     Bag,
+    Chest,
     Color,
     Data,
+    Defaults,
     Derived,
     Failure,
     Key,
     Level,
     Line,
     Marks,
+    Number,
+    Ordered,
     Pair,
     Plain,
     Point,
     Ranked,
+    Reduced,
     Rows,
     Slots,
     SlotsAndMore,
     Square,
+    Steps,
     Table,
+    Tally,
     Text,
     square,
 )
@@ -69,7 +77,32 @@ TWINS: list[Callable[[], Any]] = [
     lambda: {Color.RED: 1, Color.GREEN: [2]},
     lambda: {decimal.Decimal(3), "x"},
     lambda: (Color.GREEN, (decimal.Decimal(1),)),
+    lambda: frozenset([Color.RED, decimal.Decimal(2)]),
+    lambda: {(Color.RED, 1): frozenset([Level.LOW])},
+    lambda: Chest([1, "member"]),
+    lambda: Defaults(list, x=[1]),
+    lambda: with_state(Number(5), ["x"]),
+    lambda: Reduced("held"),
+    lambda: bytearray(b"of bytes"),
+    lambda: array.array("d", [0.5, -2.0]),
+    lambda: memoryview(b"\0\1\2\3").cast("h"),
+    lambda: memoryview(bytearray(range(12)))[2:10:3],
+    lambda: ndarray([[1.5, 2.0], [3.0, -0.0]]),
+    lambda: ndarray([7, 8, 9, 10])[::-2],
+    lambda: {"array": ndarray([True, False])},
+    lambda: (ndarray([1, 2, 3]), 1),
 ]
+
+
+def ndarray(values: list[Any]) -> Any:
+    """numpy's array; a firn.Array where numpy cannot be."""
+    try:
+        import numpy
+    except ImportError:
+        from firn import Array
+
+        return Array(values)
+    return numpy.array(values)
 
 
 def with_state(value: Any, children: list[Any]) -> Any:
@@ -125,7 +158,9 @@ OPEN: list[Callable[[], Any]] = [
     Table,
     Marks,
     Bag,
+    Tally,
 ]
+OPEN_TWINS: list[Callable[[], Any]] = [Steps, Ordered]
 
 Spec = tuple[int, list[int]]
 
@@ -134,6 +169,7 @@ def build(specs: list[Spec], twins: bool) -> list[Any]:
     """The nodes of a graph: each spec says of which kind a node is and which nodes (or leaves) it refers to."""
     leaves = LEAVES + TWINS * twins
     finished = FINISHED + FINISHED_TWINS * twins
+    unfinished = OPEN + OPEN_TWINS * twins
     nodes: list[Any] = []
     later: list[tuple[Any, list[int]]] = []
     kept: dict[int, Any] = {}
@@ -146,12 +182,12 @@ def build(specs: list[Spec], twins: bool) -> list[Any]:
         return kept[number]
 
     for kind, references in specs:
-        kind %= len(finished) + len(OPEN)
-        if kind < len(OPEN):
-            nodes.append(OPEN[kind]())
+        kind %= len(finished) + len(unfinished)
+        if kind < len(unfinished):
+            nodes.append(unfinished[kind]())
             later.append((nodes[-1], references))
         else:
-            nodes.append(finished[kind - len(OPEN)]([child(number, len(nodes)) for number in references]))
+            nodes.append(finished[kind - len(unfinished)]([child(number, len(nodes)) for number in references]))
     for node, references in later:
         children = [child(number, len(nodes)) for number in references]
         if isinstance(node, Slots) and type(node) is Slots:
@@ -173,6 +209,10 @@ def parts(value: Any) -> tuple[str, list[Any]]:
     kind = value.__class__
     children: list[Any] = []
     text = ""
+    if hasattr(value, "__array_interface__"):  # numpy's in the notebook, firn's in workers
+        return f"array {value.dtype.name} {value.tolist()}", []
+    if isinstance(value, memoryview):
+        return f"memoryview {value.format} {value.tolist()}", []
     if isinstance(value, BaseException):
         children += value.args
     elif isinstance(value, dict):

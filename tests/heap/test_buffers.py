@@ -247,12 +247,33 @@ def test_memoryviews_are_memoryviews(readers):
         assert type(one) is memoryview and one.readonly and (one.format, one.shape) == (other.format, other.shape)
         assert one.tolist() == other.tolist()
         thawed = firn.thaw(one)
-        assert type(thawed) is memoryview and not thawed.readonly and thawed.tolist() == other.tolist()
+        assert type(thawed) is memoryview and thawed.readonly == other.readonly and thawed.tolist() == other.tolist()
     readers.run(
         "assert [(type(v), v.format, v.tolist()) for v in frozen] == [(memoryview, *one) for one in wanted]",
         frozen,
         wanted=[(view.format, view.tolist()) for view in views],
     )
+
+
+def test_views_that_hash_go_on_hashing(readers):
+    view = memoryview(b"key")
+    frozen = firn.freeze([{view: 1}, {view, b"other"}, frozenset([view]), (view, 2), view, view[1:]])
+    readers.run(
+        """
+        mapping, members, few, pair, view, part = frozen
+        assert hash(view) == hash(b"key") and hash(part) == hash(b"ey") and hash(pair) == hash((b"key", 2))
+        assert mapping[b"key"] == mapping[view] == 1 and b"key" in members and b"key" in few
+        """,
+        frozen,
+    )
+    mapping, members, one = (firn.thaw(frozen[place]) for place in (0, 1, 4))
+    assert mapping == {b"key": 1} and members == {b"key", b"other"}
+    again = firn.freeze([frozen[4][1:], one])
+    assert [hash(again[0]), hash(again[1])] == [hash(b"ey"), hash(b"key")]
+    writable = firn.freeze([memoryview(bytearray(b"no key")), memoryview(bytearray(b"no key")).toreadonly()])
+    for one in writable:
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(one)
 
 
 def test_other_exporters_become_memoryviews():

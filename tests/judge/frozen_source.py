@@ -14,9 +14,11 @@ import dataclasses
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import operator
 import sys
 import types
 import unittest
+from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -30,8 +32,8 @@ append extend insert pop remove reverse sort clear update setdefault popitem add
 intersection_update symmetric_difference_update appendleft popleft extendleft rotate move_to_end subtract __init__
 __setitem__ __delitem__ __iadd__ __imul__ __ior__ __iand__ __isub__ __ixor__
 """
-BUILTIN = {kind.__name__: kind for kind in (list, tuple, dict, set, frozenset, str, bytes, memoryview)}
-KINDS: dict[str, type] = BUILTIN | {kind.__name__: kind for kind in (deque, OrderedDict, defaultdict, Counter)}
+BUILTIN = {kind.__name__: kind for kind in (list, tuple, dict, set, frozenset, str, bytes, bytearray, memoryview)}
+KINDS: dict[str, type] = BUILTIN | {kind.__name__: kind for kind in (deque, OrderedDict, defaultdict, Counter, array)}
 DISPLAYS: dict[type[ast.expr], str] = {
     ast.List: "list",
     ast.ListComp: "list",
@@ -76,7 +78,7 @@ class Judged:
             self.instances and dataclasses.is_dataclass(value) and not isinstance(value, type)
         ):
             self.made += 1
-            self.members += len(value) if type(value) in self.types else 1
+            self.members += operator.length_hint(value, 1) if type(value) in self.types else 1
             if self.members > MEMBERS_A_CASE:
                 raise RuntimeError(f"more than {MEMBERS_A_CASE} members frozen in one case")
             return firn.freeze(value)

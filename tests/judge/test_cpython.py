@@ -31,6 +31,7 @@ MODULES: dict[str, tuple[str, str]] = {
     "test_deque": ("deque", "seq_tests"),
     "test_ordered_dict": ("OrderedDict", "mapping_tests"),
     "test_defaultdict": ("defaultdict", ""),
+    "test_memoryview": ("bytes,bytearray,array,memoryview", ""),
 }
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 KINDS_OF_REASONS = tomllib.loads((HERE / "left_out.toml").read_text())["reasons"]

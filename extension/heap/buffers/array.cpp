@@ -25,6 +25,7 @@ Array* allocate(const DType& dtype, const Shape& shape) {
   array->data = nullptr;
   array->base = nullptr;
   array->owned = nullptr;
+  array->hashable = false;
   array->layout = nullptr;
   array->weak_references = nullptr;
   new (&array->dtype) DType(dtype);

@@ -27,6 +27,7 @@ struct Array {
   PyObject* weak_references;
   DType dtype;
   int ndim;
+  bool hashable;          // no array that anybody sees: what a memoryview reads that can be a key
   Py_ssize_t extents[1];  // the shape, then the strides in bytes
 
   Py_ssize_t* shape() { return extents; }

@@ -244,7 +244,10 @@ int refuse_attribute(PyObject* self, PyObject* name, PyObject* value) {
   return -1;
 }
 
-Py_hash_t refuse_hash(PyObject*) {
+// As NumPy's, arrays have no hash. A memoryview hashes its bytes if what it reads has one,
+// whichever.
+Py_hash_t hash(PyObject* self) {
+  if (as_array(self)->hashable) return Py_HashPointer(self);
   PyErr_SetString(PyExc_TypeError, "unhashable type: 'firn.Array'");
   return -1;
 }
@@ -332,7 +335,7 @@ PyTypeObject* make_type() {
       {Py_tp_new, address(make)},
       {Py_tp_repr, address(represent)},
       {Py_tp_str, address(text)},
-      {Py_tp_hash, address(refuse_hash)},
+      {Py_tp_hash, address(hash)},
       {Py_tp_iter, address(iterate)},
       {Py_tp_richcompare, address(compare)},
       {Py_tp_setattro, address(refuse_attribute)},

@@ -1,5 +1,7 @@
 // What an interpreter makes of a frozen buffer: a read-only numpy array where numpy is loaded, else
 // a firn.Array; a memoryview; what reads as a bytearray or array.array.
+#include <cstring>
+
 #include "heap/arena.hpp"
 #include "heap/buffers/array.hpp"
 #include "heap/buffers/frozen.hpp"
@@ -40,7 +42,10 @@ ArrayRef view_of_block(const FrozenBuffer* frozen, PyObject* inner) {
   } else if (!numpys) {  // exported as it was
     layout = Ref(check(PyUnicode_FromString(frozen->format)));
   }
-  return new_view(nullptr, frozen->data, dtype, shape, strides, layout.get());
+  ArrayRef array = new_view(nullptr, frozen->data, dtype, shape, strides, layout.get());
+  array->hashable =
+      frozen->origin == Origin::memory_view && !std::strcmp(frozen->typestr, "hashable");
+  return array;
 }
 
 PyObject* call(const char* function, const FrozenBuffer* frozen) {
