@@ -53,6 +53,16 @@ def test_sharing_is_kept_across_segments():
     assert second[0] is second[1] is second[2][0]
 
 
+def test_sharing_is_kept_all_over_a_segment_of_many_pieces():
+    older = firn.freeze([["older", number] for number in range(3)])
+    shared = ["shared"]
+    plain = [shared, older[0], *([number, [number]] for number in range(250_000)), older[0], shared]
+    thawed = firn.thaw(firn.freeze(plain))
+    assert thawed == plain
+    assert thawed[0] is thawed[-1] and thawed[1] is thawed[-2]
+    assert len({id(pair) for pair in thawed[2:-2]}) == len({id(pair[1]) for pair in thawed[2:-2]}) == 250_000
+
+
 def test_plain_containers_with_frozen_values_thaw():
     rows = firn.freeze([{"a": [1]}, {"a": [2]}])
     hits = [row for row in rows if row["a"][0] > 1]

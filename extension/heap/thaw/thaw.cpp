@@ -1,5 +1,7 @@
 #include "heap/thaw/thawer.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <new>
 
 #include "heap/buffers/frozen.hpp"
@@ -73,9 +75,26 @@ PyObject* Thawer::convert(PyObject* object, bool key) {
 // shared. What lies in an older one may be referred to twice from a newer one.
 void Thawer::find_own_extents(PyObject* root) {
   const auto segments = segments_of({root});
-  if (!segments.empty()) own_extents_ = extents_of(segments.front());
-  constexpr std::size_t few = 8;
-  if (own_extents_.size() > few) own_extents_.resize(few);
+  if (segments.empty()) return;
+  std::vector<Extent> extents = extents_of(segments.front());
+  std::sort(extents.begin(), extents.end(),
+            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  for (const Extent& extent : extents) {  // those of a big segment lie side by side, mostly
+    if (!own_extents_.empty() && own_extents_.back().end == extent.begin) {
+      own_extents_.back().end = extent.end;
+    } else {
+      own_extents_.push_back(extent);
+    }
+  }
+}
+
+bool Thawer::find_in_own_segment(const char* at) {
+  const auto after =
+      std::upper_bound(own_extents_.begin(), own_extents_.end(), at,
+                       [](const char* address, const Extent& b) { return address < b.begin; });
+  if (after == own_extents_.begin() || at >= std::prev(after)->end) return false;
+  latest_own_ = *std::prev(after);
+  return true;
 }
 
 PyObject* Thawer::make(PyObject* object, PyTypeObject* type) {

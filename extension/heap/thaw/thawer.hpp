@@ -58,7 +58,11 @@ class Thawer {
   PyObject* convert(PyObject* object, bool key = false);
   PyObject* make(PyObject* object, PyTypeObject* type);
   void find_own_extents(PyObject* root);
-  bool is_in_own_segment(PyObject* object) const;
+  bool is_in_own_segment(PyObject* object) {
+    const auto* at = reinterpret_cast<const char*>(object);
+    return (at >= latest_own_.begin && at < latest_own_.end) || find_in_own_segment(at);
+  }
+  bool find_in_own_segment(const char* at);
 
   // leaves.cpp
   static PyObject* make_string(PyObject* object);
@@ -99,21 +103,14 @@ class Thawer {
 
   const InterpreterTypes& types_;
   const bool transfer_;
-  std::vector<Extent> own_extents_;  // of the root's segment
+  std::vector<Extent> own_extents_;  // of the root's segment, by address
+  Extent latest_own_;                // the one of them that the latest object was in
   PyObject* deep_copies_ = nullptr;  // deepcopy's memo
   PyObject* const append_ = PyUnicode_InternFromString("append");
   PointerTable memo_;
   std::vector<Step> steps_;
   std::vector<PyObject*> snapshots_;
 };
-
-inline bool Thawer::is_in_own_segment(PyObject* object) const {
-  const auto* at = reinterpret_cast<const char*>(object);
-  for (const Extent& extent : own_extents_) {
-    if (at >= extent.begin && at < extent.end) return true;
-  }
-  return false;
-}
 
 inline PyObject* Thawer::push(Step step) {
   try {
