@@ -27,10 +27,12 @@ from firn.teach import teach
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from firn.executor import Executor, share
     from firn.report import Report
 
 __all__ = [
     "Array",
+    "Executor",
     "NotFreezableError",
     "WorkerError",
     "freezable",
@@ -41,6 +43,7 @@ __all__ = [
     "local",
     "reports",
     "set_freezable",
+    "share",
     "shared_field",
     "thaw",
     "unfreezable",
@@ -71,6 +74,18 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     from firn import notebook
 
     notebook.unload(shell)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Executor", "share"):  # workers import this module too, and never need what these import
+        from firn import executor
+
+        return globals().setdefault(name, getattr(executor, name))
+    raise AttributeError(f"module 'firn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 teach()

@@ -122,6 +122,26 @@ def in_iteration(index: int, others: int) -> str:
     return f"(in iteration {index}, counted from 0{more})"
 
 
+IN_EXECUTOR = "(in a worker of a firn.Executor)"
+NO_SUBINTERPRETERS = (
+    "(use this module in the notebook's own interpreter, or in a concurrent.futures.ProcessPoolExecutor)"
+)
+
+
+def executor_in_worker() -> RuntimeError:
+    return RuntimeError(
+        "a firn.Executor starts workers from the notebook's own interpreter only: inside a worker, call the functions directly"
+    )
+
+
+def worker_stopped[T: Exception](kind: type[T]) -> T:
+    return kind("the worker was stopped before the call ended")
+
+
+def call_failed(text: str) -> WorkerError:
+    return WorkerError(f"the call has no result that can leave its worker:\n{text.rstrip()}")
+
+
 def in_worker(rank: int, others: int) -> str:
     more = "" if not others else f"; {others} other worker{'s' if others > 1 else ''} failed as well"
     return f"(in worker {rank}{more})"

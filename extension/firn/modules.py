@@ -21,7 +21,7 @@ _WAYS_OUT: Final = {
     "torch": "do the tensors' part outside the loop, or give the loop plain numbers: values = tensor.tolist()",
     "matplotlib": "collect the numbers in the loop and draw them after it",
 }
-_REFUSES: Final = "does not support loading in subinterpreters"
+REFUSES: Final = "does not support loading in subinterpreters"
 _TRY: Final = """
 import importlib, io, sys
 sys.path[:] = {path!r}
@@ -65,13 +65,13 @@ def _try(keys: list[tuple[str, object]]) -> dict[str, str]:
     probe = interpreters.create()
     try:
         for key in keys:
-            code = _TRY.format(path=list(sys.path), name=key[0], refuses=_REFUSES)
+            code = _TRY.format(path=list(sys.path), name=key[0], refuses=REFUSES)
             try:
                 probe.exec(code)
                 _tried[key] = ""
             except interpreters.ExecutionFailed as error:
                 reason = reasons[key[0]] = _first_line(error.excinfo.msg)
-                if _REFUSES in reason:  # anything else may be mended, and is tried again
+                if REFUSES in reason:  # anything else may be mended, and is tried again
                     _tried[key] = reason
     finally:
         probe.close()
@@ -86,8 +86,8 @@ def _first_line(message: str) -> str:
 def unloadable(name: str, reason: str, *, user: str, line: int | None, filename: str) -> Unloadable:
     """The refusal of a module; `user` is the variable or function through which the loop needs it."""
     root = name.partition(".")[0]
-    if _REFUSES in reason:
-        why = f"{root} does not load in a worker (it {_REFUSES})"
+    if REFUSES in reason:
+        why = f"{root} does not load in a worker (it {REFUSES})"
     elif reason.startswith("ModuleNotFoundError"):
         why = f"no worker can import {name} ({reason.partition(': ')[2]})"
     else:

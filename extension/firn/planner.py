@@ -10,6 +10,7 @@ import pickle
 import sys
 import types
 from enum import EnumType
+from functools import cached_property
 from typing import Any
 
 from firn import _core, effects, freezing, modules, names, rebuild, replicate, settings
@@ -50,7 +51,6 @@ class Planner:
         self.segments: set[int] = set()  # of all that is frozen
         self.definitions: dict[int, Unit] = {}  # the numbers by which frozen data calls classes and functions
         self._imported: dict[str, str] = {}  # module -> the class of frozen data that a worker imports from it
-        self.settings = settings.settings()
         self.units: dict[int, Unit] = {}
         self._queue: list[Unit] = []
         self._current: Unit | None = None
@@ -69,6 +69,11 @@ class Planner:
             if type(value) in (types.FunctionType, object)
             or (rebuild.is_mutable(type(value)) and type(value).__module__ == "__main__")
         }
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What the workers take over from the notebook."""
+        return settings.settings()
 
     # names
 

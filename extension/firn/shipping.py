@@ -72,7 +72,7 @@ def prepare(
     effects.check_calls(code, namespace, "")
     sources = [planner.source(value) for value in items.sources] if items is not None else []
     figures = planner.settle(label)
-    packer = _Packer(planner)
+    packer = Packer(planner)
     units = packer.ordered()
     own = packer.lent()
     stream = planner.seed(seed)
@@ -128,7 +128,7 @@ def unpack(raw: bytes) -> Any:
     return pickle.loads(raw)
 
 
-class _Packer:
+class Packer:
     """Puts a planner's units in order and turns them into what a worker's `begin` reads."""
 
     def __init__(self, planner: Planner) -> None:
@@ -149,6 +149,8 @@ class _Packer:
                 self._place(component[0])
             else:
                 self._merge(component)
+        for unit in copies:  # no cycle that keeps data until it is collected
+            unit.together = ()
         return [self._sent(unit) for unit in self._ordered]
 
     def copies(self, each: bool) -> list[tuple[int, str]]:

@@ -88,3 +88,15 @@ def test_files_that_a_document_names_exist(document: str) -> None:
         assert (path.parent / link).exists(), f"{document} links to {link}"
     for name in re.findall(r"`((?:extension|kernel|tests|tools|bench|docs|notebooks)/[\w./]+)`", text):
         assert (PROJECT / name).exists() or list(PROJECT.glob(name + "*")), f"{document} names {name}"
+
+
+def test_the_executors_examples_run(tmp_path: Path) -> None:
+    section = (PROJECT / "README.md").read_text().partition("\n## Executor\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 2
+    script = tmp_path / "example.py"
+    script.write_text("\n".join(blocks))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    counts = [2 * (n % 50) for n in range(20_000)]
+    parts = [sum(counts[start : start + 1000]) for start in range(0, 4000, 1000)]
+    assert done.stdout.splitlines() == [str(sum(counts)), str(parts)], done.stderr

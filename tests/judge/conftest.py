@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 COUNTS = pytest.StashKey[dict[str, Any]]()
+EXECUTOR = pytest.StashKey[dict[str, dict[str, int]]]()
 
 
 @pytest.fixture
@@ -15,7 +16,20 @@ def judged(request: pytest.FixtureRequest) -> dict[str, Any]:
     return counts
 
 
+@pytest.fixture
+def judged_executor(request: pytest.FixtureRequest) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = request.config.stash.setdefault(EXECUTOR, {})
+    return counts
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    executor = config.stash.get(EXECUTOR, {})
+    if executor:
+        terminalreporter.section("CPython's cases of executors against firn.Executor")
+        columns = "{:<22} {:>8} {:>18} {:>10}"
+        terminalreporter.line(columns.format("", "passed", "skip themselves", "left out"))
+        for module, count in executor.items():
+            terminalreporter.line(columns.format(module, *count.values()))
     counts = config.stash.get(COUNTS, {})
     if not counts:
         return

@@ -1,0 +1,200 @@
+"""What a call needs in a worker of an executor: the function, what it reads, and the arguments, packed when it is asked for.
+
+One rule for all of it: what is frozen crosses as a pointer, everything else as a copy. Functions and classes of the
+notebook cross by value, once for each version of theirs; those of modules are imported. Nothing of the notebook's is
+frozen, bound to something else or refused on the way: a worker's own globals are its own, as in a pool of processes.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from firn import _core, replicate, units
+from firn.planner import Planner
+from firn.shipping import Packer
+from firn.teach import FROZEN_TYPES
+from firn.units import Unit
+
+_ATOMS = frozenset({type(None), bool, int, float, complex})
+_SHORT = 32  # characters or items: not worth a pointer, unless somebody asks for the very object
+
+
+class Packed:
+    """A call that is ready to go: `setup` is what Pool.submit takes; or the error that packing it raised."""
+
+    def __init__(self, make: Callable[[], tuple[Any, ...]]) -> None:
+        self.setup: tuple[Any, ...] = ()
+        self.error: Exception | None = None
+        try:
+            self.setup = make()
+        except Exception as error:
+            self.error = error
+
+    @classmethod
+    def failed(cls, error: Exception) -> Packed:
+        """A call whose function cannot be packed."""
+        packed = cls(tuple)
+        packed.error = error
+        return packed
+
+
+class Function:
+    """A callable, packed once for several calls."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._bundle = pack_function(function)
+
+    def call(self, arguments: tuple[Any, ...], words: dict[str, Any]) -> Packed:
+        """One call."""
+        return Packed(lambda: self._setup("call", (arguments, words)))
+
+    def chunk(self, items: tuple[tuple[Any, ...], ...]) -> Packed:
+        """One call for each tuple of arguments."""
+        return Packed(lambda: self._setup("chunk", items))
+
+    def _setup(self, mode: str, given: Any) -> tuple[Any, ...]:
+        plain = pack_plain(given)
+        if plain is None:
+            return (mode, *_Calls().pack((self._function, given)), None, ())
+        return (mode, *self._bundle, *plain)
+
+
+def pack_function(function: Callable[..., Any]) -> tuple[bytes, tuple[object, ...]]:
+    """A callable and everything that it reads: (pickle, the frozen values in it)."""
+    return _Calls().pack((function,))
+
+
+def pack_plain(given: Any) -> tuple[bytes, tuple[object, ...]] | None:
+    """Arguments that need nothing but themselves: (pickle, the frozen values in it); None for all others."""
+    file = io.BytesIO()
+    pickler = _Plain(file)
+    try:
+        pickler.dump(given)
+    except Exception:  # code of the notebook's, or what only cloudpickle knows: the long way will tell
+        return None
+    if pickler.pointers and _names_definitions(pickler.pointers):
+        return None
+    return file.getvalue(), tuple(pickler.pointers)
+
+
+def _names_definitions(pointers: list[object]) -> bool:
+    """Whether frozen values hold instances of the notebook's classes, which a worker must get first."""
+    segments = _core.segments_at([_core.address(one) for one in pointers])
+    return any(replicate.is_by_value(definition) for _, definition in _core.definitions_of(segments))
+
+
+def is_shared(value: Any) -> bool:
+    """Whether a value crosses as a pointer."""
+    kind = type(value)
+    return kind not in _ATOMS and (kind in FROZEN_TYPES or units.is_in_heap(value))
+
+
+class _Plain(pickle.Pickler):
+    """Pickles arguments; raises at code of the notebook's."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, protocol=5)
+        self.pointers: list[object] = []
+
+    def persistent_id(self, value: Any) -> int | None:
+        if type(value) in _ATOMS or not is_shared(value):
+            return None
+        self.pointers.append(value)
+        return len(self.pointers) - 1
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, (type, types.FunctionType)) and replicate.is_by_value(value):
+            raise pickle.PicklingError("by value")
+        return NotImplemented
+
+
+class _Calls(Planner):
+    """Finds what a call needs; one use, one thread."""
+
+    def __init__(self) -> None:
+        super().__init__(vars(sys.modules["__main__"]), frozenset(), frozenset(), frozenset())
+        self._functions = {key: name for key, name in self._functions.items() if self._is_function(name)}
+        self.absent: set[str] = set()
+
+    def _is_function(self, name: str) -> bool:
+        return type(self.namespace[name]) is types.FunctionType
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"reloads": {}}
+
+    def pack(self, call: tuple[Any, ...]) -> tuple[bytes, tuple[object, ...]]:
+        """(what `call_worker.begin` reads, the frozen values in it). Raises what pickling raises."""
+        root = Unit(call, getattr(call[0], "__qualname__", type(call[0]).__name__), "copy")
+        self.units[id(call)] = root
+        self._queue.append(root)
+        while True:
+            self._find_all()
+            if not self._define():
+                break
+        packer = Packer(self)
+        header = {
+            "units": packer.ordered(),
+            "call": root.number,
+            "data": {unit.number for unit in self.units.values() if not units.is_definition(unit.value)},
+            "bindings": packer.bindings(),
+            "absent": sorted(self.absent),
+            "definitions": {unit.number: number for number, unit in self.definitions.items()},
+            "lines": packer.lines(""),
+        }
+        return pickle.dumps(header, 5), tuple(packer.pointers)
+
+    # What differs from a cell's
+
+    def need(self, name: str, *, code: types.CodeType, reader: str, optional: bool = False) -> None:
+        if name in self.namespace:
+            super().need(name, code=code, reader=reader, optional=optional)
+        else:
+            self.absent.add(name)  # a builtin, or a global that the worker's own code makes
+
+    def outside(self, value: object) -> int | None:
+        # What the call itself holds is the call's own, each time: an argument is never the global that it also is.
+        if self._current is not None and self._current.kind == "copy":
+            unit = self.units.get(id(value))
+            if unit is not None and not units.is_definition(value) and not is_shared(value):
+                return None
+        return super().outside(value)
+
+    def meet_method(self, method: Any) -> None:
+        pass
+
+    def pickle(self, unit: Unit) -> None:
+        unit.needs.clear()
+        unit.modules.clear()
+        before, self._current = self._current, unit
+        try:
+            unit.raw = replicate.dump(unit.value, self)
+        except Exception as error:
+            if not unit.optional:
+                if unit.kind != "copy":
+                    error.add_note(f"(a worker needs {unit.key}, for the function reads it)")
+                raise
+            unit.error = units.unshippable(unit, error)
+        finally:
+            self._current = before
+
+    def _capture(self, value: object, label: str, owner: object) -> None:
+        pass  # crosses with its owner
+
+    def _unit(self, value: object, label: str, optional: bool = False) -> Unit:
+        if id(value) in self.units or units.is_definition(value):
+            return super()._unit(value, label, optional)
+        unit = self.units[id(value)] = Unit(value, label, "frozen", optional=optional)
+        if is_shared(value):
+            unit.pointer, unit.address = value, _core.address(value)
+            self._use(unit)
+        else:
+            unit.kind = "definition"  # a worker keeps it until the notebook's is another one
+            self._queue.append(unit)
+        return unit
