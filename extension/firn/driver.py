@@ -8,7 +8,9 @@ from __future__ import annotations
 import ast
 import linecache
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import firn
@@ -19,6 +21,7 @@ from firn.items import Items, as_items
 from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
+from firn.progress import Progress, Screen
 from firn.raised import without_firn
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
@@ -43,6 +46,7 @@ class Run:
     namespace: dict[str, Any]
     session: Session
     comparison: Comparison
+    screens: Callable[[int], Screen | None]
     tree: ast.Module
     plan: CellPlan | None = None
     report: Report = field(default_factory=Report)
@@ -61,6 +65,11 @@ class Run:
     def copied(self) -> frozenset[str]:
         """The variables of which the workers get copies: those that the user named, and those that the cell changes."""
         return self.options.copy | (frozenset(self.plan.mutated_later) if self.plan is not None else frozenset())
+
+    @cached_property
+    def screen(self) -> Screen | None:
+        """Where the progress of this cell's loops is seen, one after the other."""
+        return None if self.options.quiet else self.screens(self.number)
 
     @property
     def label(self) -> str:
@@ -128,6 +137,7 @@ class Run:
                 deadline=self.deadline,
                 write=jobs.to_notebook,
                 failed=jobs.own_failure(loop.what, loop.lineno),
+                progress=Progress(self.screen, loop.what, entry.items),
             )
             self.count(entry, outcome, submitted - began)
             slowest.describe(entry, shipment.items)

@@ -20,8 +20,8 @@ max-width:820px;overflow-x:auto}
 .firn-history table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:0;border:0;width:100%;font-size:12.5px}
 .firn.firn-history td,.firn.firn-history th{padding:2px 0 2px 16px;text-align:right;white-space:nowrap;border:0;background:none;
 border-bottom:1px solid rgba(128,128,128,.2)}
-.firn.firn-history tr>:first-child{padding-left:0}.firn.firn-history tr>:last-child{text-align:left;max-width:300px;overflow:hidden;
-text-overflow:ellipsis}.firn-history .slow{color:var(--firn-freeze)}.firn-history .bad{color:#d05f5f}
+.firn.firn-history tr>:first-child{padding-left:0}.firn.firn-history tr>:last-child{text-align:left;width:99%;max-width:0;
+overflow:hidden;text-overflow:ellipsis}.firn-history .slow{color:var(--firn-freeze)}.firn-history .bad{color:#d05f5f}
 .firn-history th{font-weight:600;opacity:.7}.firn-history p{font-size:11.5px;opacity:.7;margin:5px 0 0}
 .firn-history .meter{display:inline-block;height:7px;border-radius:2px;background:var(--firn-run);margin-right:6px}
 """.replace("\n", "")

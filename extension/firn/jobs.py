@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from firn import _core, errors
+from firn.progress import Progress
 from firn.raised import Failure
 from firn.shipping import unpack
 
@@ -81,23 +82,27 @@ def run(
     write: Callable[[str, int, str], None],
     failed: Callable[[_core.Event], BaseException],
     place: Callable[[int, int], str] = errors.in_iteration,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Drives a job to its end. `write(stream, rank, text)` gets the output; `failed(event)` names a failure of firn's own,
-    `place(index, others)` says for the user where an exception came from.
+    `place(index, others)` says for the user where an exception came from; `progress` is told what is done, and closed.
 
     Raises nothing of the user's: what the cell must raise is in the outcome. KeyboardInterrupt and a time limit stop
     the job (workers that do not stop in time are abandoned) and come back as the outcome's error.
     """
     outcome = Outcome()
+    progress = progress or Progress(None, "", 0)
     failures: list[tuple[int, Failure | BaseException]] = []  # with the start of their chunk
     needed = sys.maxsize  # chunks from here on are not needed: an earlier one failed
     settled = sys.maxsize  # chunks from here on do not matter: an earlier one decided the result
     try:
         with interruptible():
-            for event in _events(job, deadline):
+            for event in _events(job, deadline, progress):
                 if event.kind == "output":
+                    progress.step_aside(event.text)
                     write(event.stream, event.rank, event.text)
                     continue
+                progress.add(event.stop - event.start)
                 if event.kind == "failed":
                     result: Any = ("failed", failed(event))
                 else:
@@ -118,12 +123,14 @@ def run(
                     job.truncate(needed)
     except BaseException as error:
         outcome.error = error
+        progress.close()
         outcome.abandoned = _stop(job)
         with suppress(Exception, KeyboardInterrupt):
             _write_the_rest(job, write)
         outcome.chunks.clear()
         return outcome
     finally:
+        progress.close()
         job.close()
     outcome.chunks = sorted((chunk for chunk in outcome.chunks if chunk.start < settled), key=lambda chunk: chunk.start)
     outcome.error = _lowest(
@@ -146,7 +153,7 @@ def _done(event: _core.Event, result: tuple[Any, ...]) -> Done:
     )
 
 
-def _events(job: _core.Job, deadline: float | None) -> Iterator[_core.Event]:
+def _events(job: _core.Job, deadline: float | None, progress: Progress) -> Iterator[_core.Event]:
     # An interrupt wakes the main thread from its wait; in another it is raised between two looks.
     look = None if threading.current_thread() is threading.main_thread() else 0.05
     while True:
@@ -156,7 +163,8 @@ def _events(job: _core.Job, deadline: float | None) -> Iterator[_core.Event]:
             if left <= 0:
                 raise Deadline
             left = left if look is None else min(left, look)
-        event = job.next(left)
+        event = job.next(progress.wait(left))
+        progress.look()
         if event is not None:
             yield event
         elif job.done:

@@ -19,6 +19,7 @@ from firn.compare import Comparison
 from firn.driver import Result, Run
 from firn.lifetime import LIFETIME
 from firn.options import Options
+from firn.progress import screen_of
 from firn.report import Report
 from firn.session import SESSION
 
@@ -236,6 +237,7 @@ class Notebook:
             namespace=shell.user_ns,
             session=SESSION,
             comparison=self.comparison,
+            screens=lambda number: screen_of(shell, number),
             tree=tree,
         )
 

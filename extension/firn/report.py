@@ -96,11 +96,6 @@ class Loop:
         return sum(span.delay_seconds for span in self.spans)
 
     @property
-    def setup_seconds(self) -> float:
-        """What the slowest worker took to load what the loop needs."""
-        return max((span.setup_seconds for span in self.spans), default=0.0)
-
-    @property
     def first(self) -> float:
         """When the first worker began with the first item; the loop's end if none did."""
         return min((span.began for span in self.spans), default=self.began + self.wall_seconds)
@@ -216,8 +211,9 @@ class Report:
 
     @property
     def transfer_seconds(self) -> float:
-        """What getting the data to the workers took: freezing, sharing, and loading what cannot be shared."""
-        return sum(loop.freeze_seconds + loop.share_seconds + loop.setup_seconds for loop in self.loops)
+        """What getting the data to the workers took: freezing and sharing. Starting them is no part of it, nor of
+        `Pickled`."""
+        return self.freeze_seconds + self.share_seconds
 
     @property
     def saved_seconds(self) -> float | None:
@@ -336,8 +332,7 @@ class Report:
         if self.pickled is not None:
             label = "" if self.pickled.measured == "full" else ", estimated"
             pieces.append(
-                f"shared in {seconds(self.transfer_seconds - self.freeze_seconds)}, "
-                f"by pickle {seconds(self.pickled.elapsed_seconds)}{label}"
+                f"shared in {seconds(self.share_seconds)}, by pickle {seconds(self.pickled.elapsed_seconds)}{label}"
             )
         return [*pieces, *self.why, *self.notes, *self.keeping()]
 

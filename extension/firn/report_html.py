@@ -25,7 +25,7 @@ padding:10px 14px 9px;margin:6px 0 4px;max-width:820px;box-sizing:border-box}
 .firn .bar{height:8px;border-radius:2px;background:rgba(128,128,128,.14);overflow:hidden}
 .firn .bar i{display:block;height:100%;min-width:1px;border-radius:2px}
 .firn .n{font-variant-numeric:tabular-nums;text-align:right}
-.firn.firn code{font:12px var(--jp-code-font-family,ui-monospace,monospace);background:none;padding:0;color:inherit}
+.firn.firn.firn code{font:12px var(--jp-code-font-family,ui-monospace,monospace);background:none;padding:0;color:inherit}
 .firn .key{display:flex;flex-wrap:wrap;gap:1px 16px;font-size:12px;margin-top:4px}.firn .key i{display:inline-block;width:9px;height:9px;
 border-radius:2px;margin-right:5px}.firn .key b{font-weight:500;font-variant-numeric:tabular-nums}
 .firn .g{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:10px 26px;margin-top:10px}

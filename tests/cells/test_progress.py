@@ -1,0 +1,241 @@
+"""The progress of long loops: after a second, a few times a second, where somebody looks; gone at the end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+from firn.progress import DELAY, INTERVAL, FrontEnd, Progress, coarse, line, screen_of
+from IPython.core.displaypub import CapturingDisplayPublisher
+
+SLOW = "%%parallel\nout = [time.sleep(0.1) or n for n in range(32)]"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Wall:
+    """A screen that notes what it is asked for, and may be slow or broken."""
+
+    def __init__(self, clock: Clock, cost: float = 0.0, broken: bool = False) -> None:
+        self.clock, self.cost, self.broken = clock, cost, broken
+        self.calls: list[str] = []
+        self.times: list[float] = []
+
+    def draw(self, progress: Progress) -> None:
+        self.calls.append(str(progress))
+        self.times.append(self.clock.now)
+        self.clock.now += self.cost
+        if self.broken:
+            raise OSError("the screen is gone")
+
+    def step_aside(self, text: str) -> None:
+        self.calls.append(f"aside: {text}")
+
+    def clear(self) -> None:
+        self.calls.append("clear")
+
+
+def drive(wall: Wall, seconds: float, step: float = 0.01) -> Progress:
+    """A loop of 1000 iterations that are done evenly within so many seconds."""
+    clock = wall.clock
+    progress = Progress(wall, "for loop", 1000, clock)
+    began = clock.now
+    while clock.now < began + seconds:
+        clock.now += step
+        progress.add(min(1000, round(1000 * (clock.now - began) / seconds)) - progress.done)
+        progress.look()
+    progress.close()
+    return progress
+
+
+def test_a_short_loop_shows_nothing():
+    wall = Wall(Clock())
+    drive(wall, 0.9)
+    assert wall.calls == []
+
+
+def test_a_long_one_is_drawn_at_the_rate_and_cleared_at_the_end():
+    wall = Wall(Clock())
+    drive(wall, 5.0)
+    assert wall.times[0] == pytest.approx(100 + DELAY, abs=0.02)
+    assert all(later - at >= INTERVAL for at, later in zip(wall.times, wall.times[1:], strict=False))
+    assert len(wall.times) == pytest.approx(4 / INTERVAL, abs=2)
+    assert wall.calls[0] == "for loop: 20 %, 200 of 1,000 iterations, 200 per second, 4 s left"
+    assert wall.calls[-1] == "clear" and wall.calls.count("clear") == 1
+
+
+def test_a_slow_screen_is_drawn_on_rarely():
+    wall = Wall(Clock(), cost=0.2)
+    drive(wall, 20.0)
+    assert len(wall.times) <= 6  # 5 % of the time at most
+    quick = Wall(Clock())
+    drive(quick, 20.0)
+    assert len(quick.times) > 60
+
+
+def test_a_broken_screen_is_not_asked_again():
+    wall = Wall(Clock(), broken=True)
+    drive(wall, 5.0)
+    assert len(wall.calls) == 1
+
+
+def test_the_wait_ends_when_there_is_something_to_draw():
+    wall = Wall(Clock())
+    progress = Progress(wall, "for loop", 10, wall.clock)
+    assert progress.wait(None) == pytest.approx(DELAY)
+    assert progress.wait(0.05) == 0.05
+    wall.clock.now += DELAY
+    assert progress.wait(None) == 0
+    progress.look()
+    assert progress.wait(None) == pytest.approx(INTERVAL)
+    assert Progress(None, "", 0).wait(None) is None
+
+
+def test_figures_before_and_after_the_first_iteration():
+    clock = Clock()
+    progress = Progress(None, "for loop", 8, clock)
+    clock.now += 3
+    assert str(progress) == "for loop: 0 %, 0 of 8 iterations"
+    progress.add(2)
+    assert str(progress) == "for loop: 25 %, 2 of 8 iterations, 1.50 s each, 9 s left"
+    assert [coarse(value) for value in (0.2, 59.4, 200, 7500)] == ["1 s", "59 s", "3 min 20 s", "2 h 5 min"]
+
+
+@pytest.mark.parametrize("columns", [0, 10, 40, 80, 200])
+def test_a_line_fits_its_terminal(columns):
+    clock = Clock()
+    progress = Progress(None, "for loop", 8, clock)
+    clock.now += 3
+    progress.add(4)
+    text = line(progress, columns)
+    assert len(text) <= columns
+    assert columns < 80 or (text.startswith("[###") and "50 %" in text)
+
+
+def test_a_front_end_gets_one_output_that_is_updated_and_emptied():
+    published: list[dict[str, Any]] = []
+    wall = Wall(Clock())
+    screen = FrontEnd(lambda **message: published.append(message), 7)
+    wall.draw = screen.draw  # type: ignore[method-assign]
+    wall.clear = screen.clear  # type: ignore[method-assign]
+    drive(wall, 3.0)
+    assert [message["update"] for message in published] == [False] + [True] * (len(published) - 1)
+    assert len({message["transient"]["display_id"] for message in published}) == 1
+    assert "for loop" in published[0]["data"]["text/html"] and published[-1]["data"] == {}
+
+
+def test_a_cell_shows_progress_where_there_is_a_front_end(notebook, monkeypatch):
+    shown: list[dict[str, Any]] = []
+    publish = notebook.shell.display_pub.publish
+
+    def record(data: Any, metadata: Any = None, **rest: Any) -> None:
+        shown.append(rest | {"data": data})
+        publish(data, metadata)
+
+    notebook.ok("import time")
+    notebook.ok(SLOW)
+    assert not [message for message in notebook.reports if "iterations," in message["text/plain"]]
+    monkeypatch.setattr(notebook.shell, "kernel", object(), raising=False)
+    monkeypatch.setattr(notebook.shell.display_pub, "publish", record)
+    notebook.ok(SLOW)
+    assert notebook["out"] == list(range(32))
+    *bars, last, report = shown
+    assert bars and last["data"] == {} and "transient" not in report
+    assert all(" of 32 iterations" in bar["data"]["text/plain"] for bar in bars)
+    shown.clear()
+    notebook.ok(SLOW.replace("%%parallel", "%%parallel --quiet"))
+    assert shown == []
+    notebook.fails("%%parallel\nout = [time.sleep(0.1) or 1 // (30 - n) for n in range(60)]")
+    assert [message["data"] for message in shown if "transient" in message][-1] == {}
+    assert "Failed" in shown[-1]["data"]["text/html"]
+
+
+def test_nothing_is_drawn_where_output_is_captured(notebook, monkeypatch):
+    monkeypatch.setattr(notebook.shell, "kernel", object(), raising=False)
+    assert isinstance(screen_of(notebook.shell, 1), FrontEnd)
+    monkeypatch.setattr(notebook.shell, "display_pub", CapturingDisplayPublisher())
+    assert screen_of(notebook.shell, 1) is None
+
+
+CONSOLE = """
+import sys, time
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.history_manager.enabled = False
+shell.extension_manager.load_extension("firn")
+shell.run_cell("import time")
+shell.run_cell(sys.argv[1])
+"""
+LOUD = "%%parallel --chunk 1\nfor n in range(30):\n    time.sleep(0.1)\n    print('row', n)"
+
+
+def run_console(cell: str, stderr: int) -> subprocess.Popen[str]:
+    environment = os.environ | {"FIRN_WORKERS": "2", "COLUMNS": "100"}
+    return subprocess.Popen(
+        [sys.executable, "-c", CONSOLE, cell], stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
+    )
+
+
+def test_in_a_console_it_is_a_line_that_is_erased(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    process = run_console(LOUD, slave)
+    os.close(slave)
+    seen = b""
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    out, _ = process.communicate(timeout=60)
+    os.close(master)
+    text = seen.decode()
+    assert "of 30 iterations" in text and text.endswith("\r\x1b[K") and "\n" not in text
+    for drawn in re.findall(r"\r([^\r]*)\x1b\[K", text):
+        assert len(drawn) < 100 and (not drawn or "%" in drawn)
+    assert [row for row in out.splitlines() if row.startswith("row")] == [f"row {n}" for n in range(30)]
+    assert "%" not in out
+
+
+def test_in_a_pipe_there_is_none() -> None:
+    out, err = run_console(LOUD, subprocess.PIPE).communicate(timeout=60)
+    assert err == "" and "of 30 iterations," not in out and "row 29" in out
+
+
+@pytest.mark.parametrize("kernel", ["firn", "python3"])
+def test_in_an_executed_notebook_nothing_of_it_stays(kernel, tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRN_WORKERS", "2")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    cells = ["%load_ext firn\nimport time", SLOW]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    seen: list[dict[str, Any]] = []
+    client = nbclient.NotebookClient(book, kernel_name=kernel, timeout=120)
+    handle = client.process_message
+
+    def record(message: Any, *rest: Any, **more: Any) -> Any:
+        if message["content"].get("transient", {}).get("display_id"):
+            seen.append(message["content"]["data"])
+        return handle(message, *rest, **more)
+
+    client.process_message = record  # type: ignore[method-assign]
+    client.execute()
+    assert len(seen) >= 2 and seen[-1] == {} and "of 32 iterations" in seen[0]["text/plain"]
+    outputs = book.cells[1].outputs
+    assert [output["data"].keys() >= {"text/html"} for output in outputs] == [False, True]
+    assert "by pickle" in outputs[1]["data"]["text/html"] or "instead of" in outputs[1]["data"]["text/html"]
