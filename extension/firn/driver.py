@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
 from firn.session import Session
 
-RANDOM = "each iteration draws random numbers of its own, which random.seed() fixes: not the serial cell's"
+RANDOM = "each iteration draws random numbers of its own, which random.seed() or --seed fixes: not the serial cell's"
 BUDGET = 0.05  # the part of a cell's time that measuring its pickled transfer may take
 
 type Result = tuple[BaseException | None, Any]
@@ -154,8 +155,14 @@ class Run:
             items=items,
             copy=self.copied,
             label=self.label,
+            seed=self.seed_of(loop.index),
         )
         return shipment
+
+    def seed_of(self, index: int) -> int | None:
+        """The seed of one of the cell's loops, for two loops are not to get the same numbers; None without --seed."""
+        seed = self.options.seed
+        return None if seed is None else random.Random(seed << 32 | index).getrandbits(64)
 
     def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any]) -> Any:
         began = time.perf_counter()

@@ -93,6 +93,7 @@ def _run(run: Run, entry: Loop) -> None:
             gather=run.options.gather,
             size=size,
             generation=WORKERS.generation,
+            seed=run.seed_of(0),
         )
         originals = rebind(run.namespace, shipment.frozen)
         job = pool.submit(shipment.setup, size, pinned=True)

@@ -20,6 +20,7 @@ class Options:
     workers: int = 0
     chunk: int = 0
     timeout: float | None = None
+    seed: int | None = None
     each: bool = False
     gather: tuple[str, ...] = ()
     copy: frozenset[str] = field(default_factory=frozenset)
@@ -41,6 +42,13 @@ def _count(text: str) -> int:
     return number
 
 
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 upwards")
+    return number
+
+
 def _seconds(text: str) -> float:
     number = float(text)
     if not number > 0:
@@ -56,7 +64,8 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-_count.__name__, _seconds.__name__, _names.__name__ = "number", "time", "list of names"
+_count.__name__ = _seed.__name__ = "number"
+_seconds.__name__, _names.__name__ = "time", "list of names"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -71,6 +80,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="give the workers copies of these variables and leave the notebook's own as they are, not frozen")  # fmt: skip
     add("--chunk", metavar="N", type=_count, default=0, help="hand out N iterations at a time (adaptive by default)")
     add("--timeout", metavar="S", type=_seconds, help="stop after S seconds")
+    add("--seed", metavar="N", type=_seed,
+        help="the seed of the random module in split loops and workers: with it, or after random.seed(N) in the notebook, the "
+        "numbers are the same for any number of workers")  # fmt: skip
     add("--compare", choices=("sample", "full", "off"), default="sample",
         help="how the report measures the pickling that was saved: on a sample, in full, or not at all")  # fmt: skip
     add("--serial", action="store_true", help="run the cell serially, in the notebook")
@@ -126,6 +138,7 @@ def parse(line: str, namespace: Mapping[str, object] | None = None) -> Options:
         workers=found.workers,
         chunk=found.chunk,
         timeout=found.timeout,
+        seed=found.seed,
         each=found.each or bool(found.gather),
         gather=tuple(dict.fromkeys(found.gather)),
         copy=frozenset(found.copy),

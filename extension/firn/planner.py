@@ -6,6 +6,7 @@ The walk is the pickling itself: each definition is pickled once, and its pickle
 from __future__ import annotations
 
 import hashlib
+import opcode
 import pickle
 import sys
 import types
@@ -29,6 +30,12 @@ from firn.units import (
     refuse_state,
     unshippable,
 )
+
+_IMPORT_NAME = opcode.opmap["IMPORT_NAME"]
+
+
+def _imports(code: types.CodeType) -> bool:
+    return any(op == _IMPORT_NAME for _, op, _ in names.instructions(code))
 
 
 class Planner:
@@ -59,6 +66,7 @@ class Planner:
         self._parked: dict[str, list[types.FunctionType]] = {}
         self._attributes: set[str] = set()
         self._waiting: dict[int, types.FunctionType] = {}  # parked, by id
+        self._imports_random = False  # the code itself may
         self._optional: set[str] = set()  # names that only parked methods read
         self._users: dict[str, tuple[str, int | None, str]] = {}  # module -> who needs it, line, file
         self.files: set[str] = set()
@@ -114,6 +122,7 @@ class Planner:
     def follow(self, code: types.CodeType) -> None:
         """Notes the attributes that some code reads: methods it may call, submodules behind a package's name."""
         found = names.reads(code)
+        self._imports_random |= any("random" in part.co_names and _imports(part) for part in names.nested(code))
         for name, chains in found.chains.items():
             module = self.namespace.get(name)
             if type(module) is types.ModuleType:
@@ -137,11 +146,13 @@ class Planner:
 
     def seed(self, seed: int | None) -> int | None:
         """The seed of the iterations' random streams; None when nothing reads the random module."""
+        if seed is not None:
+            return seed
         random = sys.modules.get("random")
-        used = {"random"} & {name for unit in self.units.values() for name in unit.modules}
+        used = self._imports_random or {"random"} & {name for unit in self.units.values() for name in unit.modules}
         if random is None or not (used or ("module", "random") in self.bindings.values()):
             return None
-        return seed if seed is not None else random.getrandbits(64)
+        return int(random.getrandbits(64))
 
     def draws(self) -> bool:
         """Whether the code seems to draw from the random module's own generator, not from one that it makes."""

@@ -88,7 +88,7 @@ def test_options_are_read_as_a_shell_reads_them():
         ("%%parallel --compare f", ["full"]),
         ("%%parallel --copy ro", ["rows"]),
         ("%%parallel --copy rows,na", ["rows,names"]),
-        ("%%parallel --serial --se", []),
+        ("%%parallel --serial --ser", []),
         ("%parallel re", ["restart", "reset"]),
         ("%thaw r", ["rows"]),
         ("%%parallel x", []),
