@@ -14,7 +14,7 @@ from enum import EnumType
 from functools import cached_property
 from typing import Any
 
-from firn import _core, effects, freezing, modules, names, rebuild, replicate, settings
+from firn import _core, effects, freezing, modules, names, rebuild, replicate, settings, twin_parts
 from firn.names import BUILTINS, ShippingRefusal
 from firn.units import (
     CONTAINERS,
@@ -339,6 +339,12 @@ class Planner:
         except _core.NotFreezableError as error:
             unit = next(unit for unit in data if unit.root == error.root)
             unit.kind, unit.why = "copy", error
+            lost = error.__cause__
+            if isinstance(lost, twin_parts.Lost):  # as it would be in a copy
+                unit.error = effects.LostEffect(f"{error.path} {lost.what}", lost.remedy, name=unit.key)
+                if not unit.optional:
+                    raise unit.error from None
+                return False
             self._queue.append(unit)
             return False
         # A worker makes its own object of a tuple that holds classes before it has these, which may need the tuple.

@@ -11,11 +11,13 @@ import copyreg
 import enum
 import functools
 import io
+import marshal
 import pickle
 import re
 import sys
 import types
 import weakref
+from collections import Counter
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 # The recipes of heap/twins/recipes.hpp.
-CALL, PICKLED, MEMBER = 0, 1, 2
+CALL, PICKLED, MEMBER, METHOD = 0, 1, 2, 3
 
 
 class Parts(NamedTuple):
@@ -42,8 +44,21 @@ class Refused(TypeError):
     """A value that no other interpreter can have; the message is the way out."""
 
 
+class Lost(Refused):
+    """A value that every interpreter could have, but what happens to it in one would be lost in silence.
+
+    `what` says what it is and what would be lost, as a sentence that starts with its name ("rows[3] is ...").
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"It {what}: {remedy}.")
+        self.what, self.remedy = what, remedy
+
+
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, range, type(...), date, timedelta, timezone})
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
+_METHODS = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
+_NEVER_CHANGED = (str, bytes, int, float, complex, tuple, frozenset, range, type)
 
 
 # ---- what is refused ----
@@ -74,6 +89,8 @@ _ADVICE: dict[str, str] = {
     "weakref.ReferenceType": "a weak reference dies with the interpreter that made it: keep the object, or a key of it",
     "weakref.ProxyType": "a weak reference dies with the interpreter that made it: keep the object, or a key of it",
     "weakref.CallableProxyType": "a weak reference dies with the interpreter that made it: keep the object",
+    "_io.StringIO": "keep its text: .getvalue()",
+    "_io.BytesIO": "keep its bytes: .getvalue()",
     "module": "import it where it is used, and keep its name",
     "_asyncio.Task": _RUNNING,
     "_asyncio.Future": _RUNNING,
@@ -100,6 +117,16 @@ def _refuse_if_known(kind: type) -> None:
         name = _BY_NAME.get(base) or f"{base.__module__}.{base.__qualname__}"
         if name in _ADVICE:
             raise Refused(_ADVICE[name])
+        if name == "random.Random":
+            raise Lost(
+                "is a random generator, and every interpreter would have its own copy, which gives the same numbers",
+                "keep its seed, or draw from the random module",
+            )
+    if _inherited(kind, "__next__") is not None:
+        raise Lost(
+            "is an iterator, which is used up as it is read, and every interpreter would have its own copy",
+            "list(...) keeps what it gives",
+        )
 
 
 # ---- what has a short way ----
@@ -116,8 +143,11 @@ def _zoned(value: Any) -> Parts:
 
 def _partial(value: Any) -> Parts:
     attributes = value.__dict__
-    parts = twins.make_partial, type(value), tuple(value.keywords), value.func, *value.args, *value.keywords.values()
-    return Parts(CALL, False, True, parts, _state(twins.ATTRIBUTES, attributes) if attributes else None)
+    held = value.func, *value.args, *value.keywords.values()
+    parts = twins.make_partial, type(value), tuple(value.keywords), *held
+    # One that holds what is frozen is not the notebook's own any more: that goes on changing what it holds.
+    keep = all(map(_is_constant, held))
+    return Parts(CALL, False, keep, parts, _state(twins.ATTRIBUTES, attributes) if attributes else None)
 
 
 def _cached(value: Any) -> Parts:
@@ -138,7 +168,47 @@ def _pattern(value: re.Pattern[Any]) -> Parts:
 
 
 def _method(value: types.MethodType) -> Parts:
-    return Parts(CALL, False, True, (types.MethodType, value.__func__, value.__self__), None)
+    """A function and a frozen object: what it changes there is refused, as in all frozen data."""
+    if type(value.__self__) is Counter:  # whose methods in Python change it as a dict
+        return _method_of_c(value)
+    return _bound(value, twins.bind, value.__func__)
+
+
+def _method_of_c(value: Any) -> Parts:
+    owner = type(value.__self__)
+    if owner is type(None) or owner is types.ModuleType:
+        return _in_general(value, type(value))
+    if issubclass(owner, _NEVER_CHANGED):
+        return Parts(CALL, False, False, (twins.member_of, value.__self__, value.__name__), None)
+    if owner is bytearray or owner is memoryview or (owner.__module__, owner.__name__) == ("array", "array"):
+        raise lost_method(value)  # they freeze to views, which lack most of their methods
+    return _bound(value, twins.member_of, value.__name__)
+
+
+def _bound(method: Any, make: Any, how: Any) -> Parts:
+    owner = method.__self__
+    try:
+        _refuse_if_known(type(owner))
+    except Refused:
+        raise lost_method(method) from None
+    logging = sys.modules.get("logging")
+    if logging is not None and issubclass(type(owner), logging.Logger):  # every interpreter has its own, by its name
+        return Parts(CALL, False, False, (make, owner, how), None)
+    return Parts(METHOD, True, False, (make, owner, how), None)
+
+
+def lost_method(method: Any) -> Lost:
+    """Why a method is refused whose object does not freeze by reference. `firn._core` asks when it sees that."""
+    kind = type(method.__self__).__name__
+    return Lost(
+        f"is the method .{method.__name__}() of a {kind}, of which every interpreter would have its own copy, "
+        "and what it changes there would be lost",
+        f"keep the {kind}'s data instead, and make a {kind} where the method is called",
+    )
+
+
+def _code(value: types.CodeType) -> Parts:
+    return Parts(CALL, True, False, (twins.load_code, marshal.dumps(value)), None)
 
 
 def _uuid(value: Any) -> Parts:
@@ -152,6 +222,10 @@ _short_ways: dict[type, Callable[[Any], Parts]] = {
     functools.partial: _partial,
     functools._lru_cache_wrapper: _cached,
     types.MethodType: _method,
+    types.BuiltinMethodType: _method_of_c,
+    types.MethodWrapperType: _method_of_c,
+    types.CodeType: _code,
+    object: lambda value: Parts(CALL, True, True, (object,), None),
     datetime: _zoned,
     time: _zoned,
 }
@@ -204,6 +278,10 @@ def _in_general(value: Any, kind: type) -> Parts:
         module = pickle.whichmodule(value, reduction)  # type: ignore[attr-defined]
         return Parts(CALL, False, keep, (twins.named, module, reduction), None)
     make, arguments, state, items, pairs, setter = _checked(reduction, kind)
+    if state is None and setter is None and type(_inherited(kind, "__reduce__")) is types.MethodDescriptorType:
+        # In C: that of a defaultdict, for one, knows nothing of the attributes of a subclass.
+        state = object.__getattribute__(value, "__dict__") if kind.__dictoffset__ else None
+        state = state or None
     if issubclass(kind, BaseException) and make is kind:
         return _exception(value, arguments, state)
     apart = _is_light(make, arguments) and not _is_for_array_libraries(kind)
@@ -263,6 +341,15 @@ def _is_light(make: Any, arguments: tuple[Any, ...]) -> bool:
             type(_inherited(make, name)) in (types.FunctionType, staticmethod) for name in ("__new__", "__init__")
         )
     return type(make) is types.FunctionType
+
+
+def _is_constant(value: Any) -> bool:
+    kind = type(value)
+    if kind is types.BuiltinFunctionType:
+        return type(value.__self__) in (types.ModuleType, type(None), type)
+    if kind is tuple or kind is frozenset:
+        return all(map(_is_constant, value))
+    return kind in _PLAIN or kind is types.FunctionType or kind is type or issubclass(type(kind), enum.EnumType)
 
 
 def _is_plain(value: Any) -> bool:
@@ -369,8 +456,8 @@ def _make_pickler() -> Any:
             if isinstance(value, type) or kind is types.FunctionType:
                 if internals._should_pickle_by_reference(value):
                     return None
-            elif not _core.is_frozen(value):
-                return None
+            elif not (kind in _METHODS or _inherited(kind, "__next__") or _core.is_frozen(value)):
+                return None  # methods and iterators are taken apart, or refused, as anywhere else
             index = self._index.get(id(value))
             if index is None:
                 index = self._index[id(value)] = len(self.outside)

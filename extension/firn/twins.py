@@ -7,7 +7,9 @@ import nothing that a worker may not need.
 from __future__ import annotations
 
 import io
+import marshal
 import pickle
+import types
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +132,21 @@ def fill_exception(made: BaseException, state: dict[str, Any]) -> None:
     BaseException.__setstate__(made, state)
     made.__context__, made.__cause__ = context, cause
     made.__suppress_context__ = suppress
+
+
+def bind(owner: Any, function: Any) -> types.MethodType:
+    """A method of a class statement's, bound to what its object was frozen to."""
+    return types.MethodType(function, owner)
+
+
+def member_of(owner: Any, name: str) -> Any:
+    """A method in C: those of frozen containers refuse what would change them."""
+    return getattr(owner, name)
+
+
+def load_code(raw: bytes) -> types.CodeType:
+    code: types.CodeType = marshal.loads(raw)
+    return code
 
 
 def make_uuid(number: int) -> UUID:

@@ -66,6 +66,16 @@ void set_attribute(PyObject* error, const char* name, const std::string& text) {
   Py_XDECREF(value);
 }
 
+// What firn.twin_parts says of a value that it refused; nothing of another exception.
+std::string reason_of(PyObject* cause) {
+  if (!cause) return {};
+  PyObject* lost = PyImport_ImportModuleAttrString("firn.twin_parts", "Lost");
+  const bool is_lost = reinterpret_cast<PyObject*>(Py_TYPE(cause)) == lost;
+  Py_XDECREF(lost);
+  PyErr_Clear();
+  return is_lost ? text_of(PyObject_Str(cause)) : std::string{};
+}
+
 }  // namespace
 
 void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
@@ -85,9 +95,10 @@ void raise_not_freezable(const InterpreterTypes& types, const std::string& root,
   }
   if (what.suffix) path += what.suffix;
   const std::string type = text_of(PyType_GetFullyQualifiedName(Py_TYPE(what.object)));
-  const std::string message = path + ": cannot freeze " + type +
-                              ", and nothing has been changed. " +
-                              (what.reason ? what.reason : advice_for(what.object));
+  std::string reason = what.reason ? what.reason : reason_of(cause);
+  if (reason.empty()) reason = advice_for(what.object);
+  const std::string message =
+      path + ": cannot freeze " + type + ", and nothing has been changed. " + reason;
   PyObject* text =
       PyUnicode_DecodeUTF8(message.data(), static_cast<Py_ssize_t>(message.size()), "replace");
   PyObject* error = text ? PyObject_CallOneArg(types.not_freezable_error, text) : nullptr;

@@ -8,6 +8,7 @@
 #include "heap/records/rounds.hpp"
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
+#include "heap/twins/make_twin.hpp"
 #include "heap/twins/shells.hpp"
 #include "heap/twins/twins.hpp"
 
@@ -75,6 +76,7 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, Frozen& 
     }
     walked = true;
     run_rounds(freezing, main, crew);
+    if (!freezing.looking) check_methods(main);
     std::vector<Unchecked> unchecked = main.unchecked();
     std::vector<PyObject*> changing = main.with_twins();
     for (const auto& helper : crew.helpers()) {

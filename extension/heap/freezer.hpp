@@ -147,6 +147,8 @@ class Copier {
   PyTupleObject* new_tuple(std::size_t size, bool shared);
   // Who freezes goes on with the very object that the twin is made from.
   void keep_original(PyObject* twin, PyObject* original) { kept_.emplace_back(twin, original); }
+  // A method is bound to what the twin's parts hold: check_methods().
+  void note_method(PyObject* twin, PyObject* original) { methods_.emplace_back(twin, original); }
   // What is frozen needs this class or function in every interpreter.
   void note_definition(std::uint32_t number);
   // It refers to this, which lies in a lasting segment.
@@ -161,6 +163,7 @@ class Copier {
   const std::vector<std::uint64_t>& segments() const { return segments_; }
   std::vector<Deferred>& deferred() { return deferred_; }
   const std::vector<std::pair<PyObject*, PyObject*>>& kept() const { return kept_; }
+  const std::vector<std::pair<PyObject*, PyObject*>>& methods() const { return methods_; }
   // Tuples and the like that hold twins: they cannot stay what they are.
   const std::vector<PyObject*>& with_twins() const { return with_twins_; }
 
@@ -230,8 +233,9 @@ class Copier {
   std::vector<Unchecked> unchecked_;
   std::vector<PyObject*> with_twins_;
   std::vector<Deferred> deferred_;
-  std::vector<std::pair<PyObject*, PyObject*>> kept_;  // twins and their originals
-  std::vector<std::uint32_t> definitions_;             // each once
+  std::vector<std::pair<PyObject*, PyObject*>> kept_;     // twins and their originals
+  std::vector<std::pair<PyObject*, PyObject*>> methods_;  // the same of bound methods
+  std::vector<std::uint32_t> definitions_;                // each once
   std::vector<std::uint64_t> segments_;  // lasting ones that the copies refer to, each once
   Extent last_lasting_;
   std::vector<KnownLayouts> layouts_;  // by the plan's index

@@ -303,6 +303,50 @@ def test_code_in_data(notebook):
     )  # fmt: skip
 
 
+TALLY = """
+import firn, collections
+class Tally:
+    def __init__(self): self.count, self.seen = 0, []
+    def add(self, n): self.count += n
+    def total(self, n): return self.count + n
+    @classmethod
+    def kind(cls): return cls.__name__
+class Queue(collections.deque): pass
+tally, numbers = Tally(), [1]
+def deep(*values):
+    return [{"n": n} for n in range(200)] + [[[[[values]]]]]
+"""
+
+
+def test_methods_in_data(notebook):
+    notebook.ok(TALLY + "table = deep(tally.total, numbers.index, Tally.kind, ','.join)")
+    assert seen(notebook, "[f(x) for f, x in zip(table[-1][0][0][0][0], [(5), 1])]") == [5, 0]
+    assert seen(notebook, "table[-1][0][0][0][0][2]() + table[-1][0][0][0][0][3](['a', 'b'])") == "Tallya,b"
+    for change in ("tally.add", "numbers.append", "__import__('functools').partial(numbers.extend, [1])"):
+        notebook.ok(TALLY + f"table = deep({change}, tally)")
+        arguments = "" if "partial" in change else "x"
+        error = notebook.fails(f"%%parallel --quiet\nfor x in range(4):\n    table[-1][0][0][0][0][0]({arguments})")
+        assert isinstance(error, TypeError) and "is frozen" in str(error)
+        assert notebook.ok("tally.count, numbers") == (0, [1])
+
+
+@pytest.mark.parametrize("lost", ["Queue().append", "iter([1])", "__import__('random').Random(1).random", "zip([1])"])
+def test_what_would_be_lost_in_the_workers_is_refused_before_they_start(notebook, lost):
+    notebook.ok(TALLY + f"table = deep({lost})\ndone = []")
+    cell = "%%parallel --quiet\nfor x in range(4):\n    done.append(len(table))"
+    messages = {str(notebook.fails(cell)) for _ in range(2)}
+    assert len(messages) == 1 and notebook["done"] == [] and not firn.is_frozen(notebook["table"])
+    message = messages.pop()
+    assert message.startswith("table[200][0][0][0][0][0] is ") and "own copy" in message, message
+    assert isinstance(notebook.fails("firn.freeze(table)"), firn.NotFreezableError)
+
+
+def test_code_objects(notebook):
+    code = compile("2 * 21", "cell", "eval")
+    assert firn.freeze([code])[0] == code
+    assert seen(notebook, "__import__('types').FunctionType(x[0], {})()", x=[code]) == 42
+
+
 def test_tuples_that_hold_what_each_interpreter_has_of_its_own(notebook):
     value = {"pair": (decimal.Decimal("1.5"), [1000]), "members": frozenset({decimal.Decimal(2)})}
     frozen = firn.freeze(value)

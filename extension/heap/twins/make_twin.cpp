@@ -8,6 +8,7 @@
 #include "heap/faces/faces.hpp"
 #include "heap/freezer.hpp"
 #include "heap/records/definitions.hpp"
+#include "heap/records/rounds.hpp"
 #include "heap/twins/recipes.hpp"
 #include "heap/twins/twins.hpp"
 
@@ -79,7 +80,22 @@ PyObject* make_twin(Copier& copier, PyObject* original, PyObject* reduced, bool 
     twin->state = inner_tuple(copier, part(reduced, state), made);
   twin->parts = inner_tuple(copier, part(reduced, parts), made);
   if (part(reduced, keep) == Py_True) copier.keep_original(made, original);
+  if (recipe_of(made) == Recipe::method) copier.note_method(made, original);
   return made;
+}
+
+void check_methods(Copier& copier) {
+  for (const auto& [twin, original] : copier.methods()) {
+    PyObject* owner = PyTuple_GET_ITEM(reinterpret_cast<FrozenTwin*>(twin)->parts, 1);
+    if (!is_twin(owner)) continue;
+    const auto* face = reinterpret_cast<FrozenFace*>(owner);
+    if (face->kind != FaceKind::twin || face->flags & kUnchanging) continue;
+    const Ref lost(PyImport_ImportModuleAttrString("firn.twin_parts", "lost_method"));
+    Ref cause(lost ? PyObject_CallOneArg(lost.get(), original) : nullptr);
+    if (!cause) throw Raised{};
+    Py_XSETREF(copier.freezing().python.cause, cause.release());
+    throw Unfreezable{original, nullptr};
+  }
 }
 
 }  // namespace firn::heap

@@ -18,4 +18,9 @@ PyObject* reduce_for_twin(PyObject* original);
 // std::bad_alloc, Unfreezable.
 PyObject* make_twin(Copier& copier, PyObject* original, PyObject* reduced, bool shared);
 
+// Refuses methods of objects that did not freeze by reference: what one changes in an interpreter's
+// own object would be lost. After all rounds; throws Unfreezable, with its cause in the Python
+// part.
+void check_methods(Copier& copier);
+
 }  // namespace firn::heap

@@ -40,7 +40,8 @@ PyObject* call_with(PyObject* function, const std::vector<PyObject*>& leading, P
 PyObject* make(PyObject* twin) {
   PyObject* parts = as_twin(twin)->parts;
   switch (recipe_of(twin)) {
-    case Recipe::call: {
+    case Recipe::call:
+    case Recipe::method: {
       Ref callable(read(PyTuple_GET_ITEM(parts, 0)));
       return callable ? call_with(callable.get(), {}, parts, 1, read) : nullptr;
     }

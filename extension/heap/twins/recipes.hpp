@@ -9,6 +9,7 @@ enum class Recipe : std::uint16_t {
   call,     // parts: a callable, then its arguments
   pickled,  // parts: what firn.twins.load() takes
   member,   // of an enumeration; parts: what firn.twins.member() takes
+  method,   // parts: a callable, the object that the method is bound to, more arguments
 };
 
 inline constexpr int kRecipeShift = 8;
