@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import linecache
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,14 @@ BUDGET = 0.05  # the part of a cell's time that measuring its pickled transfer m
 
 type Result = tuple[BaseException | None, Any]
 """(error, value): what the cell's line raises or gets."""
+
+
+def unseen_name(error: BaseException) -> str:
+    """The global that a worker's code looked for by a word (eval, getattr on __main__), where an error says so."""
+    if isinstance(error, ShippingRefusal) or not isinstance(error, NameError | AttributeError):
+        return ""
+    found = re.fullmatch(r"name '(\w+)' is not defined|module '__main__' has no attribute '(\w+)'", str(error))
+    return found[1] or found[2] if found else ""
 
 
 @dataclass
@@ -244,6 +253,8 @@ class Run:
             error = refused
         if isinstance(error, (errors.CellError, ShippingRefusal, firn.NotFreezableError)):
             error = errors.shown_plainly(error, line, source)
+        if (name := unseen_name(error)) in self.namespace:
+            error.add_note(errors.not_shared(name))
         without_firn(error)
         top = error.__traceback__
         if top is not None and top.tb_lineno == line and top.tb_frame.f_code.co_filename == self.filename:

@@ -83,7 +83,7 @@ def _run(run: Run, entry: Loop) -> None:
         size = entry.items = entry.offered = min(run.options.workers or pool.size, pool.size)
         began = time.perf_counter()
         shipment = shipping.prepare(
-            _needed(run.tree, code),
+            _needed(run.tree, code) | (run.options.share & run.namespace.keys()),
             run.namespace,
             code=code,
             copy=run.options.copy,

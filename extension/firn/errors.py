@@ -147,6 +147,10 @@ def in_worker(rank: int, others: int) -> str:
     return f"(in worker {rank}{more})"
 
 
+def not_shared(name: str) -> str:
+    return f"(the notebook has '{name}', but firn saw nothing that reads it: %%parallel --share {name} gives it to the workers)"
+
+
 def left_behind(type_name: str, message: str) -> WorkerError:
     error = WorkerError(f"{type_name}: {message}" if message else type_name)
     error.add_note(f"(the {type_name} itself stays in its worker, for it cannot be pickled)")

@@ -8,13 +8,14 @@ import linecache
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
 import firn
 from firn import _core, analysis, each, errors, options, transform
+from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run
 from firn.lifetime import LIFETIME
@@ -173,7 +174,8 @@ class Notebook:
         frame = self._frames[-1] if self._frames else None
         run.options = wanted = options.parse(line, self.shell.user_ns)
         run.__post_init__()
-        self._check_names("--copy", wanted.copy)
+        self._check_names("--copy", wanted.copy, self.shell.user_ns)
+        self._check_names("--share", wanted.share, self.shell.user_ns.keys() | stored(*tree.body))
         why = self._why_serial(tree, wanted)
         if wanted.explain:
             self._explain(tree, run, why)
@@ -187,7 +189,9 @@ class Notebook:
             each.check(tree, run.source)
             self._hand_over(run, frame)
             return transform.calling("each", run.number, line=tree.body[0].lineno)
-        plan = analysis.analyze(tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns)
+        plan = analysis.analyze(
+            tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns, share=wanted.share
+        )
         run.plan = plan
         self._hand_over(run, frame)
         return transform.bind(plan.module, run.number) if plan.loops else tree
@@ -241,10 +245,10 @@ class Notebook:
             tree=tree,
         )
 
-    def _check_names(self, option: str, names: frozenset[str]) -> None:
-        lost = sorted(name for name in names if name not in self.shell.user_ns)
-        if lost:
-            raise errors.missing_names(option, lost, self.shell.user_ns)
+    @staticmethod
+    def _check_names(option: str, names: frozenset[str], known: Collection[str]) -> None:
+        if lost := sorted(name for name in names if name not in known):
+            raise errors.missing_names(option, lost, known)
 
     @staticmethod
     def _why_serial(tree: ast.Module, wanted: Options) -> str:

@@ -24,6 +24,7 @@ class Options:
     each: bool = False
     gather: tuple[str, ...] = ()
     copy: frozenset[str] = field(default_factory=frozenset)
+    share: frozenset[str] = field(default_factory=frozenset)
     compare: str = "sample"
     serial: bool = False
     explain: bool = False
@@ -78,6 +79,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="with --each: bring these variables back, as lists ordered by rank")  # fmt: skip
     add("--copy", "-c", metavar="NAMES", type=_names, action="extend", default=[],
         help="give the workers copies of these variables and leave the notebook's own as they are, not frozen")  # fmt: skip
+    add("--share", "-s", metavar="NAMES", type=_names, action="extend", default=[],
+        help="share these variables too: code reads them in a way that firn cannot see")  # fmt: skip
     add("--chunk", metavar="N", type=_count, default=0, help="hand out N iterations at a time (adaptive by default)")
     add("--timeout", metavar="S", type=_seconds, help="stop after S seconds")
     add("--seed", metavar="N", type=_seed,
@@ -108,7 +111,8 @@ def choices_of(option: str) -> list[str]:
 
 def takes_names(option: str) -> bool:
     """Whether names of variables follow this option."""
-    return option in ("--gather", "-g", "--copy", "-c")
+    action = PARSER._option_string_actions.get(option)
+    return action is not None and action.type is _names
 
 
 def expand(line: str, namespace: Mapping[str, object]) -> str:
@@ -142,6 +146,7 @@ def parse(line: str, namespace: Mapping[str, object] | None = None) -> Options:
         each=found.each or bool(found.gather),
         gather=tuple(dict.fromkeys(found.gather)),
         copy=frozenset(found.copy),
+        share=frozenset(found.share),
         compare=found.compare,
         serial=found.serial,
         explain=found.explain,

@@ -2,7 +2,7 @@
 
 import ast
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from . import refusals
 from .cellfacts import CellFacts
@@ -15,9 +15,16 @@ from .scopes import stored
 
 
 def analyze(
-    tree: ast.Module, *, source: str, filename: str, namespace: Mapping[str, object], explaining: bool = False
+    tree: ast.Module,
+    *,
+    source: str,
+    filename: str,
+    namespace: Mapping[str, object],
+    share: Set[str] = frozenset(),
+    explaining: bool = False,
 ) -> CellPlan:
-    """Plans a cell. namespace: the notebook's variables before the cell runs. `tree` stays as it is.
+    """Plans a cell. namespace: the notebook's variables before the cell runs. share: variables that the loops' code reads
+    in ways that no analysis sees. `tree` stays as it is.
 
     Raises Refusal, before anything has run, when a loop cannot be split with the result of the serial cell; with
     `explaining`, the refusals are in the plan's verdicts, and the plan is not to be run.
@@ -31,12 +38,19 @@ def analyze(
     for loop in rewriter.loops:
         # What the cell does not bind before the loop can be looked at now, before anything runs.
         earlier = stored(*(node for node in tree.body if node.lineno <= loop.lineno))
+        verdict = next(verdict for verdict in rewriter.verdicts if verdict.loop is loop)
+        unseen = {name for name in share if name in namespace or name in earlier} - loop.names
+        loop.names, loop.read = loop.names | unseen, loop.read | unseen
+        rewriter.read[loop.index] |= unseen
+        verdict.classes = {**dict.fromkeys(sorted(unseen), "broadcast"), **verdict.classes}
         try:
+            for name in sorted(share & (loop.changed | loop.bound)):
+                raise refusals.shared_and_changed(loop.lineno, name)
             loop.check_values({name: value for name, value in namespace.items() if name not in earlier})
         except Refusal as refusal:
             if not explaining:
                 raise
-            next(verdict for verdict in rewriter.verdicts if verdict.loop is loop).refusal = refusal
+            verdict.refusal = refusal
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     ast.fix_missing_locations(module)

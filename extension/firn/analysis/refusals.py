@@ -134,6 +134,15 @@ def kept_and_changed(line: int, name: str) -> Refusal:
     )
 
 
+def shared_and_changed(line: int, name: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"the loop assigns or changes '{name}', which --share gives to all workers as it was before the loop.",
+        f"Leave --share {name} out, or let the loop collect in another variable.",
+    )
+
+
 def iterated_and_changed(node: ast.AST, name: str) -> Refusal:
     return Refusal(
         _line(node),
