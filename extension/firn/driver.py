@@ -11,20 +11,21 @@ import random
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import firn
 from firn import errors, jobs, shipping, slowest
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
-from firn.items import Items, as_items
+from firn.items import Items, Plan, as_items, slice_items
 from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Progress, Screen
-from firn.raised import without_firn
+from firn.raised import TRACEBACK, Found, without_firn
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
 from firn.session import Session
@@ -148,6 +149,7 @@ class Run:
                 write=jobs.to_notebook,
                 failed=jobs.own_failure(loop.what, loop.lineno),
                 progress=Progress(self.screen, loop.what, entry.items),
+                find=partial(self._find, loop, shipment.items),
             )
             self.count(entry, outcome, submitted - began)
             slowest.describe(entry, shipment.items)
@@ -172,6 +174,17 @@ class Run:
         """The seed of one of the cell's loops, for two loops are not to get the same numbers; None without --seed."""
         seed = self.options.seed
         return None if seed is None else random.Random(seed << 32 | index).getrandbits(64)
+
+    def _find(self, loop: SplitLoop, items: Plan | None, index: int) -> Found:
+        """What a failing iteration was about."""
+        assert items is not None
+        try:
+            [item] = slice_items(items, index, index + 1)
+        except Exception:  # a class of the user's may do anything; the iteration has its number
+            return Found("", None, {}, self.namespace)
+        with suppress(Exception):
+            return Found(f"{loop.target} = {slowest.short(item)}", item, loop.variables(item), self.namespace)
+        return Found("", item, loop.variables(item), self.namespace)
 
     def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any]) -> Any:
         began = time.perf_counter()
@@ -256,9 +269,11 @@ class Run:
         if (name := unseen_name(error)) in self.namespace:
             error.add_note(errors.not_shared(name))
         without_firn(error)
-        top = error.__traceback__
+        top = TRACEBACK(error)
         if top is not None and top.tb_lineno == line and top.tb_frame.f_code.co_filename == self.filename:
-            error.__traceback__ = top.tb_next  # the cell's own frame, which raises it, is on this very line
+            BaseException.with_traceback(
+                error, top.tb_next
+            )  # the cell's own frame, which raises it, is on this very line
         return error
 
     def note(self, text: str) -> None:

@@ -38,7 +38,24 @@ class ParallelTimeout(CellError, TimeoutError):
 
 
 class WorkerError(RuntimeError):
-    """What went wrong in a worker, where the exception itself cannot come to the notebook."""
+    """What went wrong in a worker, and where.
+
+    An exception that can leave its worker is raised in the notebook itself, of the same class as in the serial cell; its
+    attribute `worker_error` is then one of these, with the exception as its `__cause__`. In the place of one that cannot
+    leave, a WorkerError is raised.
+
+    index: the iteration, from 0 (None with --each). item: what the loop's variable was in it (with --each: None). rank:
+    the worker. traceback: the worker's, as text.
+    """
+
+    index: int | None = None
+    item: object = None
+    rank: int | None = None
+    traceback: str = ""
+
+    @property
+    def worker_error(self) -> WorkerError:
+        return self
 
 
 def excerpt(source: str, line: int | None) -> list[str]:
@@ -114,12 +131,16 @@ def timed_out(seconds: float, line: int | None, source: str) -> ParallelTimeout:
 
 
 def worker_failed(what: str, line: int, rank: int, text: str) -> WorkerError:
-    return WorkerError(f"worker {rank} could not run its part of the {what} on line {line}:\n{text.rstrip()}")
+    error = WorkerError(f"worker {rank} could not run its part of the {what} on line {line}:\n{text.rstrip()}")
+    error.rank, error.traceback = rank, text
+    return error
 
 
-def in_iteration(index: int, others: int) -> str:
+def in_iteration(index: int, others: int, variable: str = "") -> str:
+    """variable: the loop variable's name and value, or nothing."""
     more = "" if not others else f"; {others} later iteration{'s' if others > 1 else ''} failed as well"
-    return f"(in iteration {index}, counted from 0{more})"
+    where = f", where {variable}" if variable else ""
+    return f"(in iteration {index}, counted from 0{where}{more})"
 
 
 IN_EXECUTOR = "(in a worker of a firn.Executor)"
@@ -153,7 +174,7 @@ def not_shared(name: str) -> str:
 
 def left_behind(type_name: str, message: str) -> WorkerError:
     error = WorkerError(f"{type_name}: {message}" if message else type_name)
-    error.add_note(f"(the {type_name} itself stays in its worker, for it cannot be pickled)")
+    error.add_note(f"(the {type_name} itself stays in its worker: it cannot be pickled and made again here)")
     return error
 
 

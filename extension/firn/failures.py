@@ -2,29 +2,81 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
+import sys
+import time
 import traceback
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from firn import rebuild, results
+from firn.raised import CAUSE, CONTEXT, TRACEBACK, Left
+from firn.teach import FROZEN_TYPES
 
 _FIRN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _DEPTH = 8
+PATIENCE = 1.0  # seconds
+FRAMES = 20  # of the outermost and the innermost whose variables are told
+LONG = 1000  # characters
 _PICKLED_BY = {"__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__", "__getstate__", "__setstate__"}
 
 
-def describe(error: BaseException) -> tuple[bytes | None, str, str, str]:
-    """(the pickled exception or None, its type's name, its message, the traceback's text without firn's own frames)."""
+def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
+    """(the pickled exception or None, its type's name, its message, the traceback's text without firn's own frames, the
+    frames' variables as `raised.Frames` has them, pickled)."""
     _strip(error)
+    shown = True
     try:
-        message = str(error)
+        with _limited():
+            message = str(error)
     except rebuild.Stopped:
         raise
+    except _TooLong:
+        message, shown = "<the message cannot be shown: its __str__ does not end>", False
     except BaseException as broken:
         message = f"<the message cannot be shown: its __str__ raised {type(broken).__name__}>"
-    return _pickled(error), type(error).__name__, message, _text(error)
+    # What the notebook could not show either stays here.
+    shown = shown and _is_tame(error)
+    return _pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
+
+
+def _is_tame(error: BaseException) -> bool:
+    """Whether tracebacks can be shown of an exception: IPython says nothing at all where its attributes raise."""
+    try:
+        with _limited():
+            error.__traceback__ = error.__traceback__
+            error.__cause__, error.__context__, error.__class__, error.args  # noqa: B018
+            return True
+    except rebuild.Stopped:
+        raise
+    except BaseException:
+        return False
+
+
+class _TooLong(BaseException):
+    """A method of an exception's class seems to have no end."""
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Ends Python code that goes on for longer than PATIENCE: what an exception's class does when it is described."""
+    ends = time.monotonic() + PATIENCE
+
+    def look(frame: types.FrameType, event: str, argument: Any) -> Any:
+        if time.monotonic() > ends:
+            raise _TooLong
+        return look
+
+    before = sys.gettrace()
+    try:
+        sys.settrace(look)
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _strip(error: BaseException) -> None:
@@ -35,10 +87,10 @@ def _strip(error: BaseException) -> None:
         one = todo.pop()
         if one is not None and id(one) not in seen:
             seen.add(id(one))
-            one.__traceback__ = without_firn(one.__traceback__)
-            todo += [one.__cause__, one.__context__]
-            if isinstance(one, BaseExceptionGroup):
-                todo += one.exceptions
+            BaseException.with_traceback(one, without_firn(TRACEBACK(one)))
+            todo += [CAUSE(one), CONTEXT(one)]
+            if issubclass(type(one), BaseExceptionGroup):
+                todo += one.exceptions  # type: ignore[attr-defined]
 
 
 def without_firn(trace: types.TracebackType | None) -> types.TracebackType | None:
@@ -56,13 +108,42 @@ def without_firn(trace: types.TracebackType | None) -> types.TracebackType | Non
 
 def _text(error: BaseException) -> str:
     try:
-        shown = traceback.TracebackException.from_exception(error)
-        _name_cells(shown)
-        return "".join(shown.format())
+        with _limited():
+            shown = traceback.TracebackException.from_exception(error)
+            _name_cells(shown)
+            return "".join(shown.format())
     except rebuild.Stopped:
         raise
     except BaseException as broken:
-        return f"{type(error).__name__} (its traceback cannot be shown: {type(broken).__name__})\n"
+        frames = "".join(traceback.format_tb(TRACEBACK(error)))
+        return (
+            f"Traceback (most recent call last):\n{frames}{type(error).__name__}: <it cannot be shown: its class raised"
+            f" {type(broken).__name__}>\n"
+        )
+
+
+def _variables(error: BaseException) -> bytes:
+    """Of the frames, plain values and frozen ones; of other variables what they are. Runs no code of the user's."""
+    frames = []
+    trace = TRACEBACK(error)
+    while trace is not None:
+        frames.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    found = []
+    for frame, line in frames[:FRAMES] if len(frames) <= 2 * FRAMES else [*frames[:FRAMES], *frames[-FRAMES:]]:
+        own = frame.f_locals if frame.f_code.co_flags & inspect.CO_OPTIMIZED else {}
+        shown = {name: _shown(value) for name, value in own.items() if not name.startswith("__firn")}
+        found.append((frame.f_code.co_filename, line, frame.f_code.co_name, shown))
+    return results.dump(found)
+
+
+def _shown(value: Any) -> Any:
+    kind = type(value)
+    if kind in (int, float, complex, bool, type(None)) or (kind in (str, bytes) and len(value) <= LONG):
+        return value
+    if kind in FROZEN_TYPES:
+        return value
+    return Left(f"{kind.__name__} of {len(value):,}" if kind in (str, bytes, list, dict, set, tuple) else kind.__name__)
 
 
 def _name_cells(shown: traceback.TracebackException) -> None:
@@ -84,9 +165,10 @@ def _pickled(error: BaseException) -> bytes | None:
     ways = (_Raised(error, _DEPTH), _Raised(error, 0), _Bare(error, _DEPTH), _Bare(error, 0))
     for value in ways[2:] + ways[:2] if _passes_on_others(type(error)) else ways:
         try:
-            raw = results.dump(value)
-            # An exception whose __init__ takes other arguments than it passes on pickles, but does not unpickle.
-            loaded = type(pickle.loads(raw))
+            with _limited():
+                raw = results.dump(value)
+                # An exception whose __init__ takes other arguments than it passes on pickles, but does not unpickle.
+                loaded = type(pickle.loads(raw))
             if loaded is type(error) or loaded is rebuild.originals.get(rebuild.tokens.get(type(error), 0)):
                 return raw
         except rebuild.Stopped:
@@ -137,7 +219,7 @@ class _Made:
 
 
 def _cause(error: BaseException, depth: int) -> _Raised | _Bare | None:
-    cause = error.__cause__
+    cause = CAUSE(error)
     if cause is None or depth == 0:
         return None
     return (_Bare if _passes_on_others(type(cause)) else _Raised)(cause, depth - 1)

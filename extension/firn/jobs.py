@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from firn import _core, errors
 from firn.progress import Progress
-from firn.raised import Failure
+from firn.raised import Failure, Found
 from firn.shipping import unpack
 
 GRACE = 2.0  # seconds that a stopped worker gets before it is abandoned
@@ -81,18 +81,20 @@ def run(
     deadline: float | None,
     write: Callable[[str, int, str], None],
     failed: Callable[[_core.Event], BaseException],
-    place: Callable[[int, int], str] = errors.in_iteration,
+    place: Callable[..., str] = errors.in_iteration,
+    find: Callable[[int], Found] | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Drives a job to its end. `write(stream, rank, text)` gets the output; `failed(event)` names a failure of firn's own,
-    `place(index, others)` says for the user where an exception came from; `progress` is told what is done, and closed.
+    `place(index, others, variable)` says for the user where an exception came from, `find(index)` what that iteration
+    was about; `progress` is told what is done, and closed.
 
     Raises nothing of the user's: what the cell must raise is in the outcome. KeyboardInterrupt and a time limit stop
     the job (workers that do not stop in time are abandoned) and come back as the outcome's error.
     """
     outcome = Outcome()
     progress = progress or Progress(None, "", 0)
-    failures: list[tuple[int, Failure | BaseException]] = []  # with the start of their chunk
+    failures: list[tuple[int, int, Failure | BaseException]] = []  # with the start of their chunk and the worker
     needed = sys.maxsize  # chunks from here on are not needed: an earlier one failed
     settled = sys.maxsize  # chunks from here on do not matter: an earlier one decided the result
     try:
@@ -118,7 +120,8 @@ def run(
                         settled = event.stop
                         job.truncate(settled)
                 else:
-                    failures.append((event.start, result[1] if result[0] == "failed" else Failure(*result[1:])))
+                    failure = result[1] if result[0] == "failed" else Failure(*result[1:])
+                    failures.append((event.start, event.rank, failure))
                     needed = event.start
                     job.truncate(needed)
     except BaseException as error:
@@ -133,9 +136,7 @@ def run(
         progress.close()
         job.close()
     outcome.chunks = sorted((chunk for chunk in outcome.chunks if chunk.start < settled), key=lambda chunk: chunk.start)
-    outcome.error = _lowest(
-        [failure for start, failure in sorted(failures, key=lambda pair: pair[0]) if start < settled], place
-    )
+    outcome.error = _lowest(sorted(failures, key=lambda found: found[0]), settled, place, find)
     return outcome
 
 
@@ -171,14 +172,21 @@ def _events(job: _core.Job, deadline: float | None, progress: Progress) -> Itera
             return
 
 
-def _lowest(failures: list[Failure | BaseException], place: Callable[[int, int], str]) -> BaseException | None:
+def _lowest(
+    failures: list[tuple[int, int, Failure | BaseException]],
+    settled: int,
+    place: Callable[..., str],
+    find: Callable[[int], Found] | None,
+) -> BaseException | None:
     """The exception of the lowest iteration; the failures come in the order of their chunks."""
-    match failures:
+    match [(rank, failure) for start, rank, failure in failures if start < settled]:
         case []:
             return None
-        case [Failure() as first, *others]:
-            return first.rebuild(place(first.index, len(others)))
-        case [BaseException() as error, *_]:
+        case [(rank, Failure() as first), *others]:
+            found = find(first.index) if find is not None else None
+            shown = (found.shown,) if found is not None else ()
+            return first.rebuild(place(first.index, len(others), *shown), rank, found)
+        case [(_, BaseException() as error), *_]:
             return error
     raise AssertionError
 

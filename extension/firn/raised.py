@@ -6,40 +6,85 @@ import ast
 import os
 import pickle
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from firn import errors
 
+_RAISED = "__firn_raised__"
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+type Frames = list[tuple[str, int, str, dict[str, object]]]
+"""(file, line, function, variables) of a worker's frames, outermost first; not all of a deep stack's."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """Stands for the value of a variable that stayed in its worker, where `%debug` shows the worker's frames."""
+
+    what: str
+
+    def __repr__(self) -> str:
+        return f"<{self.what}, in its worker>"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The failing iteration of a loop, seen from the notebook: the loop variable and its value in short, the value, the
+    loop's variables by name, and the notebook's namespace (for `%debug`)."""
+
+    shown: str
+    item: object
+    variables: dict[str, object]
+    namespace: dict[str, object]
 
 
 @dataclass(frozen=True)
 class Failure:
     """What a worker says about an exception of the user's code: the iteration, the exception pickled if it can be,
-    its type and message, and the traceback as text with the notebook's own lines."""
+    its type and message, the traceback as text with the notebook's own lines, and its frames' variables (`Frames`),
+    pickled."""
 
     index: int
     pickled: bytes | None
     type_name: str
     message: str
     traceback: str
+    variables: bytes | None = None
 
-    def rebuild(self, where: str) -> BaseException:
+    def rebuild(self, where: str, rank: int | None = None, found: Found | None = None) -> BaseException:
         """The original exception, or a WorkerError in its place where it cannot leave the worker, with the worker's
-        frames as its traceback and the note `where`."""
+        frames as its traceback, the note `where`, and the details as its `worker_error`."""
         error = self._original()
+        details = errors.left_behind(self.type_name, self.message)
         if error is None:
-            error = errors.left_behind(self.type_name, self.message)
+            error = details
         texts = re.split(r"^Traceback \(most recent call last\):\n", self.traceback, flags=re.MULTILINE)[1:]
         current: BaseException | None = error
         for text in reversed(texts):
             if current is None:
                 break
-            current.__traceback__ = _frames(text)
-            current = current.__cause__ or current.__context__
-        error.add_note(where)
+            BaseException.with_traceback(current, _frames(text, found, self._variables() if current is error else []))
+            current = CAUSE(current) or CONTEXT(current)
+        details.rank, details.traceback = rank, self.traceback
+        if found is not None:
+            details.index, details.item = self.index, found.item
+        with suppress(Exception):  # the class may have its own ideas of attributes
+            BaseException.add_note(error, where)
+        if error is not details:
+            details.__cause__ = error
+            with suppress(Exception):
+                object.__getattribute__(error, "__dict__")["worker_error"] = details
         return error
+
+    def _variables(self) -> Frames:
+        with suppress(Exception):
+            return pickle.loads(self.variables) if self.variables is not None else []
+        return []
 
     def _original(self) -> BaseException | None:
         if self.pickled is None:
@@ -51,33 +96,53 @@ class Failure:
         return error if isinstance(error, BaseException) else None
 
 
+# These run no code of the exception's class.
+_FIELDS: Any = vars(BaseException)
+CAUSE: Callable[[BaseException], BaseException | None] = _FIELDS["__cause__"].__get__
+CONTEXT: Callable[[BaseException], BaseException | None] = _FIELDS["__context__"].__get__
+SUPPRESSED: Callable[[BaseException], bool] = _FIELDS["__suppress_context__"].__get__
+TRACEBACK: Callable[[BaseException], TracebackType | None] = _FIELDS["__traceback__"].__get__
+
 FRAME = re.compile(r'^  File "(?P<file>[^"\n]*)", line (?P<line>\d+), in (?P<name>.*)$', re.MULTILINE)
 
 
-def _frames(text: str) -> TracebackType | None:
+def _frames(text: str, iteration: Found | None, known: Frames) -> TracebackType | None:
     """A traceback with the files, lines and names of one that was printed, so that IPython shows it as its own.
 
-    Its frames are new ones, without the variables of those that were lost with the worker's stack.
+    Its frames are new ones, with what is known of the worker's variables, and in the cell's own frame the loop's; their
+    globals are the notebook's, for `%debug`.
     """
     built: TracebackType | None = None
     for found in reversed(list(FRAME.finditer(text))):
         name = "<module>" if found["name"] == "__firn_chunk__" else found["name"]
-        built = _frame(found["file"], int(found["line"]), name, built)
+        here = (found["file"], int(found["line"]), found["name"])
+        own = next((variables for *place, variables in reversed(known) if tuple(place) == here), {})
+        variables = iteration.variables if iteration is not None and name == "<module>" else {}
+        space = iteration.namespace if iteration is not None else {}
+        built = _frame(found["file"], int(found["line"]), name, built, space, own | variables)
     return built
 
 
-def _frame(filename: str, line: int, name: str, rest: TracebackType | None) -> TracebackType | None:
-    raising = ast.Raise(ast.Name("error", ast.Load()))
+def _frame(
+    filename: str,
+    line: int,
+    name: str,
+    rest: TracebackType | None,
+    space: dict[str, object],
+    variables: dict[str, object],
+) -> TracebackType | None:
+    raising = ast.Raise(ast.Name(_RAISED, ast.Load()))
     for node in ast.walk(raising):
         if isinstance(node, (ast.stmt, ast.expr)):
             node.lineno = node.end_lineno = line
             node.col_offset = node.end_col_offset = 0
     code = compile(ast.Module([raising], []), filename, "exec").replace(co_name=name, co_qualname=name)
     try:
-        exec(code, {"error": _Placed})
+        exec(code, space, variables | {_RAISED: _Placed})
     except _Placed as placed:
         here = placed.__traceback__
         assert here is not None and here.tb_next is not None
+        here.tb_next.tb_frame.f_locals.pop(_RAISED)
         return TracebackType(rest, here.tb_next.tb_frame, here.tb_next.tb_lasti, line)
     return rest
 
@@ -92,8 +157,8 @@ def without_firn(error: BaseException) -> BaseException:
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
-        current.__traceback__ = _kept(current.__traceback__)
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        BaseException.with_traceback(current, _kept(TRACEBACK(current)))
+        current = CAUSE(current) or (None if SUPPRESSED(current) else CONTEXT(current))
     return error
 
 

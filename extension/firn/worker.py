@@ -25,7 +25,7 @@ from firn.stopwatch import Stopwatch
 __all__ = ["Stopped", "begin", "pack"]
 
 type Result = tuple[Any, ...]
-"""("ok", effects, (seconds, iteration) of the slowest iterations) or ("error", iteration, pickled exception or None, type name, message, traceback text)."""
+"""("ok", effects, (seconds, iteration) of the slowest iterations) or ("error", iteration, and what failures.describe tells of the exception)."""
 
 KEPT: Final = 1024
 """How many definitions a worker remembers for later cells."""
@@ -131,6 +131,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     raw, pointers = setup
     header = pickle.loads(raw)
     if in_worker:
+        sys.settrace(None)  # a job that was stopped while it described an exception may have left one
         _follower.follow(header["settings"])
     _remember_lines(header["lines"])
     global _each
@@ -244,7 +245,13 @@ def _remember_lines(lines: dict[str, list[str]]) -> None:
 def _failure(iteration: int, error: BaseException) -> Result:
     from firn import failures
 
-    return ("error", iteration, *failures.describe(error))
+    try:
+        return ("error", iteration, *failures.describe(error))
+    except Stopped:
+        raise
+    except BaseException as broken:
+        message = f"<it cannot be described: {type(broken).__name__}>"
+        return ("error", iteration, None, type(error).__name__, message, "", None)
 
 
 if in_worker:

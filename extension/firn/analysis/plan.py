@@ -10,6 +10,7 @@ import types
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from types import CodeType
@@ -112,7 +113,8 @@ class SplitLoop:
     `__firn_chunk__(items, start) -> effects`. names: the globals that this reads, first level. read: those and what the
     loop runs over. bound: the variables that the loop binds. classes: each variable's
     class ("loop", "temporary", "broadcast", "reduction", "output"), for explanations. lost: after `finish`, the variables whose
-    last value could not be brought back, with its type's name; they are unbound, so that reading one says so.
+    last value could not be brought back, with its type's name; they are unbound, so that reading one says so. target:
+    the loop variable, or several, as the cell has them.
     """
 
     index: int
@@ -128,6 +130,17 @@ class SplitLoop:
     fixed: tuple[tuple[str, Any], ...] = ()
     classes: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
+    target: str = ""
+
+    def variables(self, item: object) -> dict[str, object]:
+        """What the loop's variables are for an item; empty where that is not certain (`for x[0] in xs`)."""
+        found: dict[str, object] = {}
+        names = ast.parse(self.target)
+        if all(isinstance(node, ast.Name | ast.Tuple | ast.List | ast.Starred | ast.expr_context | ast.Expr | ast.Module)
+               for node in ast.walk(names)):  # fmt: skip
+            with suppress(Exception):
+                exec(compile(f"{self.target} = __firn_item__", "<firn>", "exec"), {"__firn_item__": item}, found)
+        return found
 
     @property
     def changed(self) -> frozenset[str]:

@@ -132,7 +132,7 @@ class Rewriter:
         iterable = self._expression(node.iter, "")
         read = loaded(node.iter) | classes.broadcast
         # The line of the loop is taken before its tree is used up.
-        source = self._line(node)
+        source, target = self._line(node), ast.unparse(node.target)
         code, order = codegen.loop_code(node, classes, self.filename, self.facts.is_builtin)
         forms = tuple(classes.reductions[name] for name in order)
         fixed = tuple(
@@ -159,11 +159,18 @@ class Rewriter:
             None,
             fixed,
             kinds,
+            target=target,
         )
         self.loops.append(loop)
         self.read.append(read)
         self._verdict(node, "for loop", {**dict.fromkeys(self._shared(read), "broadcast"), **kinds}, loop=loop)
-        return ast.copy_location(ast.Expr(self._split_call(loop.index, iterable, node)), node)
+        head = ast.Pass(
+            lineno=node.lineno,
+            col_offset=node.col_offset,
+            end_lineno=node.iter.end_lineno,
+            end_col_offset=node.iter.end_col_offset,
+        )
+        return ast.copy_location(ast.Expr(self._split_call(loop.index, iterable, head)), head)
 
     def comprehension(self, found: comprehensions.Split, whole: ast.expr, catching: str) -> ast.expr:
         what = found.what if "comprehension" in found.what else f"{found.what}() over a comprehension"
@@ -174,6 +181,7 @@ class Rewriter:
             return whole
         read = comprehensions.reads(found)
         first = found.node.generators[0]
+        target = ast.unparse(first.target)
         iterable = self._expression(first.iter, catching)
         bound = tuple(sorted(found.bound))
         code = codegen.comprehension_code(found.result, whole, self.filename, bound)
@@ -190,6 +198,7 @@ class Rewriter:
             found.merger,
             found.fixed,
             {**dict.fromkeys(self._shared(read), "broadcast"), **dict.fromkeys(bound, "temporary")},
+            target=target,
         )
         self.loops.append(loop)
         self.read.append(read)

@@ -28,7 +28,7 @@ class Failed(Exception):
     """What a worker reported instead of effects."""
 
     def __init__(self, result: tuple[Any, ...]) -> None:
-        self.kind, self.iteration, self.pickled, self.type_name, self.message, self.traceback = result
+        self.kind, self.iteration, self.pickled, self.type_name, self.message, self.traceback, _ = result
         super().__init__(self.traceback)
 
     def original(self) -> BaseException:

@@ -1,0 +1,156 @@
+"""What is told of an exception of a worker: index, item, rank, traceback; whatever its class does."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pdb
+import pickle
+import sys
+
+import firn
+import pytest
+
+SETUP = """
+rows = [{"id": i, "v": i - 5} for i in range(10)]
+def invert(row):
+    inside = row["v"] * 1
+    return 1 / inside
+def go(error, *arguments):
+    raise error(*arguments)
+"""
+
+
+@pytest.fixture(autouse=True)
+def setup(notebook):
+    notebook.ok(SETUP)
+
+
+def test_the_details_are_an_attribute_of_the_original(notebook):
+    error = notebook.fails("%%parallel --chunk 1\nout = [invert(row) for row in rows]")
+    assert type(error) is ZeroDivisionError
+    details = error.worker_error
+    assert type(details) is firn.WorkerError and details.worker_error is details
+    assert details.index == 5 and details.item is notebook["rows"][5] and details.rank in (0, 1)
+    assert details.__cause__ is error
+    assert "in invert\n    return 1 / inside" in details.traceback
+    assert "ZeroDivisionError: division by zero" in details.traceback and "firn/" not in details.traceback
+
+
+def test_the_loop_variables_value_is_shown(notebook):
+    notebook.fails("%%parallel\nout = [invert(row) for row in rows]")
+    assert "(in iteration 5, counted from 0, where row = {'id': 5, 'v': 0}" in notebook.shown
+    notebook.fails("%%parallel\nfor number, row in enumerate(rows):\n    invert(row)")
+    assert "where (number, row) = (5, {'id': 5, 'v': 0}" in notebook.shown
+    notebook.fails("%%parallel\nout = [1 // 0 for x in ['long ' * 100_000]]")
+    assert "where x = 'long long" in notebook.shown and len(notebook.shown) < 2000
+
+
+def test_a_value_whose_repr_fails_is_left_out(notebook):
+    notebook.ok("class Odd:\n    def __repr__(self):\n        raise SystemExit(7)\nodd = [Odd(), Odd()]")
+    error = notebook.fails("%%parallel\nout = [1 // 0 for x in odd]")
+    assert type(error) is ZeroDivisionError and error.worker_error.index == 0
+
+
+def test_failures_of_other_iterations_are_counted(notebook, tmp_path):
+    notebook.ok(f"import os, time\nsign = {str(tmp_path / 'sign')!r}")
+    notebook.fails("""%%parallel --chunk 1
+for x in range(2):
+    if x:
+        open(sign, "w").close()
+    while not os.path.exists(sign):
+        time.sleep(0.01)
+    time.sleep(0.3 * (1 - x))
+    1 // 0
+""")
+    assert "where x = 0; 1 later iteration failed as well)" in notebook.shown
+    assert notebook.shown.count("ZeroDivisionError: ") == 1
+
+
+def test_an_exception_that_stays_in_its_worker(notebook):
+    notebook.ok("class Mine(Exception):\n    def __init__(self, x):\n        self.x, self.own = x, (n for n in [x])\n")
+    error = notebook.fails("%%parallel\nout = [go(Mine, x) for x in rows]")
+    assert type(error) is firn.WorkerError and error.worker_error is error and error.__cause__ is None
+    assert error.index == 0 and error.item is notebook["rows"][0] and error.rank in (0, 1)
+    assert "Mine" in str(error) and "raise error(*arguments)" in error.traceback
+
+
+def test_each_has_a_rank_and_no_index(notebook):
+    error = notebook.fails("%%parallel --each\n1 // (parallel.rank - 1)")
+    assert (error.worker_error.rank, error.worker_error.index, error.worker_error.item) == (1, None, None)
+
+
+def test_an_exception_with_details_can_be_copied_and_pickled(notebook):
+    error = notebook.fails("%%parallel\nout = [invert(row) for row in rows]")
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(other) is ZeroDivisionError and other.worker_error.index == 5
+
+
+def test_the_exceptions_own_attributes_stay(notebook):
+    notebook.ok("class Mine(Exception):\n    index = 'mine'\n    def __init__(self, x):\n        self.item = x")
+    error = notebook.fails("%%parallel\nout = [go(Mine, x) for x in [7, 8]]")
+    assert (error.index, error.item) == ("mine", 7) and error.worker_error.index == 0
+
+
+def debug(trace, *commands: str) -> str:
+    """What a debugger prints that looks at a traceback."""
+    printed = io.StringIO()
+    debugger = pdb.Pdb(stdin=io.StringIO("".join(f"{command}\n" for command in (*commands, "quit"))), stdout=printed)
+    debugger.reset()
+    debugger.interaction(None, trace)
+    return printed.getvalue()
+
+
+def test_a_debugger_can_look_around(notebook, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    error = notebook.fails("%%parallel\nfor row in rows:\n    many = [1, 2]\n    text = 'abc'\n    invert(row)")
+    shown = debug(error.__traceback__, "p inside, row['id']", "list", "up", "p text, row", "p many", "p rows[2]")
+    assert "(0, 5)" in shown and "return 1 / inside" in shown
+    assert "('abc', {'id': 5, 'v': 0})" in shown and "<list of 2, in its worker>" in shown
+    assert "{'id': 2, 'v': -3}" in shown
+
+
+def test_the_variables_of_a_deep_stack(notebook):
+    notebook.ok("def down(n):\n    return down(n - 1) if n else 1 // n")
+    error = notebook.fails("%%parallel\nout = [down(x) for x in [300]]")
+    assert "(Pdb) 0" in debug(error.__traceback__, "p n")
+
+
+MISBEHAVING = {
+    "str without end": "def __str__(self):\n        while True: pass",
+    "str raises": "def __str__(self): raise ValueError(1)",
+    "str is no text": "def __str__(self): return 3",
+    "str exits": "def __str__(self): raise SystemExit(3)",
+    "repr raises": "def __repr__(self): raise ValueError(1)",
+    "reduce without end": "def __reduce__(self):\n        while True: pass",
+    "reduce exits": "def __reduce__(self): raise SystemExit(3)",
+    "reduce is nothing": "def __reduce__(self): return None",
+    "reduce is something else": "def __reduce__(self): return (int, ())",
+    "init with other arguments": "def __init__(self, a, b=2, *, c=3): super().__init__('other', a, b)",
+    "init raises for what it passed on": "def __init__(self, a):\n        super().__init__()\n        a['id']",
+    "setattr raises": "def __setattr__(self, name, value): raise RuntimeError('no')",
+    "getattribute raises": "def __getattribute__(self, name): raise RuntimeError('never')",
+    "add_note raises": "def add_note(self, note): raise RuntimeError('no notes')",
+    "hash raises": "def __hash__(self): raise TypeError('no')",
+    "eq raises": "__hash__ = None\n    def __eq__(self, other): raise TypeError('no')",
+}
+
+
+@pytest.mark.parametrize(("name", "body"), MISBEHAVING.items(), ids=MISBEHAVING)
+def test_whatever_the_class_does_the_error_is_raised_and_shown(notebook, name, body):
+    notebook.ok(f"class Odd(Exception):\n    {body}")
+    notebook.ok("""%%parallel
+try:
+    out = [go(Odd, row) for row in rows]
+except Exception as error:
+    caught = type(error)
+""")
+    assert notebook["caught"] in (notebook["Odd"], firn.WorkerError)
+    assert (notebook["caught"] is firn.WorkerError) == (
+        name in ("str without end", "getattribute raises", "setattr raises")
+    )
+    notebook.fails("%%parallel\nout = [go(Odd, row) for row in rows]")
+    if name != "str exits":  # IPython shows nothing of such an exception, wherever it comes from
+        assert "Odd" in notebook.shown and "raise error(*arguments)" in notebook.shown
+    assert "firn/" not in notebook.shown and "out" not in notebook
+    notebook.ok("%%parallel\nout = [x for x in range(3)]")
