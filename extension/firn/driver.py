@@ -20,7 +20,7 @@ import firn
 from firn import errors, jobs, shipping, slowest
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
-from firn.items import Items, Plan, as_items, slice_items
+from firn.items import Items, as_items, slice_items
 from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
@@ -113,6 +113,7 @@ class Run:
             self._split_already.clear()
             self.report.loops.clear()
             self.report.shared.clear()
+            self.report.peers.clear()
             self.began = time.perf_counter()
         self._split_already.add(index)
 
@@ -152,7 +153,10 @@ class Run:
                 find=partial(self._find, loop, shipment.items),
             )
             self.count(entry, outcome, submitted - began)
+            entry.gathered = time.perf_counter() - self.began
             slowest.describe(entry, shipment.items)
+            if outcome.error is None and self.options.compare == "full":
+                self._compare(loop, entry, outcome, shipment)
         if outcome.error is not None:
             raise outcome.error
         return self._merge(loop, entry, [chunk.effects for chunk in outcome.chunks])
@@ -175,16 +179,38 @@ class Run:
         seed = self.options.seed
         return None if seed is None else random.Random(seed << 32 | index).getrandbits(64)
 
-    def _find(self, loop: SplitLoop, items: Plan | None, index: int) -> Found:
+    def _find(self, loop: SplitLoop, items: Items | None, index: int) -> Found:
         """What a failing iteration was about."""
         assert items is not None
         try:
-            [item] = slice_items(items, index, index + 1)
+            [item] = slice_items(items.shared, index, index + 1)
         except Exception:  # a class of the user's may do anything; the iteration has its number
             return Found("", None, {}, self.namespace)
         with suppress(Exception):
             return Found(f"{loop.target} = {slowest.short(item)}", item, loop.variables(item), self.namespace)
         return Found("", item, loop.variables(item), self.namespace)
+
+    def _compare(self, loop: SplitLoop, entry: Loop, outcome: Outcome, shipment: shipping.Shipment) -> None:
+        """Runs the loop in other pools, while the cell's clock stands still; before it is merged, for it may change what
+        it reads."""
+        from firn import peers
+
+        assert shipment.items is not None
+        began = time.perf_counter()
+        chunks = [(chunk.start, chunk.stop, chunk.effects) for chunk in outcome.chunks]
+        busy, place = entry.busy_seconds, len(self.report.loops) - 1
+        task = peers.Task(
+            loop, shipment.items, self.namespace, chunks, entry.offered, busy, shipment.figures.random, place
+        )
+        with jobs.interruptible():
+            try:
+                self.report.peers += peers.compare(task)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt("while --compare full ran the loop in other pools") from None
+        paused = time.perf_counter() - began
+        self.began += paused
+        if self.deadline is not None:
+            self.deadline += paused
 
     def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any]) -> Any:
         began = time.perf_counter()
@@ -291,6 +317,8 @@ class Run:
             self.note(f"the cell ran {self.runs} times; the figures are those of the last")
         if self.plan is not None:
             report.why += [note for note in self.plan.notes if note not in report.why]
+        if report.way == "each" and self.options.compare == "full":
+            self.note("--compare full runs split loops in other pools; a cell that runs whole in every worker has none")
         if report.way != "serial" and self.options.compare != "off" and not report.failed:
             budget = None if self.options.compare == "full" else BUDGET * report.wall_seconds
             report.pickled = self.comparison.measure(self.shared, max(1, self.sharers), budget=budget)

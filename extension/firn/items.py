@@ -54,8 +54,8 @@ class Items:
     def sources(self) -> list[object]:
         return _sources(self.shared)
 
-    def numbered(self, numbers: Iterable[int]) -> Plan:
-        """The description with a number in the place of each source."""
+    def numbered(self, numbers: Iterable[object]) -> Plan:
+        """The description with a number, or another object, in the place of each source."""
         return _replace(self.shared, iter(list(numbers)))
 
 
@@ -180,7 +180,7 @@ def _sources(plan: Plan) -> list[object]:
     return []
 
 
-def _replace(plan: Plan, numbers: Iterator[int]) -> Plan:
+def _replace(plan: Plan, numbers: Iterator[object]) -> Plan:
     match plan:
         case ("slice", _):
             return ("slice", next(numbers))

@@ -87,7 +87,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="the seed of the random module in split loops and workers: with it, or after random.seed(N) in the notebook, the "
         "numbers are the same for any number of workers")  # fmt: skip
     add("--compare", choices=("sample", "full", "off"), default="sample",
-        help="how the report measures the pickling that was saved: on a sample, in full, or not at all")  # fmt: skip
+        help="measure pickling on a sample, not at all, or in full: then split loops run three times more, over pickled "
+        "copies, in firn's workers and concurrent.futures' (what is printed there is discarded)")  # fmt: skip
     add("--serial", action="store_true", help="run the cell serially, in the notebook")
     add("--explain", action="store_true",
         help="run nothing: show each variable's class, and why each loop would be split or refused")  # fmt: skip

@@ -84,6 +84,7 @@ class Loop:
     turn_seconds: float = 0.0
     slowest: list[Slow] = field(default_factory=list)
     slowest_are: str = "chunks"
+    gathered: float = 0.0  # when the notebook had all results, in seconds since the cell's start
 
     @property
     def size(self) -> int:
@@ -160,6 +161,31 @@ class Pickled:
         return self.dumps_seconds + ceil(self.workers / max(1, self.cpus)) * self.loads_seconds
 
 
+@dataclass
+class Peer:
+    """A split loop over pickled private copies in other workers; `loop` is its place in `Report.loops`. Times are in
+    seconds since its own start; before a worker's first chunk comes its `loads` (`Span.setup_seconds`).
+
+    `equal`: whether the results were the same, None where that cannot be told (`note` says why). `problem`: why it could
+    not run.
+    """
+
+    name: str
+    loop: int
+    wall_seconds: float = 0.0
+    dumps_seconds: float = 0.0
+    bytes: int = 0
+    spans: list[Span] = field(default_factory=list)
+    equal: bool | None = None
+    note: str = ""
+    problem: str = ""
+
+    @property
+    def loads_seconds(self) -> float:
+        """What the slowest worker took to load its copy."""
+        return max((span.setup_seconds for span in self.spans), default=0.0)
+
+
 @dataclass(repr=False)
 class Report:
     """A parallel cell in figures. `way` is "split", "each" or "serial"; times are in seconds.
@@ -179,6 +205,7 @@ class Report:
     why: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failed: str = ""
+    peers: list[Peer] = field(default_factory=list)
 
     @property
     def busy_seconds(self) -> float:
@@ -286,6 +313,8 @@ class Report:
         data["phases"] = self.phases()
         for loop, entry in zip(self.loops, data["loops"], strict=True):
             entry["phases"] = loop.phases()
+        for peer, entry in zip(self.peers, data["peers"], strict=True):
+            entry["loads_seconds"] = peer.loads_seconds
         if self.pickled is not None:
             data["pickled"]["seconds"] = self.pickled.seconds
             data["pickled"]["elapsed_seconds"] = self.pickled.elapsed_seconds
@@ -334,7 +363,21 @@ class Report:
             pieces.append(
                 f"shared in {seconds(self.share_seconds)}, by pickle {seconds(self.pickled.elapsed_seconds)}{label}"
             )
-        return [*pieces, *self.why, *self.notes, *self.keeping()]
+        return [*pieces, *self._compared(), *self.why, *self.notes, *self.keeping()]
+
+    def _compared(self) -> list[str]:
+        """What became of the peers, in a few words each."""
+        pieces = []
+        for number, loop in enumerate(self.loops):
+            peers = [peer for peer in self.peers if peer.loop == number]
+            words = [f"{peer.name} {'cannot run it' if peer.problem else self._verdict(peer)}" for peer in peers]
+            if words:
+                pieces.append(f"line {loop.line} elsewhere: {', '.join(words)}")
+        return pieces
+
+    @staticmethod
+    def _verdict(peer: Peer) -> str:
+        return seconds(peer.wall_seconds) + (" with another result" if peer.equal is False else "")
 
     def keeping(self) -> list[str]:
         """A sentence on what keeps the originals of frozen variables in memory, if anything does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from firn import timeline
+from firn import peers_html, timeline
 from firn.report import SLOWEST, Loop, Report, Shared, Slow, count, plural, seconds, size
 from firn.timeline import NAMES, colour
 
@@ -46,6 +46,7 @@ def render(report: Report) -> str:
     if report.way != "serial" and report.loops:
         parts += [_timeline(report), _split_of_time(report), _loops(report)]
         parts += ["<div class='g'><div>", _shared(report), _slowest(report), "</div>", _pickled(report), "</div>"]
+        parts += [peers_html.render(report)]
     parts += [_notes(report), "</div>"]
     return "".join(parts)
 
@@ -63,7 +64,8 @@ def _head(report: Report) -> str:
         big, rest = f"In {plural(report.workers, 'worker')}", f"in {wall}"
     elif report.slower:
         big, rest = "Slower than serially", f"{wall} instead of {serial}"
-        why = f"{escape(report.because().capitalize())}."
+        because = report.because()
+        why = f"{escape(because[0].upper() + because[1:])}."
     else:
         big, rest = (
             f"{report.speedup:.1f}× faster" if report.speedup >= 1.05 else "As fast as serially",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firn import effects, names, rebuild
-from firn.items import Items, Plan, with_sources
+from firn.items import Items
 from firn.names import ShippingRefusal
 from firn.planner import Planner
 from firn.units import Figures, Unit, Unshippable, components
@@ -34,7 +34,7 @@ class Shipment:
     frozen: dict[str, object]
     figures: Figures
     lent: rebuild.Lent  # alive until the results are unpacked
-    items: Plan | None = None  # what the loop runs over, as the notebook has it from now on
+    items: Items | None = None  # what the loop runs over, as the notebook has it from now on
 
 
 _numbers = itertools.count()
@@ -101,7 +101,7 @@ def prepare(
     runs_over = None
     if items is not None:
         found = [unit.pointer if unit.kind == "frozen" else unit.value for unit in sources]
-        runs_over = with_sources(items.numbered(range(len(found))), found)
+        runs_over = Items(items.numbered(found), len(items))
     return Shipment((pickle.dumps(header, 5), tuple(packer.pointers)), planner.rebound, figures, lent, runs_over)
 
 

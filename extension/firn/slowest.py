@@ -12,7 +12,7 @@ from heapq import nlargest
 from itertools import islice
 from typing import Any, Final
 
-from firn.items import Plan, slice_items
+from firn.items import Items, slice_items, with_sources
 from firn.jobs import Done
 from firn.report import SLOWEST, Loop, Slow
 
@@ -48,10 +48,11 @@ def _own(chunk: Done) -> float:
     return chunk.ended - chunk.began - chunk.delay_seconds
 
 
-def describe(loop: Loop, plan: Plan | None) -> None:
-    """Adds the items' short forms; `plan` is what the loop ran over."""
-    if plan is None or loop.slowest_are != "items":
+def describe(loop: Loop, items: Items | None) -> None:
+    """Adds the items' short forms; `items` are what the loop ran over."""
+    if items is None or loop.slowest_are != "items":
         return
+    plan = with_sources(items.numbered(range(len(items.sources))), items.sources)
     for slow in sorted(loop.slowest, key=lambda slow: slow.start):
         with suppress(Exception):  # a class of the user's may do anything; the iteration has its number
             if plan[0] == "walk" and slow.start > WALK:
