@@ -305,3 +305,24 @@ def test_a_large_array_of_small_ones():
     rows = [np.arange(i % 7) for i in range(3000)]
     frozen = firn.freeze(rows)
     assert all(np.array_equal(one, other) for one, other in zip(frozen, rows, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [("x.shape = 3, 2", [[0, 1], [2, 3], [4, 5]]), ("x.dtype = 'i4'", [0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0]),
+     ("x.strides = (0,)", [0, 0, 0, 0, 0, 0])],
+)  # fmt: skip
+def test_the_form_of_an_array_that_the_notebook_sets_is_what_workers_see(readers, change, wanted):
+    # NumPy lets shape, strides and dtype be set of a read-only array, too.
+    x = first = firn.freeze(np.arange(6))
+    assert firn.freeze(x) is first
+    exec(change)
+    frozen = firn.freeze([x, x])
+    readers.run("assert frozen[0].tolist() == frozen[1].tolist() == wanted", frozen, wanted=wanted)
+    assert firn.thaw(x).tolist() == wanted and x.tolist() == wanted
+
+
+def test_dates_keep_their_own_array():
+    days = firn.freeze([np.array(["2024-01-01", "2024-02-01"], "M8[D]"), np.zeros((1, 3))[:, ::2], np.zeros((0, 4))])
+    assert all(days[place] is days[place] and firn.freeze(days[place]) is days[place] for place in range(3))

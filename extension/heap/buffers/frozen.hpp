@@ -86,6 +86,11 @@ PyObject* thaw_view(PyObject* object);
 // Before anything is frozen.
 void init_buffers();
 
+// Whether an interpreter's own object still has the form of the frozen value that it was made of:
+// NumPy lets shape, strides and dtype of an array be set, read-only or not. With the GIL; runs no
+// code of the user's.
+bool keeps_form(PyObject* twin, PyObject* object);
+
 // A mutable copy of what a frozen buffer was (new reference).
 PyObject* thaw_buffer(PyObject* frozen);
 

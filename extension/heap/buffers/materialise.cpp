@@ -68,6 +68,31 @@ PyObject* materialise(PyObject* twin) {
 
 }  // namespace
 
+bool keeps_form(PyObject* twin, PyObject* object) {
+  const FrozenBuffer* const frozen = as_buffer(twin);
+  if (frozen->kind != FaceKind::buffer || frozen->origin != Origin::ndarray || is_array(object)) {
+    return true;
+  }
+  Py_buffer view;
+  if (PyObject_GetBuffer(object, &view, PyBUF_STRIDED_RO) < 0) {
+    PyErr_Clear();
+    return true;
+  }
+  const auto axes = static_cast<std::size_t>(frozen->ndim);
+  const std::size_t bytes = axes * sizeof(Py_ssize_t);
+  bool same = view.ndim == frozen->ndim && view.itemsize == frozen->itemsize &&
+              !std::memcmp(view.shape, frozen->extents, bytes);
+  // Strides of axes with at most one element say nothing.
+  for (std::size_t i = 0; same && view.len && i < axes; ++i) {
+    same = view.shape[i] == 1 || view.strides[i] == frozen->extents[axes + i];
+  }
+  PyBuffer_Release(&view);
+  Ref dtype(same ? PyObject_GetAttrString(object, "dtype") : nullptr);
+  Ref name(dtype ? PyObject_GetAttrString(dtype.get(), "str") : nullptr);
+  if (same && !name) PyErr_Clear();
+  return same && name && !PyUnicode_CompareWithASCIIString(name.get(), frozen->typestr);
+}
+
 void init_buffers() { set_materialise(FaceKind::buffer, materialise); }
 
 PyObject* thaw_buffer(PyObject* frozen) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <new>
 
+#include "heap/buffers/frozen.hpp"
 #include "heap/twins/twins.hpp"
 
 namespace firn::heap {
@@ -112,8 +113,9 @@ void set_materialise(FaceKind kind, Materialise function) {
 PyObject* resolve(PyObject* twin) {
   Resolved* const table = resolved();
   if (!table) return nullptr;
-  if (void* known = table->objects.find(twin)) [[likely]] {
-    return Py_NewRef(static_cast<PyObject*>(known));
+  if (auto* known = static_cast<PyObject*>(table->objects.find(twin));
+      known && buffers::keeps_form(twin, known)) [[likely]] {
+    return Py_NewRef(known);
   }
   const Materialise materialise =
       materialisers[static_cast<int>(reinterpret_cast<FrozenFace*>(twin)->kind)];
@@ -161,7 +163,8 @@ PyObject* twin_of(PyObject* object) {
     PyErr_Clear();
     return nullptr;
   }
-  return static_cast<PyObject*>(table->twins.find(object));
+  auto* const twin = static_cast<PyObject*>(table->twins.find(object));
+  return twin && buffers::keeps_form(twin, object) ? twin : nullptr;
 }
 
 std::size_t count_resolved() {
