@@ -80,9 +80,10 @@ class Notebook:
     # ---- loading and unloading
 
     def load(self) -> None:
-        from firn import completion, magics
+        from firn import completion, magics, readonly
 
         shell = self.shell
+        vars(shell)["showtraceback"] = readonly.showing(shell.showtraceback)
         shell.input_transformer_manager.line_transforms.insert(0, self.mark)
         shell.ast_transformers.append(self._rewriter)
         shell.events.register("pre_run_cell", self._before)
@@ -103,6 +104,7 @@ class Notebook:
         shell.events.unregister("post_run_cell", self._after)
         magics.unregister(self)
         completion.unregister(self)
+        vars(shell).pop("showtraceback", None)
         shell.user_ns.pop(NAME, None)
         shell.user_ns_hidden.pop(NAME, None)
 

@@ -1,0 +1,123 @@
+"""What NumPy leaves out when code writes to a frozen array: which variable it is, and the way out.
+
+Frozen containers and instances say it themselves. An array is numpy's own, whose message is "assignment destination is
+read-only"; a shell with firn adds the rest as a note of the exception, before it shows the traceback.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+import textwrap
+import types
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Final
+
+from firn import _core
+
+_SAYS: Final = ("read-only", "read only", "WRITEABLE", "writeable", "writable", "does not own its data")
+_CONTAINERS: Final = (list, dict, tuple, _core.FrozenList, _core.FrozenDict)
+_NOWHERE: Final = object()
+_FRAMES: Final = 50
+"""Only so many of a traceback's frames are looked at, the innermost first."""
+
+
+def showing(show: Callable[..., Any]) -> Callable[..., Any]:
+    """A shell's `showtraceback` that adds the note first."""
+
+    def showtraceback(exc_tuple: Any = None, *arguments: Any, **options: Any) -> Any:
+        error = exc_tuple[1] if exc_tuple is not None else sys.exception()
+        if isinstance(error, (ValueError, TypeError, BufferError)):
+            try:
+                advise(error)
+            except Exception:  # never in the way of the traceback
+                pass
+        return show(exc_tuple, *arguments, **options)
+
+    return showtraceback
+
+
+def advise(error: BaseException) -> None:
+    """Adds a note to the exception of a write to a frozen array, once. Runs no code but that of builtin types."""
+    if not any(words in str(error) for words in _SAYS) or getattr(error, "__notes__", None):
+        return
+    frames = []
+    at = error.__traceback__
+    while at is not None:
+        frames.append(at)
+        at = at.tb_next
+    for frame in frames[: -_FRAMES - 1 : -1]:
+        if note := _note(frame):
+            error.add_note(note)
+            return
+
+
+def _note(at: types.TracebackType) -> str:
+    for part in ast.walk(_statement(at)):
+        value = _value(part, at.tb_frame) if isinstance(part, ast.expr) else _NOWHERE
+        if (memory := _memory(value)) is not None and isinstance(part, ast.expr):
+            text = ast.unparse(part)
+            copy = f"bytearray({text})" if value is memory else f"{text}.copy()"
+            told = _told(memory, type(value).__name__)
+            if "belongs" in told and at.tb_frame.f_locals is at.tb_frame.f_globals:
+                # Frozen together with other variables, of which the cell's own line says which one it is.
+                name = next(node.id for node in ast.walk(part) if isinstance(node, ast.Name))
+                told = f"'{name}' is frozen. {name} = firn.thaw({name}) gives a copy that can be changed."
+            return f"{told} {copy} copies this memory alone."
+    return ""
+
+
+def _statement(at: types.TracebackType) -> ast.AST:
+    """The expression of the source that was at work, as a tree; an empty one when there is no telling."""
+    code = at.tb_frame.f_code
+    first, last, start, end = next(islice(code.co_positions(), at.tb_lasti // 2, None), (None,) * 4)
+    if first is None or last is None or start is None or end is None:
+        return ast.Module()
+    lines = [line.encode() for line in linecache.getlines(code.co_filename, at.tb_frame.f_globals)[first - 1 : last]]
+    if not lines:
+        return ast.Module()
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    try:
+        return ast.parse(textwrap.dedent(b"".join(lines).decode()))
+    except SyntaxError:
+        return ast.Module()
+
+
+def _value(part: ast.expr, frame: types.FrameType) -> Any:
+    """What a name, or an item of a builtin container, is in a frame; `_NOWHERE` for all that might run code."""
+    match part:
+        case ast.Name(name):
+            return frame.f_locals.get(name, frame.f_globals.get(name, _NOWHERE))
+        case ast.Constant(value):
+            return value
+        case ast.Subscript(holder, place):
+            values, key = _value(holder, frame), _value(place, frame)
+            if type(key) in (str, int) and type(values) in _CONTAINERS:
+                try:
+                    return values[key]
+                except LookupError, TypeError:
+                    return _NOWHERE
+    return _NOWHERE
+
+
+def _memory(value: Any) -> memoryview | None:
+    """The frozen memory of an array or a view."""
+    kind = type(value)
+    if not (kind is memoryview or (kind.__module__, kind.__name__) == ("numpy", "ndarray")) or not _core.is_frozen(
+        value
+    ):
+        return None
+    if kind is memoryview:
+        return value  # type: ignore[no-any-return]
+    return memoryview(value.view("i8") if value.dtype.kind in "mM" else value)  # dates have no format there
+
+
+def _told(memory: memoryview, kind: str) -> str:
+    try:
+        _core.refuse_buffer_write(memory, kind)
+    except TypeError as error:
+        return str(error)
+    raise AssertionError("a refusal raises")

@@ -1,0 +1,71 @@
+"""What a cell says that writes to a frozen array: numpy's message, and the way out as a note."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def arrays(notebook: Any) -> Any:
+    notebook.ok(
+        "import numpy as np, firn\nx = np.arange(10.0)\nmodel = {'weights': [np.arange(5)], 'days': np.zeros(3, 'M8[s]')}"
+    )
+    notebook.ok("class Layer: pass\nlayer = Layer()\nlayer.bias = np.ones(3)\nview = memoryview(bytearray(8))")
+    notebook.ok("%%parallel\nsums = [x[i] + model['weights'][0][0] + layer.bias[0] + view[0] for i in range(10)]")
+    return notebook
+
+
+@pytest.mark.parametrize(
+    ("change", "copied", "variable"),
+    [
+        ("x[0] = 1", "x.copy()", "x"),
+        ("x += 1", "x.copy()", "x"),
+        ("x.sort()", "x.copy()", "x"),
+        ("x[2:].fill(0)", "x.copy()", "x"),
+        ("np.add(x, 1, out=x)", "x.copy()", "x"),
+        ("np.random.shuffle(x)", "x.copy()", "x"),
+        ("x.flags.writeable = True", "x.copy()", "x"),
+        ("y = x[2:5]\ny[:] = 3", "y.copy()", "y"),
+        ("memoryview(x)[0] = 1.0", "x.copy()", "x"),
+        ("model['weights'][0][1:] = 3", "model['weights'][0].copy()", "model"),
+        ("model['days'][0] = 0", "model['days'].copy()", "model"),
+        ("view[0] = 1", "bytearray(view)", "view"),
+    ],
+)
+def test_the_note_names_the_variable_and_the_way_out(arrays: Any, change: str, copied: str, variable: str) -> None:
+    error = arrays.fails(change)
+    (note,) = error.__notes__
+    assert note == (
+        f"'{variable}' is frozen. {variable} = firn.thaw({variable}) gives a copy that can be changed. "
+        f"{copied} copies this memory alone."
+    )
+    assert note in arrays.shown
+
+
+def test_in_a_function_and_alone(notebook: Any) -> None:
+    notebook.ok("import numpy as np\ndef set_first(a):\n    a[0] = 1\nx = np.arange(10.0)")
+    notebook.ok("%%parallel\ntotal = sum(x[i] for i in range(10))")
+    (note,) = notebook.fails("set_first(x)").__notes__
+    assert note == (
+        "'x' is frozen: the %%parallel cell [2] shares it with the workers. x = firn.thaw(x) gives a copy that can be "
+        "changed; %%parallel --copy x leaves the notebook's own untouched. a.copy() copies this memory alone."
+    ).replace("[2]", f"[{notebook.shell.execution_count - 2}]")
+
+
+def test_the_ways_out_are_ways_out(arrays: Any) -> None:
+    arrays.ok("x = firn.thaw(x)\nx[0] = 5\nmine = model['weights'][0].copy()\nmine += 1")
+    assert arrays["x"][0] == 5
+
+
+def test_other_errors_have_no_note(arrays: Any) -> None:
+    arrays.ok("own = np.arange(3)\nown.flags.writeable = False")
+    for cell in ("own[0] = 1", "raise ValueError('read-only')", "x[100]", "int('read-only')", "b'abc'[0] = 1",
+                 "property(lambda s: 1).fget = 3"):  # fmt: skip
+        assert not hasattr(arrays.fails(cell), "__notes__"), cell
+
+
+def test_a_note_that_is_there_stays_the_only_one(arrays: Any) -> None:
+    error = arrays.fails("try:\n    x[0] = 1\nexcept ValueError as error:\n    error.add_note('mine')\n    raise")
+    assert error.__notes__ == ["mine"]
