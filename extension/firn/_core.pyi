@@ -289,7 +289,7 @@ class Event:
     def pickled(self) -> bool:
         """Kind chunk: `result` is the bytes that the runtime's pack() made, for it could not be frozen."""
     @property
-    def stream(self) -> Literal["stdout", "stderr"]:
+    def stream(self) -> Literal["stdout", "stderr", "display"]:
         """Kind output."""
     @property
     def text(self) -> str:

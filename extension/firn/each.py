@@ -15,7 +15,7 @@ from firn.report import Loop
 if TYPE_CHECKING:
     from firn.driver import Result, Run
 
-_SHOW = "lambda value: None if value is None else print(repr(value))"
+_SHOW = "__import__('firn.showing').showing.show"
 
 
 class Workers:
@@ -100,7 +100,7 @@ def _run(run: Run, entry: Loop) -> None:
         prepared = time.perf_counter() - began
         run.keep_account(shipment, entry)
         del originals
-        labelled = jobs.Labelled()
+        labelled = jobs.Grouped() if run.options.group else jobs.Labelled()
         outcome = jobs.run(
             job,
             decided=lambda _: False,

@@ -195,6 +195,10 @@ def no_variable(magic: str, name: str, known: Iterable[str]) -> OptionError:
     return OptionError(f"{magic} {name}: the notebook has no variable '{name}'{did_you_mean(name, known)}")
 
 
+def cannot_display(error: Exception) -> str:
+    return f"a worker's display() cannot be shown here: {type(error).__name__}: {error}"
+
+
 def cannot_spool(folder: str, reason: str) -> str:
     return (
         f"frozen data that no variable needs any more stays in memory: {folder} cannot take it ({reason}); "

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from firn import _core, errors
+from firn import _core, errors, showing
 from firn.progress import Progress
 from firn.raised import Failure, Found
 from firn.shipping import unpack
@@ -206,7 +206,10 @@ def _stop(job: _core.Job) -> list[int]:
 
 
 def to_notebook(stream: str, _rank: int, text: str) -> None:
-    """Writes what an iteration printed to the notebook's own stream."""
+    """Writes what an iteration printed to the notebook's own stream, or displays what it showed."""
+    if stream == "display":
+        showing.publish(text)
+        return
     target: TextIO = sys.stdout if stream == "stdout" else sys.stderr
     target.write(text)
 
@@ -218,6 +221,12 @@ class Labelled:
         self._rest: dict[tuple[str, int], str] = {}
 
     def __call__(self, stream: str, rank: int, text: str) -> None:
+        if stream == "display":
+            self._finish_line("stdout", rank)
+            for message in text.splitlines(keepends=True):
+                to_notebook("stdout", rank, f"[{rank}]\n")
+                to_notebook(stream, rank, message)
+            return
         lines = (self._rest.pop((stream, rank), "") + text).splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             self._rest[stream, rank] = lines.pop()
@@ -226,9 +235,32 @@ class Labelled:
 
     def flush(self) -> None:
         """Writes the last lines, which no newline ended."""
-        for (stream, rank), text in sorted(self._rest.items()):
+        for stream, rank in sorted(self._rest):
+            self._finish_line(stream, rank)
+
+    def _finish_line(self, stream: str, rank: int) -> None:
+        if text := self._rest.pop((stream, rank), ""):
             to_notebook(stream, rank, f"[{rank}] {text}\n")
-        self._rest.clear()
+
+
+class Grouped(Labelled):
+    """The same, one worker's after the other's when all have ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: dict[int, list[tuple[str, str]]] = {}
+
+    def __call__(self, stream: str, rank: int, text: str) -> None:
+        if stream == "display" and showing.clears(text):
+            self._kept[rank] = []
+            return
+        self._kept.setdefault(rank, []).append((stream, text))
+
+    def flush(self) -> None:
+        for rank in sorted(self._kept):
+            for stream, text in self._kept.pop(rank):
+                super().__call__(stream, rank, text)
+            super().flush()
 
 
 def own_failure(what: str, line: int) -> Callable[[_core.Event], BaseException]:

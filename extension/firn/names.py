@@ -20,7 +20,7 @@ _NAME = {opcode.opmap[name]: 0 for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOB
 _ATTR = {opcode.opmap["LOAD_ATTR"]: 1}
 _SUPER = {opcode.opmap["LOAD_SUPER_ATTR"]: 2}
 _STORE_NAME = opcode.opmap["STORE_NAME"]
-BUILTINS = frozenset(vars(builtins))
+BUILTINS = frozenset(vars(builtins)) | {"display"}  # which IPython adds while a cell runs
 """Names that every interpreter has; they are looked up where the code runs."""
 
 

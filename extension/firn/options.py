@@ -23,6 +23,7 @@ class Options:
     seed: int | None = None
     each: bool = False
     gather: tuple[str, ...] = ()
+    group: bool = False
     copy: frozenset[str] = field(default_factory=frozenset)
     share: frozenset[str] = field(default_factory=frozenset)
     compare: str = "sample"
@@ -77,6 +78,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--each", action="store_true", help="run the whole cell once in every worker instead of splitting its loops")
     add("--gather", "-g", metavar="NAMES", type=_names, action="extend", default=[],
         help="with --each: bring these variables back, as lists ordered by rank")  # fmt: skip
+    add("--group", action="store_true",
+        help="with --each: show each worker's output as a whole, at the end, instead of all live")  # fmt: skip
     add("--copy", "-c", metavar="NAMES", type=_names, action="extend", default=[],
         help="give the workers copies of these variables and leave the notebook's own as they are, not frozen")  # fmt: skip
     add("--share", "-s", metavar="NAMES", type=_names, action="extend", default=[],
@@ -144,7 +147,8 @@ def parse(line: str, namespace: Mapping[str, object] | None = None) -> Options:
         chunk=found.chunk,
         timeout=found.timeout,
         seed=found.seed,
-        each=found.each or bool(found.gather),
+        each=found.each or found.group or bool(found.gather),
+        group=found.group,
         gather=tuple(dict.fromkeys(found.gather)),
         copy=frozenset(found.copy),
         share=frozenset(found.share),

@@ -224,6 +224,12 @@ def _give_lesson(name: str, module: Any) -> None:
             warnings.warn(f"firn could not teach {name} to read frozen values: {error!r}", stacklevel=2)
 
 
+def add_lesson(name: str, lesson: Callable[[Any], None]) -> None:
+    """One more lesson, now or when the module is imported."""
+    _lessons[name] = lesson
+    teach()
+
+
 def teach() -> None:
     """Gives the lessons of the modules that are loaded, and waits for the others to be imported."""
     for name in list(_lessons):

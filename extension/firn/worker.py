@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Any, Final
 
-from firn import _core, items, rebuild, results, streams
+from firn import _core, items, rebuild, results, showing, streams
 from firn.rebuild import Stopped
 from firn.settings import Follower
 from firn.stopwatch import Stopwatch
@@ -256,3 +256,4 @@ def _failure(iteration: int, error: BaseException) -> Result:
 
 if in_worker:
     streams.install()
+    showing.install()

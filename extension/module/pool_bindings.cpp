@@ -49,6 +49,9 @@ py::str text_of(const PythonEvent& self) {
       self.event.text.data(), static_cast<Py_ssize_t>(self.event.text.size()), "surrogatepass"));
 }
 
+/// Messages for the notebook's display, a line each: see firn/showing.py. The others are 1 and 2.
+constexpr int display_stream = 3;
+
 void worker_write(int stream, const py::str& text) {
   pool::Worker* worker = pool::Worker::current();
   if (!worker) throw std::runtime_error(pool::messages::not_a_worker);
@@ -58,7 +61,7 @@ void worker_write(int stream, const py::str& text) {
   std::string_view rest = bytes;
   const pool::WithoutGil released;
   if (worker->scheduler.write(*worker, stream, rest)) return;
-  pool::write_to_process(stream, rest);
+  if (stream != display_stream) pool::write_to_process(stream, rest);
 }
 
 int cpu_count() {
@@ -86,9 +89,12 @@ void bind_pool(py::module_& module) {
                              [](const PythonEvent& self) { return self.event.freeze_seconds; })
       .def_property_readonly("pickled", [](const PythonEvent& self) { return self.event.pickled; })
       .def_property_readonly("result", result_of)
-      .def_property_readonly(
-          "stream",
-          [](const PythonEvent& self) { return self.event.stream == 2 ? "stderr" : "stdout"; })
+      .def_property_readonly("stream",
+                             [](const PythonEvent& self) {
+                               return self.event.stream == display_stream ? "display"
+                                      : self.event.stream == 2            ? "stderr"
+                                                                          : "stdout";
+                             })
       .def_property_readonly("text", text_of)
       .def_property_readonly("error", text_of);
 

@@ -15,7 +15,7 @@ namespace firn::pool {
 class Output {
  public:
   struct Piece {
-    int stream;  // 1 stdout, 2 stderr
+    int stream;  // 1 stdout, 2 stderr, 3 display
     std::string text;
   };
 

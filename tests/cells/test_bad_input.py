@@ -225,6 +225,18 @@ def test_ten_megabytes_of_output(notebook):
 
 
 @pytest.mark.long
+def test_a_hundred_megabytes_of_output(notebook):
+    for options in ("", "--each", "--group"):
+        notebook.ok(f"%%parallel {options}\nfor i in range(1000):\n    print(str(i).zfill(102_399))")
+        copies = 2 if options else 1
+        assert len(notebook.out) == copies * (102_400_000 + 4 * 1000 * (copies - 1))
+        for rank in range(copies):
+            head = f"[{rank}] " if options else ""
+            own = [line for line in notebook.out.splitlines() if line.startswith(head)]
+            assert own == [head + str(i).zfill(102_399) for i in range(1000)]
+
+
+@pytest.mark.long
 def test_a_result_of_one_gigabyte(notebook):
     notebook.ok("%%parallel\nout = [bytes([i]) * 10_000_000 for i in range(100)]")
     assert len(notebook["out"]) == 100

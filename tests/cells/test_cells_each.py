@@ -69,6 +69,26 @@ print("end", end="")
     assert len(notebook.out.splitlines()) == 202
 
 
+def test_grouped_output_comes_worker_by_worker(notebook):
+    notebook.ok("""%%parallel --group
+import time
+for i in range(5):
+    print(i)
+    time.sleep(0.02)
+print("end", end="")
+""")
+    assert notebook.report.way == "each"
+    expected = [f"[{rank}] {text}" for rank in (0, 1) for text in (0, 1, 2, 3, 4, "end")]
+    assert notebook.out.splitlines() == expected
+
+
+def test_grouped_output_is_there_when_a_worker_fails(notebook):
+    notebook.fails("%%parallel --group\nprint('before', parallel.rank)\n1 // (parallel.rank - 1)")
+    assert notebook.out.startswith("[0] before 0\n[0] -1\n[1] before 1\n")
+    notebook.fails("%%parallel --group --timeout 1\nprint('before', parallel.rank)\nwhile True: pass")
+    assert notebook.out.startswith("[0] before 0\n[1] before 1\n")
+
+
 def test_the_notebooks_variables_are_shared_and_frozen(notebook):
     notebook.ok("rows = [{'n': i} for i in range(10)]")
     notebook.ok("%%parallel --gather s\ns = sum(r['n'] for r in rows)")

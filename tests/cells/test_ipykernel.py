@@ -21,6 +21,7 @@ class Answer:
     result: str | None = None
     displays: list[dict[str, Any]] = field(default_factory=list)
     error: dict[str, Any] | None = None
+    order: list[str] = field(default_factory=list)  # of what was printed and displayed
 
     @property
     def traceback(self) -> str:
@@ -49,6 +50,7 @@ class Client:
             match message["msg_type"]:
                 case "stream":
                     text = content["text"]
+                    answer.order.append(text)
                     answer.stdout += text if content["name"] == "stdout" else ""
                     answer.stderr += text if content["name"] == "stderr" else ""
                     if interrupt_at and interrupt_at in answer.stdout:
@@ -58,6 +60,7 @@ class Client:
                     answer.result = content["data"]["text/plain"]
                 case "display_data":
                     answer.displays.append(content["data"])
+                    answer.order.append(content["data"].get("text/html", ""))
                 case "error":
                     answer.error = content
                 case "status" if content["execution_state"] == "idle":
@@ -102,6 +105,18 @@ def test_a_cell_its_result_and_its_report(kernel):
 def test_output_of_workers_is_in_the_cell(kernel):
     answer = kernel.ok("%%parallel\nfor i in range(200):\n    print('row', i)")
     assert answer.stdout == "".join(f"row {i}\n" for i in range(200))
+
+
+def test_what_workers_display_comes_in_order_with_what_they_print(kernel):
+    answer = kernel.ok("""%%parallel --quiet --chunk 1
+from IPython.display import HTML
+for i in range(5):
+    print("before", i)
+    display(HTML(f"<b>{i}</b>"))
+    print("after", i)
+""")
+    texts = [text.strip() for text in answer.order]
+    assert "\n".join(texts) == "\n".join(f"before {i}\n<b>{i}</b>\nafter {i}" for i in range(5))
 
 
 def test_await_shell_commands_and_magics(kernel):

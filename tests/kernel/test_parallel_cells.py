@@ -24,6 +24,27 @@ def test_output_of_every_worker(kernel):
     assert "rank 0" in outcome.text()
 
 
+def test_what_workers_display_comes_in_order_with_what_they_print(kernel):
+    outcome = kernel.run("""%%parallel --quiet --chunk 1
+from IPython.display import HTML
+for n in range(5):
+    print("before", n)
+    display(HTML(f"<b>{n}</b>"))
+    print("after", n)
+""")
+    assert outcome.status == "ok", outcome.reply
+    shown = [message["content"] for message in outcome.messages if message["msg_type"] in ("stream", "display_data")]
+    text = "".join(content["text"] if "text" in content else content["data"]["text/html"] + "\n" for content in shown)
+    assert text == "".join(f"before {n}\n<b>{n}</b>\nafter {n}\n" for n in range(5))
+
+
+@pytest.mark.long
+def test_a_hundred_megabytes_arrive_whole(kernel):
+    outcome = kernel.run("%%parallel --quiet\nfor n in range(1000):\n    print(str(n).zfill(102_399))")
+    assert outcome.text() == "".join(f"{str(n).zfill(102_399)}\n" for n in range(1000))
+    assert kernel.run("1 + 1").result == "2"
+
+
 def test_it_shows_its_report(kernel):
     outcome = kernel.run("%%parallel\nsquares = [n * n for n in range(1000)]")
     (report,) = outcome.of("display_data")
