@@ -14,10 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from types import CodeType
 from typing import Any
 
 import firn
-from firn import errors, jobs, shipping, slowest
+from firn import _core, background, errors, jobs, shipping, slowest
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
 from firn.items import Items, as_items, slice_items
@@ -28,7 +29,7 @@ from firn.progress import Progress, Screen
 from firn.raised import TRACEBACK, Found, without_firn
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
-from firn.session import Session
+from firn.session import BACKGROUND, Session
 
 RANDOM = "each iteration draws random numbers of its own, which random.seed() or --seed fixes: not the serial cell's"
 BUDGET = 0.05  # the part of a cell's time that measuring its pickled transfer may take
@@ -46,6 +47,36 @@ def unseen_name(error: BaseException) -> str:
 
 
 @dataclass
+class Started:
+    """A split loop that the workers are at."""
+
+    loop: SplitLoop
+    entry: Loop
+    shipment: shipping.Shipment  # what it holds lives until the results are merged
+    job: _core.Job
+    progress: Progress
+    deadline: float | None
+    prepare_seconds: float
+    find: Callable[[int], Found]
+
+    def run(self) -> Outcome:
+        """Waits for it, from any thread."""
+        return jobs.run(
+            self.job,
+            decided=self.loop.decided,
+            deadline=self.deadline,
+            write=jobs.to_notebook,
+            failed=jobs.own_failure(self.loop.what, self.loop.lineno),
+            progress=self.progress,
+            find=self.find,
+        )
+
+    @property
+    def done_and_all(self) -> tuple[int, int]:
+        return self.progress.done, self.progress.total
+
+
+@dataclass
 class Run:
     """One execution of a parallel cell. `source` and `filename` are the cell's as the notebook shows it."""
 
@@ -60,6 +91,7 @@ class Run:
     screens: Callable[[int], Screen | None]
     tree: ast.Module
     plan: CellPlan | None = None
+    code: CodeType | None = None  # of a background cell
     report: Report = field(default_factory=Report)
     began: float = field(default_factory=time.perf_counter)
     shared: dict[str, object] = field(default_factory=dict)
@@ -95,10 +127,7 @@ class Run:
         """Runs a split loop and merges it into the notebook; nothing of a failed loop is merged."""
         assert self.plan is not None
         loop = self.plan.loops[index]
-        self._count_run(index)
-        entry = Loop(loop.lineno, loop.what, loop.source, began=time.perf_counter() - self.began)
-        self.report.way = "split"
-        self.report.loops.append(entry)
+        entry = self._enter(loop)
         try:
             return None, self._split(loop, entry, iterable)
         except BaseException as error:
@@ -117,7 +146,57 @@ class Run:
             self.began = time.perf_counter()
         self._split_already.add(index)
 
+    async def split_apart(self, index: int, iterable: Any) -> Result:
+        """The same in a background cell, which goes on when the loop has ended."""
+        assert self.plan is not None
+        loop = self.plan.loops[index]
+        entry = self._enter(loop)
+        try:
+            items = self._read(loop, entry, iterable)
+            del iterable
+            if not entry.items:
+                return None, self._merge(loop, entry, [])
+            with self.session.turn(), background.pool_session().turn() as pool:
+                started = self._start(loop, entry, items, pool, None)
+            del items
+            outcome = await background.Watched(started)
+            if isinstance(outcome.error, RuntimeError) and BACKGROUND.pool is not pool:
+                raise errors.restarted(loop.lineno, self.source)
+            self._account_for(started, outcome)
+            return None, self._ended(started, outcome)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            return self.failed(error, loop.lineno, entry), None
+        finally:
+            entry.wall_seconds = time.perf_counter() - self.began - entry.began
+
+    def _enter(self, loop: SplitLoop) -> Loop:
+        """A new entry of the report."""
+        self._count_run(loop.index)
+        entry = Loop(loop.lineno, loop.what, loop.source, began=time.perf_counter() - self.began)
+        self.report.way = "split"
+        self.report.loops.append(entry)
+        return entry
+
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
+        items = self._read(loop, entry, iterable)
+        del iterable
+        if not entry.items:
+            return self._merge(loop, entry, [])
+        asked = time.perf_counter()
+        with self.session.turn() as pool:
+            entry.turn_seconds = time.perf_counter() - asked
+            started = self._start(loop, entry, items, pool, self.screen)
+            del items
+            outcome = started.run()
+            self._account_for(started, outcome)
+            if outcome.error is None and self.options.compare == "full":
+                self._compare(loop, entry, outcome, started.shipment)
+        return self._ended(started, outcome)
+
+    def _read(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Items:
+        """What the loop runs over, which is refused if it could not run over it in parallel."""
         loop.check(self.namespace, iterable)
         assert self.plan is not None
         self.plan.check_given(loop.index, self.namespace, self.options.copy)
@@ -128,38 +207,33 @@ class Run:
         entry.items = len(items)
         if items.note:
             self.note(items.note)
-        if not entry.items:
-            return self._merge(loop, entry, [])
-        assert self.plan is not None
-        asked = time.perf_counter()
-        with self.session.turn() as pool:
-            began = time.perf_counter()
-            entry.turn_seconds = began - asked
-            shipment = self._prepare(loop, items, entry)
-            originals = rebind(self.namespace, shipment.frozen)
-            entry.offered = min(self.options.workers or pool.size, pool.size, len(items))
-            job = pool.submit(shipment.setup, len(items), chunk=self.options.chunk, workers=self.options.workers)
-            submitted = time.perf_counter()
-            # The originals go while the workers run: giving back millions of objects takes its time.
-            self.keep_account(shipment, entry, loop.read)
-            del originals, items
-            outcome = jobs.run(
-                job,
-                decided=loop.decided,
-                deadline=self.deadline,
-                write=jobs.to_notebook,
-                failed=jobs.own_failure(loop.what, loop.lineno),
-                progress=Progress(self.screen, loop.what, entry.items),
-                find=partial(self._find, loop, shipment.items),
-            )
-            self.count(entry, outcome, submitted - began)
-            entry.gathered = time.perf_counter() - self.began
-            slowest.describe(entry, shipment.items)
-            if outcome.error is None and self.options.compare == "full":
-                self._compare(loop, entry, outcome, shipment)
+        return items
+
+    def _start(self, loop: SplitLoop, entry: Loop, items: Items, pool: _core.Pool, screen: Screen | None) -> Started:
+        """Freezes what a loop reads and gives it to the workers."""
+        began = time.perf_counter()
+        shipment = self._prepare(loop, items, entry)
+        originals = rebind(self.namespace, shipment.frozen)
+        entry.offered = min(self.options.workers or pool.size, pool.size, len(items))
+        job = pool.submit(shipment.setup, len(items), chunk=self.options.chunk, workers=self.options.workers)
+        submitted = time.perf_counter()
+        # The originals go while the workers run: giving back millions of objects takes its time.
+        self.keep_account(shipment, entry, loop.read)
+        del originals, items
+        progress = Progress(screen, loop.what, entry.items)
+        find = partial(self._find, loop, shipment.items)
+        return Started(loop, entry, shipment, job, progress, self.deadline, submitted - began, find)
+
+    def _ended(self, started: Started, outcome: Outcome) -> Any:
+        """Merges what the workers brought; raises what the loop raised."""
         if outcome.error is not None:
             raise outcome.error
-        return self._merge(loop, entry, [chunk.effects for chunk in outcome.chunks])
+        return self._merge(started.loop, started.entry, [chunk.effects for chunk in outcome.chunks])
+
+    def _account_for(self, started: Started, outcome: Outcome) -> None:
+        self.count(started.entry, outcome, started.prepare_seconds)
+        started.entry.gathered = time.perf_counter() - self.began
+        slowest.describe(started.entry, started.shipment.items)
 
     def _prepare(self, loop: SplitLoop, items: Items, entry: Loop) -> shipping.Shipment:
         assert self.plan is not None

@@ -39,7 +39,7 @@ def check(tree: ast.Module, source: str) -> None:
     for node in ast.walk(tree):
         line = getattr(node, "lineno", None)
         match node:
-            case ast.Await() | ast.AsyncFor() | ast.AsyncWith() if _at_top(tree, node):
+            case ast.Await() | ast.AsyncFor() | ast.AsyncWith() if at_top(tree, node):
                 raise errors.each_await(line, source)
             case ast.Call(func=ast.Name(id="get_ipython")):
                 raise errors.each_magic(line, source)
@@ -47,7 +47,7 @@ def check(tree: ast.Module, source: str) -> None:
                 raise errors.each_input(line, name, source)
 
 
-def _at_top(tree: ast.Module, wanted: ast.AST) -> bool:
+def at_top(tree: ast.Module, wanted: ast.AST) -> bool:
     """Whether a node stands outside every function of the cell."""
     todo: list[ast.AST] = [tree]
     while todo:

@@ -206,6 +206,34 @@ def cannot_spool(folder: str, reason: str) -> str:
     )
 
 
+def background_await(line: int | None, source: str) -> Refused:
+    return refused(
+        line,
+        "await in a background cell would let other cells run in the middle of it.",
+        "Await in a cell of its own.",
+        source,
+    )
+
+
+def background_failed(name: str, error: BaseException) -> str:
+    return f"the background job {name!r} failed: {type(error).__name__}: {error} ({name}.result() shows where)"
+
+
+def waits_for_itself(name: str) -> RuntimeError:
+    return RuntimeError(f"the background job {name!r} cannot wait for its own end")
+
+
+def not_done(name: str, timeout: float | None) -> TimeoutError:
+    return TimeoutError(f"the background job {name!r} is not done after {timeout:g} s, and goes on")
+
+
+def restarted(line: int, source: str) -> CellError:
+    error = CellError(
+        "the loop was stopped, for its workers were restarted; its variables are what they were before it"
+    )
+    return error.at(line, source)
+
+
 def internal(error: BaseException) -> Refused:
     return Refused(
         f"firn failed to analyse this cell ({type(error).__name__}: {error}), and has run nothing of it. "

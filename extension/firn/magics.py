@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import firn
-from firn import _core, each, errors, history, options
+from firn import _core, background, each, errors, history, options
 from firn.lifetime import holders
 from firn.report import count, size
-from firn.session import SESSION
+from firn.session import BACKGROUND, SESSION
 
 if TYPE_CHECKING:
     from firn.notebook import Notebook
@@ -37,6 +37,16 @@ Options:
 
 With --each, or when the cell uses parallel.rank, parallel.size or parallel.split(sequence), the whole cell runs once in
 every worker. Names that it assigns stay in that worker for later such cells; --gather brings them back as lists.
+
+With --background the cell returns at its first split loop, which goes on in workers of its own while other cells run:
+
+  %%parallel --background job
+  hits = [p for p in packages if pattern.search(p["Description"])]
+  len(hits)
+
+The loop reads its variables as they are now. When it has ended, its effects are merged and the statements after it run:
+between two cells, or when the handle is asked, never in the middle of another cell. job.result() or `await job` waits and
+gives the value of the last expression, or raises what the cell raised; job.done(), job.progress, job.cancel(), job.report.
 
 See also: %parallel (state and settings of the workers), %frozen, %thaw, firn.last_report().
 """
@@ -88,11 +98,13 @@ class Magics:
                 print(SESSION.workers)
             case ["workers", number] if number.isdecimal() and int(number) >= 1:
                 SESSION.resize(int(number))
+                BACKGROUND.resize(int(number))
             case ["workers", *_]:
                 raise errors.bad_option("%parallel", "workers takes a number from 1 upwards")
             case ["restart"]:
                 each.WORKERS.reset()
                 SESSION.restart()
+                BACKGROUND.close()
             case ["reset"]:
                 each.WORKERS.reset()
             case ["history"]:
@@ -147,6 +159,7 @@ def state() -> str:
     lines = [f"{len(workers)} worker{'s' if len(workers) != 1 else ''}: {states}"]
     if abandoned:
         lines.append(f"{abandoned} more did not stop when asked to, and may still be at work (they were replaced)")
+    lines += [f"in the background: {job!r}" for job in background.ACTIVE]
     if each.WORKERS.names:
         lines.append(f"variables of the workers: {', '.join(sorted(each.WORKERS.names))}")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 import firn
-from firn import _core, analysis, each, errors, options, transform
+from firn import _core, analysis, background, each, errors, options, transform
 from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run
@@ -33,7 +33,9 @@ class Calls:
 
     outcome = staticmethod(_core.outcome)
 
-    def __init__(self) -> None:
+    def __init__(self, ended_apart: Callable[[Run], object], between_cells: Callable[[], object]) -> None:
+        self._ended_apart, self._between_cells = ended_apart, between_cells
+        self._apart: dict[int, Run] = {}
         self._runs: dict[int, Run] = {}
         self._order: deque[int] = deque()
 
@@ -45,6 +47,22 @@ class Calls:
 
     def split(self, number: int, index: int, iterable: Any) -> Result:
         return self._runs[number].split(index, iterable)
+
+    def background(self, number: int) -> Result:
+        run = self._apart[number] = self._runs[number]
+        job = background.BackgroundJob(run.options.background, run, self._ended, self._between_cells)
+        try:
+            job.start()
+        except BaseException as error:
+            return error, None
+        return None, job
+
+    async def split_apart(self, number: int, index: int, iterable: Any) -> Result:
+        return await self._apart[number].split_apart(index, iterable)
+
+    def _ended(self, run: Run) -> None:
+        self._apart.pop(run.number, None)
+        self._ended_apart(run)
 
     def each(self, number: int) -> Result:
         return each.run(self._runs[number])
@@ -69,7 +87,7 @@ class Notebook:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self.calls = Calls()
+        self.calls = Calls(self._ended_apart, self._between_cells)
         self.comparison = Comparison()
         self.reports = True
         self.matcher: Callable[..., Any] | None = None
@@ -125,6 +143,7 @@ class Notebook:
         return marked
 
     def _before(self, info: Any) -> None:
+        self._between_cells()
         count = self.shell.execution_count - (1 if info.store_history else 0)
         self._frames.append(_Frame(info, count))
 
@@ -138,7 +157,17 @@ class Notebook:
             if info is None or frame.info is info or frame.info.raw_cell == info.raw_cell:
                 break
         if not frames:
+            self._between_cells()
             LIFETIME.cell_ended([notebook.shell.user_ns for notebook in _notebooks.values()])
+
+    def _between_cells(self) -> None:
+        """Background cells go on here, if this is not in the middle of another one."""
+        if background.ACTIVE and not self._frames:
+            self.shell.user_ns[NAME] = self.calls
+            background.merge_what_has_ended()
+
+    def _ended_apart(self, run: Run) -> None:
+        firn._reports.append(run.finish())
 
     def _finish(self, run: Run) -> None:
         if news := LIFETIME.news():
@@ -182,6 +211,8 @@ class Notebook:
         if wanted.explain:
             self._explain(tree, run, why)
             return ast.Module([], [])
+        if wanted.background:
+            return self._apart(tree, run, why)
         if why:
             run.report.why.append(why)
             self._hand_over(run, frame)
@@ -197,6 +228,21 @@ class Notebook:
         run.plan = plan
         self._hand_over(run, frame)
         return transform.bind(plan.module, run.number) if plan.loops else tree
+
+    def _apart(self, tree: ast.Module, run: Run, why: str) -> ast.Module:
+        """A background cell, of which the notebook's own cell is but the start."""
+        background.check(tree, run.source)
+        if analysis.uses_parallel(tree, self.shell.user_ns):
+            raise errors.option_conflict(options.MAGIC, "--background", "parallel.rank", "it runs in all workers")
+        if why:
+            run.report.why.append(why)
+        else:
+            run.plan = analysis.analyze(tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns)
+            if run.plan.loops:
+                tree = transform.bind(run.plan.module, run.number, apart=True)
+        run.code = background.compiled(tree, run)
+        self._hand_over(run, None)
+        return transform.starting(run.options.background, run.number)
 
     def _explain(self, tree: ast.Module, run: Run, why: str) -> None:
         """Displays what would become of the cell, which does not run."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import keyword
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import Formatter
 
 from firn import errors
@@ -30,6 +31,7 @@ class Options:
     serial: bool = False
     explain: bool = False
     quiet: bool = False
+    background: str = ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,6 +60,12 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _name(text: str) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not the name of a variable")
+    return text
+
+
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(name for name in text.replace(",", " ").split() if name)
     for name in names:
@@ -67,7 +75,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 _count.__name__ = _seed.__name__ = "number"
-_seconds.__name__, _names.__name__ = "time", "list of names"
+_seconds.__name__, _name.__name__, _names.__name__ = "time", "name", "list of names"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -95,6 +103,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--serial", action="store_true", help="run the cell serially, in the notebook")
     add("--explain", action="store_true",
         help="run nothing: show each variable's class, and why each loop would be split or refused")  # fmt: skip
+    add("--background", "-b", metavar="NAME", type=_name,
+        help="return at once with a handle in the variable NAME: NAME.done(), NAME.result(), NAME.cancel(), await NAME")  # fmt: skip
     add("--quiet", "-q", action="store_true", help="show no report (firn.last_report() has it)")
     return parser
 
@@ -156,7 +166,15 @@ def parse(line: str, namespace: Mapping[str, object] | None = None) -> Options:
         serial=found.serial,
         explain=found.explain,
         quiet=found.quiet,
+        background=found.background or "",
     )
+    if options.background:
+        for other, given in (("--each", options.each), ("--serial", options.serial)):
+            if given:
+                raise errors.option_conflict(MAGIC, "--background", other, "in the background run split loops only")
+        if options.compare == "full":
+            raise errors.option_conflict(MAGIC, "--background", "--compare full", "that runs the cell several times")
+        options = replace(options, compare="off")
     if options.serial and options.each:
         raise errors.option_conflict(MAGIC, "--serial", "--each", "one runs in the notebook, the other in the workers")
     if options.each and options.chunk:

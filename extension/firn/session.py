@@ -17,6 +17,7 @@ class Session:
         self._making = threading.Lock()
         self._pool: _core.Pool | None = None
         self.workers = config.default_workers()
+        self.apart = 0  # cells that go on in the background
 
     @property
     def pool(self) -> _core.Pool | None:
@@ -40,8 +41,8 @@ class Session:
 
     @contextmanager
     def idle(self) -> Iterator[bool]:
-        """Whether no cell holds the pool; if so, none gets it before the end of the block. Does not wait."""
-        free = self._turn.acquire(blocking=False)
+        """Whether no cell works; if so, none gets the pool before the end of the block. Does not wait."""
+        free = not self.apart and self._turn.acquire(blocking=False)
         try:
             yield free
         finally:
@@ -78,3 +79,5 @@ class Session:
 
 
 SESSION = Session()
+BACKGROUND = Session()
+"""The workers of background cells: others, so that no cell has to wait for one."""

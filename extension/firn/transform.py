@@ -79,29 +79,45 @@ def calling(method: str, *numbers: int, line: int) -> ast.Module:
     return module
 
 
+def starting(name: str, number: int) -> ast.Module:
+    """A cell that starts the run in the background, binds the handle to a name and shows it."""
+    module = calling("background", number, line=1)
+    call = module.body[0]
+    assert isinstance(call, ast.Expr)
+    module.body = [ast.Assign([ast.Name(name, ast.Store())], call.value), ast.Expr(ast.Name(name, ast.Load()))]
+    for statement in module.body:
+        ast.copy_location(statement, call)
+    return ast.fix_missing_locations(module)
+
+
 class _Bind(ast.NodeTransformer):
     """Turns the plan's `__firn__.split(k, items)` into `__firn__.outcome(__firn__.split(run, k, items))`.
 
     `outcome` is a C function, so that an exception of the loop is raised by the cell's own line, with no frame between.
     """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, apart: bool) -> None:
+        self.number, self.apart = number, apart
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)
         match node.func:
             case ast.Attribute(value=ast.Name(id="__firn__"), attr="split"):
                 node.args.insert(0, ast.copy_location(ast.Constant(self.number), node))
+                result: ast.expr = node
+                if self.apart:
+                    node.func.attr = "split_apart"
+                    result = ast.copy_location(ast.Await(node), node)
                 name = ast.copy_location(ast.Name("__firn__", ast.Load()), node)
                 outcome = ast.copy_location(ast.Attribute(name, "outcome", ast.Load()), node)
-                return ast.copy_location(ast.Call(outcome, [node], []), node)
+                return ast.copy_location(ast.Call(outcome, [result], []), node)
         return node
 
 
-def bind(module: ast.Module, number: int) -> ast.Module:
-    """Ties the calls of a rewritten cell to the run with this number (IPython fills in the missing locations)."""
-    bound = _Bind(number).visit(module)
+def bind(module: ast.Module, number: int, apart: bool = False) -> ast.Module:
+    """Ties the calls of a rewritten cell to the run with this number (IPython fills in the missing locations). With
+    `apart` they are awaited."""
+    bound = _Bind(number, apart).visit(module)
     assert isinstance(bound, ast.Module)
     return bound
 
