@@ -18,6 +18,7 @@ STYLE = """
 .firn.firn-history{font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,inherit);
 max-width:820px;overflow-x:auto}
 .firn-history table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:0;border:0;width:100%;font-size:12.5px}
+.firn.firn-history.firn-history table{table-layout:auto}
 .firn.firn-history td,.firn.firn-history th{padding:2px 0 2px 16px;text-align:right;white-space:nowrap;border:0;background:none;
 border-bottom:1px solid rgba(128,128,128,.2)}
 .firn.firn-history tr>:first-child{padding-left:0}.firn.firn-history tr>:last-child{text-align:left;width:99%;max-width:0;

@@ -216,6 +216,11 @@ class Report:
         return sum(loop.delay_seconds for loop in self.loops)
 
     @property
+    def delay_each(self) -> float:
+        """For how long a worker waited for a CPU, on average."""
+        return sum(loop.delay_seconds / loop.size for loop in self.loops)
+
+    @property
     def serial_seconds(self) -> float:
         read = sum(loop.read_seconds for loop in self.loops)
         return self._outside + read + max(0.0, self.busy_seconds - self.delay_seconds)
@@ -289,9 +294,7 @@ class Report:
             f"getting ready what the workers need took {seconds(phases['share'])}": phases["share"],
             f"the workers took {seconds(phases['start'])} to start and to load what they need": phases["start"],
             f"bringing the results back took {seconds(phases['merge'])}": phases["merge"],
-            f"other programs had the CPUs: the workers waited {seconds(self.delay_seconds / size)} for one, each": (
-                self.delay_seconds / size
-            ),
+            f"other programs had the CPUs: the workers waited {seconds(self.delay_each)} for one, each": self.delay_each,
             self._waiting(phases["wait"], size): phases["wait"],
         }
         return max(costs, key=lambda sentence: costs[sentence])

@@ -92,10 +92,18 @@ def _split_of_time(report: Report) -> str:
     shown = [name for name in phases if phases[name] >= 0.005 * wall or name == "run"]
     figures = "".join(
         f"<span><i style='background:{colour(name)}'></i><span class='dim'>{NAMES[name]}</span> "
-        f"<b>{seconds(phases[name])}</b></span>"
+        f"<b>{seconds(phases[name])}</b>{_without_cpu(report) if name == 'run' else ''}</span>"
         for name in shown
     )
     return f"{timeline.stack(phases, wall)}<div class='key'>{figures}</div>"
+
+
+def _without_cpu(report: Report) -> str:
+    """How much of the workers' time at work they waited for a CPU, each, where that was much."""
+    waited = report.delay_each
+    return (
+        f" <span class='dim'>({seconds(waited)} without a CPU)</span>" if waited > 0.1 * report.phases()["run"] else ""
+    )
 
 
 def _loops(report: Report) -> str:
@@ -159,7 +167,7 @@ def _pickled(report: Report) -> str:
     label = "Measured in full" if pickled.measured == "full" else f"Estimated from {escape(pickled.sampled)}"
     each = "in the worker" if pickled.workers == 1 else f"in each of {pickled.workers} workers"
     detail = (
-        f"By pickle: dumps once, {seconds(pickled.dumps_seconds)} for {size(pickled.bytes)}; loads {each}, "
+        f"By reference: as it went. By pickle, in CPU time: dumps once, {seconds(pickled.dumps_seconds)} for {size(pickled.bytes)}; loads {each}, "
         f"{seconds(pickled.loads_seconds)} and {size(pickled.memory_bytes)}. {label}."
     )
     return (

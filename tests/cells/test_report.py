@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import firn
 import pytest
+from firn import _core
 from firn.report import PHASES, Loop, Pickled, Report, Shared, Slow, Span, count, seconds, size
 from firn.report_html import render
 from firn.slowest import short
@@ -52,6 +53,23 @@ def test_the_serial_equivalent_is_near_a_serial_run(notebook):
     assert report.serial_seconds >= 1.2
     assert report.wall_seconds < report.serial_seconds
     assert report.speedup > 1
+
+
+def test_what_workers_waited_for_cpus_is_no_serial_work(notebook):
+    """The serial loop's CPU time does not depend on what else the machine does; nor does the serial equivalent."""
+    notebook.ok("import time\nbegan = time.thread_time()\nout = [sum(range(20_000)) for n in range(1500)]")
+    notebook.ok("serially = time.thread_time() - began")
+    workers = 4 * _core.cpu_count()
+    notebook.ok(f"%parallel workers {workers}")
+    try:
+        notebook.ok("%%parallel\nout = [sum(range(20_000)) for n in range(1500)]")
+        html = notebook.reports[0]["text/html"]
+    finally:
+        notebook.ok("%parallel workers 2")
+    report = notebook.report
+    assert report.busy_seconds - report.delay_seconds < 3 * notebook["serially"]
+    assert report.delay_seconds > 0.3 * notebook["serially"]  # three in four workers have no CPU at any time
+    assert "without a CPU" in html
 
 
 def test_reading_an_iterator_is_the_serial_cells_work_too(notebook):
