@@ -190,3 +190,29 @@ def test_frozen_data_is_explored_at_the_prompt(kernel):
     assert "shared by reference with all workers" in reply["content"]["data"]["text/plain"]
     (tree,) = kernel.ok("%frozen rows").displays
     assert "rows[*]  " in tree["text/plain"] and "3,000" in tree["text/plain"]
+
+
+def test_a_background_cell_goes_on_while_the_kernel_is_idle(kernel, tmp_path):
+    gate = tmp_path / "gate"
+    kernel.ok(
+        f"import os, time\ndef wait(x):\n    while not os.path.exists({str(gate)!r}): time.sleep(0.01)\n    return x\n"
+    )
+    answer = kernel.ok(
+        "%%parallel --background job\nfound = [wait(x) for x in range(4)]\nprint('merged', sum(found))\nsum(found)"
+    )
+    assert answer.result is not None and "running, 0 of 4 iterations" in answer.result
+    gate.touch()
+    text = ""
+    while "merged 6" not in text:  # without another cell
+        message = kernel.client.get_iopub_msg(timeout=60)
+        text += message["content"]["text"] if message["msg_type"] == "stream" else ""
+    assert kernel.ok("found, await job").result == "([0, 1, 2, 3], 6)"
+
+
+def test_an_executor_is_interrupted_at_the_first_press(kernel):
+    kernel.ok("import firn\ndef spin():\n    print('on', flush=True)\n    while True: pass")
+    answer = kernel.run(
+        "with firn.Executor(1) as executor:\n    future = executor.submit(spin)\n    future.result()", interrupt_at="on"
+    )
+    assert answer.error is not None and answer.error["ename"] == "KeyboardInterrupt"
+    assert kernel.ok("type(future.exception(10)).__name__").result == "'BrokenWorkers'"
