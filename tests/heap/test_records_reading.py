@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import textwrap
+import weakref
 from typing import Any
 
 import firn
@@ -372,6 +374,70 @@ def test_a_changed_class_is_read_as_it_is_now() -> None:
     del Moving.__len__  # type: ignore[attr-defined]
     with pytest.raises(TypeError):
         len(frozen)
+
+
+def test_bound_methods_stay_what_they_are_when_others_are_bound() -> None:
+    """A method that nobody keeps is bound again to the next record, instead of a new one."""
+    Point = namespace["Point"]
+    points = _core.freeze([Point(float(n), 0.0) for n in range(50)])
+
+    def norm(point: Any) -> float:
+        return point.norm()  # type: ignore[no-any-return]
+
+    for _ in range(3):
+        assert [norm(point) for point in points] == [float(n) for n in range(50)]
+        kept = [point.norm for point in points]
+        held = points[7].norm
+        watch = weakref.ref(held)
+        assert [norm(point) for point in points] == [float(n) for n in range(50)]
+        assert [method() for method in kept] == [float(n) for n in range(50)]
+        assert held is watch() and held.__self__ is points[7] and held == points[7].norm != points[8].norm
+        del held
+        norm(points[3])
+        other = watch()
+        assert other is None or other.__self__ is points[7]
+        assert all(method.__self__ is point for method, point in zip(kept, points, strict=True))
+    with_default = points[4].norm
+    del kept, with_default
+    gc.collect()
+    assert norm(points[9]) == 9.0
+
+
+def test_cycles_through_bound_methods_are_collected() -> None:
+    class Watched:
+        pass
+
+    class Owner:
+        def method(self) -> None: ...
+
+    frozen = _core.freeze(Owner())
+    watched = Watched()
+    watch = weakref.ref(watched)
+    Owner.method.__dict__["keeps"] = [frozen.method, frozen.method, watched]
+    del Owner.method
+    assert not hasattr(frozen, "method")
+    del watched
+    gc.collect()
+    assert watch() is None
+
+
+def test_a_bound_method_sees_its_class_change_and_calls_itself() -> None:
+    class Chain:
+        def __init__(self, n: int, next: Chain | None) -> None:
+            self.n, self.next = n, next
+
+        def sum(self) -> int:
+            return self.n + (self.next.sum() if self.next else 0)
+
+    chain = None
+    for n in range(40):
+        chain = Chain(n, chain)
+    frozen = _core.freeze(chain)
+    for _ in range(50):
+        assert frozen.sum() == sum(range(40))
+        assert sorted([frozen, frozen.next], key=lambda one: one.sum())[0].n == 38
+    Chain.sum = lambda self: "changed"  # type: ignore[method-assign, assignment, return-value]
+    assert frozen.sum() == "changed"
 
 
 def test_subclasses_of_the_right_operand_go_first() -> None:

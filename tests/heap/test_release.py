@@ -111,6 +111,37 @@ def test_what_nothing_points_to_is_gone_and_its_memory_is_given_back(run_python,
     assert not list(spool.iterdir())
 
 
+def test_what_methods_were_called_of_is_gone(run_python, spool):
+    """The bound method of the last call waits to be bound again: what it was bound to may go."""
+    code = """
+        class Point:
+            def __init__(self, n):
+                self.n = n
+            def get(self):
+                return self.n
+
+        def call(points):
+            for point in points:
+                assert point.get() == point.n
+
+        seen = []
+        for number in range(21):
+            result = _core.freeze_roots({"points": [Point(n) for n in range(10_000)]})
+            call(result.frozen["points"])
+            held = result.frozen["points"][-1].get if number == 20 else None
+            segment = result.segment
+            del result
+            _core.retire([segment])
+            for _ in range(3):
+                scan()
+            gc.collect()
+            seen.append(backing(segment))
+        assert "gone" in seen[:20] and seen[20] == "file" and held() == 9999, seen
+    """
+    done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
+
+
 def test_random_holders_always_read_right(run_python, spool):
     code = """
         generator = random.Random(11)

@@ -8,6 +8,7 @@
 #include "heap/records/builtin_methods.hpp"
 #include "heap/records/slots.hpp"
 #include "heap/records/state.hpp"
+#include "heap/thread_state.hpp"
 
 namespace firn::heap {
 
@@ -67,6 +68,7 @@ int init_types() {
                       "the main interpreter must import firn before a subinterpreter can.");
       return -1;
     }
+    find_thread_state_offset();
     if (fill_types() < 0 || records::teach_descriptors() < 0) return -1;
   }
   const int made = faces::make_interpreter_objects();
@@ -76,7 +78,7 @@ int init_types() {
        {frozen_list_type(), frozen_dict_type(), frozen_face_type(), frozen_callable_type()}) {
     if (init_static_type(type) < 0 || faces::tidy_members(type) < 0) return -1;
   }
-  records::State* own = records::find_state();
+  records::State* own = records::state();
   if (!own || records::add_members(*own) < 0) return -1;
   return 0;
 }

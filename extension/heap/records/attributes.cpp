@@ -5,6 +5,8 @@
 // class's version stands.
 #include "heap/records/attributes.hpp"
 
+#include <utility>
+
 #include "heap/arena.hpp"
 #include "heap/faces/dict_lookup.hpp"
 #include "heap/faces/faces.hpp"
@@ -85,7 +87,7 @@ Py_ssize_t named_item(PyObject* descriptor) {
 
 // Finds an attribute as _PyObject_GenericGetAttrWithDict does. False with an exception set.
 bool classify(State& own, const Class& known, const FrozenRecord* record, PyObject* name,
-              CachedAccess& entry) {
+              AccessDetails& entry) {
   const Layout& layout = *layout_at(record->layout);
   entry.found = nullptr;
   entry.index = 0;
@@ -198,12 +200,33 @@ PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeOb
   return value.release();
 }
 
-[[gnu::noinline]] PyObject* perform(State& own, const CachedAccess& entry, PyObject* self,
-                                    PyObject* name) {
+// Binds a method of the class to the record, and leaves it to the place for bind_again().
+PyObject* bind(AccessDetails* place, PyObject* function, PyObject* record) {
+  PyObject* made = PyMethod_New(function, record);
+  // A garbage collection may have run what made another attribute's of the place.
+  if (!made || !place || place->access != Access::method || place->found != function) return made;
+  PyObject_GC_UnTrack(made);
+  give_up_binding(std::exchange(place->bound, Py_NewRef(made)));  // last: it may run code
+  return made;
+}
+
+// A bound method that nobody else has may be bound to another record: most are called at once and
+// dropped, so that a call makes no object. nullptr when somebody has it. Records are immortal:
+// which one it is bound to is not counted.
+inline PyObject* bind_again(PyObject* bound, PyObject* record) {
+  auto* method = reinterpret_cast<PyMethodObject*>(bound);
+  if (Py_REFCNT(bound) != 1 || method->im_weakreflist) return nullptr;
+  method->im_self = record;
+  return Py_NewRef(bound);
+}
+
+// `place` is where the access is remembered, if it is.
+[[gnu::noinline]] PyObject* perform(State& own, const AccessDetails& entry, AccessDetails* place,
+                                    PyTypeObject* type, PyObject* self, PyObject* name) {
   switch (entry.access) {
     case Access::field: {
       PyObject* value = as_record(self)->fields[entry.index];
-      return value ? read_field(self, value) : missing(entry.type, name);
+      return value ? read_field(self, value) : missing(type, name);
     }
     case Access::item: {
       PyObject* items = as_record(self)->inner;
@@ -214,21 +237,21 @@ PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeOb
       return nullptr;
     }
     case Access::method:
-      return PyMethod_New(entry.found, self);
+      return bind(place, entry.found, self);
     case Access::value:
       return Py_NewRef(entry.found);
     case Access::descriptor: {
       Ref found = faces::borrowed(entry.found);
-      Ref type = faces::borrowed(reinterpret_cast<PyObject*>(entry.type));
-      return Py_TYPE(found.get())->tp_descr_get(found.get(), self, type.get());
+      Ref of = faces::borrowed(reinterpret_cast<PyObject*>(type));
+      return Py_TYPE(found.get())->tp_descr_get(found.get(), self, of.get());
     }
     case Access::cached: {
       Ref found = faces::borrowed(entry.found);
-      Ref type = faces::borrowed(reinterpret_cast<PyObject*>(entry.type));
-      return read_cached(own, self, found.get(), reinterpret_cast<PyTypeObject*>(type.get()));
+      Ref of = faces::borrowed(reinterpret_cast<PyObject*>(type));
+      return read_cached(own, self, found.get(), reinterpret_cast<PyTypeObject*>(of.get()));
     }
     case Access::own_class:
-      return Py_NewRef(reinterpret_cast<PyObject*>(entry.type));
+      return Py_NewRef(reinterpret_cast<PyObject*>(type));
     case Access::own_dict:
       return attributes_of(self);
     case Access::inside: {
@@ -236,13 +259,13 @@ PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeOb
       Ref instance(shallow_instance(self));
       if (!instance) return nullptr;
       return Py_TYPE(found.get())
-          ->tp_descr_get(found.get(), instance.get(), reinterpret_cast<PyObject*>(entry.type));
+          ->tp_descr_get(found.get(), instance.get(), reinterpret_cast<PyObject*>(type));
     }
     case Access::unset:
     case Access::absent:
       break;
   }
-  return missing(entry.type, name);
+  return missing(type, name);
 }
 
 // The class's __getattr__, after an AttributeError.
@@ -262,9 +285,30 @@ PyObject* read_cached(State& own, PyObject* record, PyObject* property, PyTypeOb
   return call(hook, self, name);
 }
 
-CachedAccess& cache_entry(State& own, std::uint32_t layout, PyObject* name) {
-  const std::size_t at = (reinterpret_cast<std::uintptr_t>(name) >> 4) ^ (std::size_t{layout} * 37);
-  return own.cache[at % State::kEntries];
+struct SpareBinding {
+  PyObject* bound = nullptr;
+  SpareBinding() = default;
+  SpareBinding(const SpareBinding&) = delete;
+  SpareBinding& operator=(const SpareBinding&) = delete;
+  ~SpareBinding() { give_up_binding(bound); }
+};
+
+// `dropped` is what must not go before the access is done: it may run code.
+AccessDetails* remember(State& own, const AccessDetails& entry, const FrozenRecord& record,
+                        PyTypeObject* type, unsigned version, PyObject* name,
+                        SpareBinding& dropped) {
+  const std::size_t at = State::place_of(record.layout, name);
+  const bool plain = entry.access == Access::field && !(record.flags & kHoldsTwins);
+  const Ref name_before(own.cache[at].name);
+  dropped.bound = own.details[at].bound;
+  own.cache[at] = {.name = Py_NewRef(name),
+                   .type = type,
+                   .records = identity_of(&record) | (plain ? 0 : kOtherAccess),
+                   .version = version};
+  if (plain)
+    own.cache[at].offset = offsetof(FrozenRecord, fields) + entry.index * sizeof(PyObject*);
+  own.details[at] = entry;
+  return &own.details[at];
 }
 
 [[gnu::noinline]] PyObject* read_slowly(State& own, PyObject* self, PyObject* name) {
@@ -279,10 +323,9 @@ CachedAccess& cache_entry(State& own, std::uint32_t layout, PyObject* name) {
   const Class* known = class_of(own, record);
   if (!known) return nullptr;
   const Layout& layout = *layout_at(record->layout);
-  CachedAccess entry;
-  entry.type = known->type;
-  entry.layout = record->layout;
-  entry.version = known->version;
+  PyTypeObject* type = known->type;
+  const unsigned version = known->version;
+  AccessDetails entry;
   if (!classify(own, *known, record, name, entry)) return nullptr;
   if (layout.whole_dict && entry.access != Access::own_dict && entry.access != Access::own_class) {
     // The names are the record's own: nothing to remember.
@@ -295,31 +338,46 @@ CachedAccess& cache_entry(State& own, std::uint32_t layout, PyObject* name) {
       if (found) return read(found);
       if (PyErr_Occurred()) return nullptr;
     }
-    return perform(own, entry, self, name);
+    return perform(own, entry, nullptr, type, self, name);
   }
-  if (PyUnicode_CheckExact(name) && PyUnicode_CHECK_INTERNED(name) && entry.version) {
-    CachedAccess& place = cache_entry(own, record->layout, name);
-    PyObject* before = place.name;
-    place = entry;
-    place.name = Py_NewRef(name);
-    Py_XDECREF(before);
+  AccessDetails* place = nullptr;
+  SpareBinding dropped;
+  if (PyUnicode_CheckExact(name) && PyUnicode_CHECK_INTERNED(name) && version) {
+    place = remember(own, entry, *record, type, version, name, dropped);
   }
-  return perform(own, entry, self, name);
+  return perform(own, entry, place, type, self, name);
 }
 
-inline PyObject* read_attribute(State& own, PyObject* self, PyObject* name) {
+// What is read most, a field and a method, in as few instructions as can be: nullptr, without an
+// exception, of anything else. Of a frozen container that is no record the layout is 0, which no
+// record has.
+inline PyObject* read_at_once(State& own, PyObject* self, PyObject* name) {
   const FrozenRecord* record = as_record(self);
-  const CachedAccess& entry = cache_entry(own, record->layout, name);
-  if (entry.name == name && entry.layout == record->layout &&
-      entry.type->tp_version_tag == entry.version) [[likely]] {
-    if (entry.access == Access::field) [[likely]] {
-      PyObject* value = record->fields[entry.index];
-      if (value && !(record->flags & kHoldsTwins)) [[likely]]
-        return value;  // immortal
-    }
-    if (entry.access == Access::method) return PyMethod_New(entry.found, self);
-    const CachedAccess copy = entry;  // what runs now may read other attributes
-    return perform(own, copy, self, name);
+  const std::size_t at = State::place_of(record->layout, name);
+  const CachedAccess& entry = own.cache[at];
+  if (entry.name != name) [[unlikely]]
+    return nullptr;
+  const std::uint64_t other = entry.records ^ identity_of(record);
+  if (entry.type->tp_version_tag != entry.version) [[unlikely]]
+    return nullptr;
+  if (!other) [[likely]] {
+    // Immortal: not counted.
+    return *reinterpret_cast<PyObject* const*>(reinterpret_cast<const char*>(record) +
+                                               entry.offset);
+  }
+  PyObject* bound = own.details[at].bound;
+  return bound && other == kOtherAccess ? bind_again(bound, self) : nullptr;
+}
+
+PyObject* read_attribute(State& own, PyObject* self, PyObject* name) {
+  if (PyObject* value = read_at_once(own, self, name)) return value;
+  const FrozenRecord* record = as_record(self);
+  const std::size_t at = State::place_of(record->layout, name);
+  const CachedAccess& entry = own.cache[at];
+  if (entry.name == name && entry.type->tp_version_tag == entry.version &&
+      (entry.records | kOtherAccess) == (identity_of(record) | kOtherAccess)) {
+    const AccessDetails copy = own.details[at];  // what runs now may read other attributes
+    return perform(own, copy, &own.details[at], entry.type, self, name);
   }
   return read_slowly(own, self, name);
 }
@@ -357,26 +415,10 @@ namespace {
 
 }  // namespace
 
-// What is read most, a field and a method, in as few instructions as can be; all else elsewhere.
 PyObject* get_attribute(PyObject* self, PyObject* name) {
-  const PyThreadState* thread = PyThreadState_GetUnchecked();
-  const Place& place = place_of(thread);
-  State* own = place.state.load(std::memory_order_acquire);
-  if (place.thread.load(std::memory_order_relaxed) == thread &&
-      place.interpreter.load(std::memory_order_relaxed) == thread->interp) [[likely]] {
-    // Of a frozen container that is no record the layout is 0, which no record has.
-    const FrozenRecord* record = as_record(self);
-    const CachedAccess& entry = cache_entry(*own, record->layout, name);
-    if (entry.name == name && entry.layout == record->layout &&
-        entry.type->tp_version_tag == entry.version) [[likely]] {
-      if (entry.access == Access::field) [[likely]] {
-        PyObject* value = record->fields[entry.index];
-        if (value && !(record->flags & kHoldsTwins)) [[likely]]
-          return value;  // immortal
-      } else if (entry.access == Access::method) {
-        return PyMethod_New(entry.found, self);
-      }
-    }
+  if (State* own = states.glance()) [[likely]] {
+    if (PyObject* value = read_at_once(*own, self, name)) [[likely]]
+      return value;
   }
   return get_attribute_slowly(self, name);
 }

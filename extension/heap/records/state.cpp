@@ -1,7 +1,7 @@
 #include "heap/records/state.hpp"
 
-#include <mutex>
 #include <new>
+#include <utility>
 
 #include "heap/records/attributes.hpp"
 #include "heap/records/builtin_methods.hpp"
@@ -11,88 +11,55 @@
 
 namespace firn::heap::records {
 
-Place places[kPlaces];
+constinit InterpreterLocal<State> states("firn.heap.records");
 
 namespace {
 
-constexpr const char* capsule_name = "firn.heap.records";
-
 void clear_cache(State& state) {
-  for (CachedAccess& entry : state.cache) {
-    Py_CLEAR(entry.name);
-    entry = {};
+  for (std::size_t i = 0; i < State::kEntries; i++) {
+    Py_CLEAR(state.cache[i].name);
+    state.cache[i] = {};
+    state.details[i].found = nullptr;
+    give_up_binding(std::exchange(state.details[i].bound, nullptr));
   }
-}
-
-void free_state(PyObject* capsule) {
-  auto* state = static_cast<State*>(PyCapsule_GetPointer(capsule, capsule_name));
-  for (Place& place : places) {
-    if (place.state.load() == state) place.thread.store(nullptr);
-  }
-  clear_cache(*state);
-  remove_members(*state);
-  for (Class* known : state->classes) {
-    if (!known) continue;
-    Py_XDECREF(known->type);
-    delete known;
-  }
-  for (PyObject* name : state->names) Py_XDECREF(name);
-  Py_XDECREF(state->class_name);
-  Py_XDECREF(state->dict_name);
-  Py_XDECREF(state->weak_name);
-  Py_XDECREF(state->attributes);
-  Py_XDECREF(state->cached_property);
-  Py_XDECREF(state->denied);
-  Py_XDECREF(state->computed);
-  delete state;
 }
 
 // Whether a special method is one of a builtin type's, which refuses instances that are not its
 // own.
 bool is_of_builtin(PyObject* method) {
-  if (!Py_IS_TYPE(method, &PyWrapperDescr_Type) && !Py_IS_TYPE(method, &PyMethodDescr_Type)) {
-    return false;
-  }
-  return true;
+  return Py_IS_TYPE(method, &PyWrapperDescr_Type) || Py_IS_TYPE(method, &PyMethodDescr_Type);
 }
 
 }  // namespace
 
-State* find_state() {
-  PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
-  PyObject* capsule = dict ? PyDict_GetItemString(dict, capsule_name) : nullptr;
-  if (!capsule) {
-    PyErr_SetString(PyExc_RuntimeError, "this interpreter is shutting down");
-    return nullptr;
+State::~State() {
+  clear_cache(*this);
+  remove_members(*this);
+  for (Class* known : classes) {
+    if (!known) continue;
+    Py_XDECREF(known->type);
+    delete known;
   }
-  auto* found = static_cast<State*>(PyCapsule_GetPointer(capsule, capsule_name));
-  // Two threads of different interpreters may want the same place: the writer's own comparison, and
-  // everybody else's, fails in between.
-  PyThreadState* thread = PyThreadState_GetUnchecked();
-  Place& place = place_of(thread);
-  static std::mutex writing;
-  const std::lock_guard hold(writing);
-  place.thread.store(nullptr);
-  place.state.store(found);
-  place.interpreter.store(thread->interp);
-  place.thread.store(thread);
+  for (PyObject* name : names) Py_XDECREF(name);
+  Py_XDECREF(class_name);
+  Py_XDECREF(dict_name);
+  Py_XDECREF(weak_name);
+  Py_XDECREF(attributes);
+  Py_XDECREF(cached_property);
+  Py_XDECREF(denied);
+  Py_XDECREF(computed);
+}
+
+State* state() {
+  State* found = states.find();
+  if (!found) PyErr_SetString(PyExc_RuntimeError, "this interpreter is shutting down");
   return found;
 }
 
 int make_state() {
-  PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
-  if (!dict) return -1;
-  if (PyDict_GetItemString(dict, capsule_name)) return 0;
-  auto* made = new (std::nothrow) State;
-  if (!made) {
-    PyErr_NoMemory();
-    return -1;
-  }
-  PyObject* capsule = PyCapsule_New(made, capsule_name, free_state);
-  if (!capsule) {
-    delete made;
-    return -1;
-  }
+  if (states.find()) return 0;
+  auto made = states.make();
+  if (!made) return -1;
   for (std::size_t i = 0; i < kSpecials; i++) {
     made->names[i] = PyUnicode_InternFromString(special_names[i]);
   }
@@ -101,11 +68,26 @@ int make_state() {
   made->weak_name = PyUnicode_InternFromString("__weakref__");
   made->attributes = make_attributes_type();
   made->computed = PyDict_New();
-  int status = -1;
-  if (!PyErr_Occurred()) status = PyDict_SetItemString(dict, capsule_name, capsule);
-  Py_DECREF(capsule);
-  if (status < 0) return -1;
-  return 0;
+  if (PyErr_Occurred()) return -1;
+  return states.put(std::move(made)) ? 0 : -1;
+}
+
+void give_up_binding(PyObject* bound) {
+  if (!bound) return;
+  if (Py_REFCNT(bound) == 1) reinterpret_cast<PyMethodObject*>(bound)->im_self = Py_None;
+  PyObject_GC_Track(bound);
+  Py_DECREF(bound);
+}
+
+void each_spare_binding(const PyInterpreterState* interpreter,
+                        void (*visit)(void* context, PyObject** record), void* context) {
+  const State* own = states.of(interpreter);
+  if (!own) return;
+  for (const AccessDetails& one : own->details) {
+    if (one.bound && Py_REFCNT(one.bound) == 1) {
+      visit(context, &reinterpret_cast<PyMethodObject*>(one.bound)->im_self);
+    }
+  }
 }
 
 Class* class_of(State& state, const FrozenRecord* record) {
@@ -142,9 +124,8 @@ Class* class_of(State& state, const FrozenRecord* record) {
 }
 
 void forget_class(std::uint32_t number) {
-  State* own = find_state();
+  State* own = states.find();
   if (!own) {
-    PyErr_Clear();
     return;
   }
   if (add_members(*own) < 0) PyErr_Clear();

@@ -5,11 +5,13 @@
 #include "heap/cpython_layout.hpp"
 
 #include <array>
-#include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <vector>
 
+#include "heap/interpreter_local.hpp"
 #include "heap/records/instances.hpp"
 #include "heap/records/layouts.hpp"
 #include "heap/records/special_methods.hpp"
@@ -48,22 +50,56 @@ enum class Access : std::uint8_t {
   absent,
 };
 
-struct alignas(64) CachedAccess {
+// What is compared at every read, and where a field then is. Half a cache line.
+struct alignas(32) CachedAccess {
   PyObject* name = nullptr;  // a strong reference
   PyTypeObject* type = nullptr;
-  PyObject* found = nullptr;  // borrowed from the type, valid as long as its version is
+  // The records that it is about: identity_of() them, and kOtherAccess if it is no field that is
+  // the same for all interpreters.
+  std::uint64_t records = 0;
   unsigned version = 0;
-  std::uint32_t layout = 0;
+  std::uint32_t offset = 0;  // of the field in the record
+};
+
+// How an attribute is read that is no such field.
+struct alignas(sizeof(CachedAccess)) AccessDetails {
+  PyObject* found = nullptr;  // borrowed from the type, valid as long as its version is
+  // A method that was bound last and may be bound again, or nullptr. As long as it is here, and
+  // nobody else's, its record may be gone: the garbage collector does not see it.
+  PyObject* bound = nullptr;
   std::uint32_t index = 0;  // of the field or item
   Access access = Access::absent;
 };
 
+// Kind, flags and layout of a record in one word, which says how its attributes are read.
+inline std::uint64_t identity_of(const FrozenRecord* record) {
+  static_assert(offsetof(FrozenRecord, kind) % 8 == 0 &&
+                offsetof(FrozenRecord, fields) == offsetof(FrozenRecord, kind) + 8);
+  std::uint64_t word;
+  std::memcpy(&word, &record->kind, sizeof word);
+  return word;
+}
+inline constexpr std::uint64_t kOtherAccess = std::uint64_t{1} << 31;  // no flag of a record
+
 struct State {
   static constexpr std::size_t kEntries = 1024;
 
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State();
+
+  // Where an attribute is remembered, if it is.
+  static std::size_t place_of(std::uint32_t layout, const PyObject* name) {
+    const auto address = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(name));
+    constexpr std::uint32_t size = sizeof(CachedAccess);
+    return (address + layout * size) / size % kEntries;
+  }
+
   std::array<CachedAccess, kEntries> cache{};
-  std::vector<Class*> classes;                 // by number of the definition
-  std::vector<std::shared_ptr<Maker>> makers;  // by layout
+  std::array<AccessDetails, kEntries> details{};  // of the same places
+  std::vector<Class*> classes;                    // by number of the definition
+  std::vector<std::shared_ptr<Maker>> makers;     // by layout
   std::array<PyObject*, kSpecials> names{};
   PyObject* class_name = nullptr;      // "__class__"
   PyObject* dict_name = nullptr;       // "__dict__"
@@ -76,40 +112,24 @@ struct State {
       nullptr;  // dict: offset of a record -> dict of what cached_property computed
 };
 
-// Where a thread's latest interpreter has its state, by the address of the thread state: one look,
-// whose result does not wait for what is compared. A place is forgotten with the interpreter,
-// before anything else can come to stand at the same addresses.
-struct alignas(32) Place {
-  std::atomic<PyThreadState*> thread{nullptr};
-  std::atomic<PyInterpreterState*> interpreter{nullptr};
-  std::atomic<State*> state{nullptr};
-};
-inline constexpr std::size_t kPlaces = 1024;
-extern Place places[kPlaces];
+[[gnu::visibility("hidden")]] extern InterpreterLocal<State> states;
 
-inline Place& place_of(const PyThreadState* thread) {
-  const auto address = reinterpret_cast<std::uintptr_t>(thread);
-  return places[(address >> 4 ^ address >> 14) % kPlaces];
-}
-
-State* find_state();  // nullptr with an exception set when the interpreter has given it up
-
-inline State* state() {
-  const PyThreadState* thread = PyThreadState_GetUnchecked();
-  const Place& place = place_of(thread);
-  State* found = place.state.load(std::memory_order_acquire);
-  if (place.thread.load(std::memory_order_relaxed) == thread &&
-      place.interpreter.load(std::memory_order_relaxed) == thread->interp) [[likely]] {
-    return found;
-  }
-  return find_state();
-}
+// The calling interpreter's; nullptr with an exception set when it has given it up.
+State* state();
 
 // Makes the calling interpreter's. 0, or -1 with an exception set.
 int make_state();
 
 // The class of a record, up to date; nullptr with an exception set when the replica cannot be had.
 Class* class_of(State& state, const FrozenRecord* record);
+
+// Gives up a reference to a bound method that was in a place. May run code.
+void give_up_binding(PyObject* bound);
+
+// For each bound method that waits to be used again, the word that says which record it was bound
+// to. Where no Python may be used.
+void each_spare_binding(const PyInterpreterState* interpreter,
+                        void (*visit)(void* context, PyObject** record), void* context);
 
 // Says that a number means another class now in the calling interpreter.
 void forget_class(std::uint32_t number);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "heap/arena.hpp"
+#include "heap/records/state.hpp"
 #include "heap/scan/guarded.hpp"
 
 namespace firn::heap {
@@ -375,6 +376,14 @@ void wipe_python(const Dead& dead, const Caller& caller) {
         }
       }
       if (!interpreter->obmalloc) return;
+      records::each_spare_binding(
+          interpreter,
+          [](void* context, PyObject** record) {
+            const auto at = reinterpret_cast<std::uintptr_t>(record);
+            const auto* dead = static_cast<const Dead*>(context);
+            dead->wipe(dead->context, at, at + sizeof *record);
+          },
+          const_cast<Dead*>(&dead));
       Blocks blocks(dead, interpreter->obmalloc->mgmt);
       each_unused_object(interpreter, [&](std::uintptr_t at) { blocks.wipe_block(at); });
       blocks.wipe_free();
