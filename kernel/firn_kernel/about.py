@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -42,7 +43,7 @@ def kernel_info() -> dict[str, Any]:
             {"text": "Python", "url": f"https://docs.python.org/{sys.version_info[0]}.{sys.version_info[1]}"},
             {"text": "IPython", "url": "https://ipython.readthedocs.io/en/stable/"},
         ],
-        "supported_features": ["kernel subshells"],
+        "supported_features": ["kernel subshells"] + ["debugger"] * (find_spec("debugpy") is not None),
     }
 
 

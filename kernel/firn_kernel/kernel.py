@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ class Kernel:
         self._runner: Any = None  # the main thread's
         self._subshells: Any = None
         self._answers: Any = None
+        self._debugger: Any = None
         self._firn_loaded = False
         self._log = 2  # the descriptor of the terminal or file that the kernel was started with
 
@@ -40,11 +42,13 @@ class Kernel:
         sys.stdout, sys.stderr = OutputStream(STDOUT), OutputStream(STDERR)
         try:
             self._start_shell()
-            install_interrupt_handler(self._runner, self._subshells.interrupt)
+            install_interrupt_handler(self._runner, self._subshells.interrupt, self._held)
             self._runner.run()
         finally:
             if self._subshells is not None:
                 self._subshells.close()
+            if self._debugger is not None:
+                self._debugger.close()
             signal.signal(signal.SIGINT, lambda number, frame: None)
             if self.shell is not None:
                 self.shell._atexit_once()
@@ -156,11 +160,23 @@ class Kernel:
                 return _WITHOUT_SHELL[request.type]()
             if request.type.endswith("_subshell_request"):
                 return self._subshells.answer(request, content)
+            if request.type == "debug_request":
+                return self._debug(content)
             if request.type != "comm_info_request":
                 self._load_firn()
             return self._answers.answer(request, content)
         except BaseException as error:
             return {"status": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": []}
+
+    def _debug(self, content: dict[str, Any]) -> dict[str, Any]:
+        if self._debugger is None:
+            from .debugger import Debugger  # most sessions never do
+
+            self._debugger = Debugger(self.shell)
+        return self._debugger.answer(content)
+
+    def _held(self, frame: types.FrameType | None) -> bool:
+        return self._debugger is not None and self._debugger.lets_go(frame)
 
     @interruptible
     def _receive(self, request: _kernel.Request, content: str, buffers: list[bytes]) -> None:

@@ -243,12 +243,18 @@ def _leave_forked_child(reply: dict[str, Any]) -> None:
     os._exit(0 if reply["status"] == "ok" or reply.get("ename") == "SystemExit" else 1)
 
 
-def install_interrupt_handler(runner: CellRunner, others: Callable[[], None]) -> None:
-    """SIGINT stops what runs in the main thread, and `others` what runs elsewhere."""
+def install_interrupt_handler(
+    runner: CellRunner, others: Callable[[], None], held: Callable[[types.FrameType | None], bool]
+) -> None:
+    """SIGINT stops what runs in the main thread, and `others` what runs elsewhere.
+
+    held: whether a debugger holds the main thread at this frame; it then lets it go, and raises the KeyboardInterrupt.
+    """
 
     def handle(number: int, frame: types.FrameType | None) -> None:
         others()
-        runner.on_sigint(number, frame)
+        if not held(frame):
+            runner.on_sigint(number, frame)
 
     handle.others = others  # type: ignore[attr-defined]  # for who puts a handler of its own in this one's place
     signal.signal(signal.SIGINT, handle)

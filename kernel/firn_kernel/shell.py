@@ -20,6 +20,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Instance, Type, default
 
 from . import messages
+from .cell_files import CellCompiler
 
 
 class KernelDisplayPublisher(DisplayPublisher):
@@ -105,6 +106,7 @@ class KernelShell(InteractiveShell):
     kernel = AnyTrait()
     display_pub_class = Type(KernelDisplayPublisher)
     displayhook_class = Type(KernelDisplayHook)
+    compiler_class = Type(CellCompiler)
     exiter = Instance(ZMQExitAutocall)
     keepkernel_on_exit: bool | None = None
 

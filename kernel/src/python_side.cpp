@@ -20,6 +20,15 @@ nlohmann::json report(py::error_already_set& error) {
 
 }  // namespace
 
+struct PythonSide::Thread::Kept {
+  py::gil_scoped_acquire thread_state;
+  py::gil_scoped_release without_gil;
+};
+
+PythonSide::Thread::Thread() : kept_(std::make_unique<Kept>()) {}
+
+PythonSide::Thread::~Thread() = default;
+
 void PythonSide::run() {
   const py::gil_scoped_acquire gil;
   try {

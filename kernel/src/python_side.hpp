@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -17,6 +18,20 @@ namespace firn::kernel {
 class PythonSide {
  public:
   explicit PythonSide(pybind11::object handler) : handler_(std::move(handler)) {}
+
+  // While it lives, its thread is one thread to Python, from call to call: a debugger that was told
+  // to leave it alone goes on doing so. Otherwise Python would see a new one in each call.
+  class Thread {
+   public:
+    Thread();
+    ~Thread();
+    Thread(const Thread&) = delete;
+    Thread& operator=(const Thread&) = delete;
+
+   private:
+    struct Kept;
+    std::unique_ptr<Kept> kept_;
+  };
 
   // Runs the main thread's event loop until the kernel stops. What it raises waits for rethrow():
   // the threads and sockets have to be closed first.

@@ -17,7 +17,8 @@ const std::set<std::string> kShellTypesOfXeus{
     "is_complete_request", "kernel_info_request", "shutdown_request", "interrupt_request"};
 const std::set<std::string> kControlTypesOfXeus{"kernel_info_request", "shutdown_request",
                                                 "interrupt_request"};
-const std::set<std::string> kControlTypesOfOurs{"usage_request", "create_subshell_request",
+const std::set<std::string> kControlTypesOfOurs{"usage_request", "debug_request",
+                                                "create_subshell_request",
                                                 "delete_subshell_request", "list_subshell_request"};
 
 // A failed cell's reply, between xeus's sending it and its next step: aborting the queue, or idle.
@@ -84,6 +85,7 @@ void Server::start_impl(xeus::xpub_message message) {
 void Server::stop_impl() { inboxes_.main()->push({Item::Kind::stop, {}}); }
 
 void Server::run_control() {
+  const PythonSide::Thread thread;
   pollfd watched{control_.fd(), POLLIN, 0};
   while (!control_stops_) {
     while (auto item = control_.pop()) {
