@@ -14,31 +14,37 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from firn import _core, replicate, units
+from firn import _core, errors, modules, replicate, units
+from firn.mutable import FrozenByteArray, FrozenTypedArray
 from firn.planner import Planner
 from firn.shipping import Packer
 from firn.teach import FROZEN_TYPES
 from firn.units import Unit
 
 _ATOMS = frozenset({type(None), bool, int, float, complex})
-_SHORT = 32  # characters or items: not worth a pointer, unless somebody asks for the very object
+_BUFFERS: tuple[type, ...] = (FrozenByteArray, FrozenTypedArray, _core.Array)
+
+
+type Bundle = tuple[bytes, tuple[object, ...], list[object]]
+"""A pickle, the frozen values in it, and those of which it has the address only: they must stay until it is read."""
 
 
 class Packed:
     """A call that is ready to go: `setup` is what Pool.submit takes; or the error that packing it raised."""
 
-    def __init__(self, make: Callable[[], tuple[Any, ...]]) -> None:
+    def __init__(self, make: Callable[[], tuple[tuple[Any, ...], list[object]]]) -> None:
         self.setup: tuple[Any, ...] = ()
+        self.kept: list[object] = []
         self.error: Exception | None = None
         try:
-            self.setup = make()
+            self.setup, self.kept = make()
         except Exception as error:
             self.error = error
 
     @classmethod
     def failed(cls, error: Exception) -> Packed:
         """A call whose function cannot be packed."""
-        packed = cls(tuple)
+        packed = cls(lambda: ((), []))
         packed.error = error
         return packed
 
@@ -58,20 +64,23 @@ class Function:
         """One call for each tuple of arguments."""
         return Packed(lambda: self._setup("chunk", items))
 
-    def _setup(self, mode: str, given: Any) -> tuple[Any, ...]:
+    def _setup(self, mode: str, given: Any) -> tuple[tuple[Any, ...], list[object]]:
         plain = pack_plain(given)
         if plain is None:
-            return (mode, *_Calls().pack((self._function, given)), None, ())
-        return (mode, *self._bundle, *plain)
+            raw, pointers, kept = _Calls().pack((self._function, given))
+            return (mode, raw, pointers, None, ()), kept
+        raw, pointers, kept = self._bundle
+        more, more_pointers, more_kept = plain
+        return (mode, raw, pointers, more, more_pointers), kept + more_kept
 
 
-def pack_function(function: Callable[..., Any]) -> tuple[bytes, tuple[object, ...]]:
-    """A callable and everything that it reads: (pickle, the frozen values in it)."""
+def pack_function(function: Callable[..., Any]) -> Bundle:
+    """A callable and everything that it reads."""
     return _Calls().pack((function,))
 
 
-def pack_plain(given: Any) -> tuple[bytes, tuple[object, ...]] | None:
-    """Arguments that need nothing but themselves: (pickle, the frozen values in it); None for all others."""
+def pack_plain(given: Any) -> Bundle | None:
+    """Arguments that need nothing but themselves; None for all others."""
     file = io.BytesIO()
     pickler = _Plain(file)
     try:
@@ -80,7 +89,7 @@ def pack_plain(given: Any) -> tuple[bytes, tuple[object, ...]] | None:
         return None
     if pickler.pointers and _names_definitions(pickler.pointers):
         return None
-    return file.getvalue(), tuple(pickler.pointers)
+    return file.getvalue(), tuple(pickler.pointers), pickler.kept
 
 
 def _names_definitions(pointers: list[object]) -> bool:
@@ -95,15 +104,31 @@ def is_shared(value: Any) -> bool:
     return kind not in _ATOMS and (kind in FROZEN_TYPES or units.is_in_heap(value))
 
 
+def is_shared_memory(value: Any) -> bool:
+    """Whether a value is an array or another buffer whose memory is frozen; its object is each interpreter's own."""
+    kind = type(value)
+    return (kind in _BUFFERS or units.is_buffer(kind)) and _core.is_frozen(value)
+
+
+def _is_pointer(value: Any) -> bool:
+    return is_shared(value) or is_shared_memory(value)
+
+
 class _Plain(pickle.Pickler):
     """Pickles arguments; raises at code of the notebook's."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, protocol=5)
         self.pointers: list[object] = []
+        self.kept: list[object] = []
 
-    def persistent_id(self, value: Any) -> int | None:
-        if type(value) in _ATOMS or not is_shared(value):
+    def persistent_id(self, value: Any) -> int | tuple[int] | None:
+        if type(value) in _ATOMS:
+            return None
+        if is_shared_memory(value):
+            self.kept.append(value)
+            return (_core.address(value),)
+        if not is_shared(value):
             return None
         self.pointers.append(value)
         return len(self.pointers) - 1
@@ -111,6 +136,8 @@ class _Plain(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, (type, types.FunctionType)) and replicate.is_by_value(value):
             raise pickle.PicklingError("by value")
+        if type(value).__module__.partition(".")[0] in modules.WAYS_OUT:
+            raise pickle.PicklingError("no worker may be able to load its module")
         return NotImplemented
 
 
@@ -129,8 +156,8 @@ class _Calls(Planner):
     def settings(self) -> dict[str, Any]:
         return {"reloads": {}}
 
-    def pack(self, call: tuple[Any, ...]) -> tuple[bytes, tuple[object, ...]]:
-        """(what `call_worker.begin` reads, the frozen values in it). Raises what pickling raises."""
+    def pack(self, call: tuple[Any, ...]) -> Bundle:
+        """What `call_worker.begin` reads. Raises what pickling raises."""
         root = Unit(call, getattr(call[0], "__qualname__", type(call[0]).__name__), "copy")
         self.units[id(call)] = root
         self._queue.append(root)
@@ -148,7 +175,8 @@ class _Calls(Planner):
             "definitions": {unit.number: number for number, unit in self.definitions.items()},
             "lines": packer.lines(""),
         }
-        return pickle.dumps(header, 5), tuple(packer.pointers)
+        kept = [unit.pointer for unit in self.units.values() if unit.is_own_object]
+        return pickle.dumps(header, 5), tuple(packer.pointers), kept
 
     # What differs from a cell's
 
@@ -162,9 +190,20 @@ class _Calls(Planner):
         # What the call itself holds is the call's own, each time: an argument is never the global that it also is.
         if self._current is not None and self._current.kind == "copy":
             unit = self.units.get(id(value))
-            if unit is not None and not units.is_definition(value) and not is_shared(value):
+            if unit is not None and not units.is_definition(value) and not _is_pointer(value):
                 return None
         return super().outside(value)
+
+    def _found_outside(self, value: object, current: Unit) -> Unit | None:
+        if is_shared_memory(value):
+            return self._unit(value, "a frozen array")
+        return super()._found_outside(value, current)
+
+    def meet_module(self, name: str, value: object) -> None:
+        root = name.partition(".")[0]
+        if root in modules.WAYS_OUT and modules.why_not([root]):
+            raise errors.share_arrays(root, value)
+        super().meet_module(name, value)
 
     def meet_method(self, method: Any) -> None:
         pass
@@ -191,7 +230,7 @@ class _Calls(Planner):
         if id(value) in self.units or units.is_definition(value):
             return super()._unit(value, label, optional)
         unit = self.units[id(value)] = Unit(value, label, "frozen", optional=optional)
-        if is_shared(value):
+        if _is_pointer(value):
             unit.pointer, unit.address = value, _core.address(value)
             self._use(unit)
         else:

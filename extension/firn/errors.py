@@ -155,6 +155,16 @@ def executor_in_worker() -> RuntimeError:
     )
 
 
+def share_arrays(module: str, value: object) -> TypeError:
+    kind = type(value)
+    what = f"a {kind.__name__}" if kind.__module__.partition(".")[0] == module else "the call"
+    way_out = "firn.share(array) gives its memory to all workers" if module == "numpy" else "give the call plain rows"
+    return TypeError(
+        f"{what} cannot be sent to a worker, for {module} does not load there: {way_out} "
+        "(or use a concurrent.futures.ProcessPoolExecutor)"
+    )
+
+
 def worker_stopped[T: Exception](kind: type[T]) -> T:
     return kind("the worker was stopped before the call ended")
 

@@ -128,7 +128,9 @@ def share[T](obj: T) -> T:
 
     It does so as an argument, inside other arguments, in a functools.partial, as a global that a function reads, and in
     results, which hold the very same object. It reads as the original and raises TypeError when it is written to;
-    what is frozen already is returned as it is, at once. A function gets its globals and captured variables frozen.
+    what is frozen already is returned as it is, at once. A function gets its globals and captured variables frozen. Arrays
+    and other buffers share their memory; each worker has an object of its own for it (a firn.Array where the notebook has
+    a numpy.ndarray), and in results they are copies.
 
     It is `firn.freeze` by the name under which users of executors look for it. Keep it in a variable: what no variable
     of the notebook holds moves to a file, from where it still can be read, but not as fast.

@@ -13,7 +13,7 @@ from typing import Final
 
 from firn.names import ShippingRefusal
 
-_WAYS_OUT: Final = {
+WAYS_OUT: Final = {
     "numpy": "do the array's part outside the loop, or give the loop plain numbers: values = array.tolist()",
     "pandas": 'do the frame\'s part outside the loop, or give the loop plain rows: rows = frame.to_dict("records")',
     "polars": "do the frame's part outside the loop, or give the loop plain rows: rows = frame.to_dicts()",
@@ -93,5 +93,5 @@ def unloadable(name: str, reason: str, *, user: str, line: int | None, filename:
     else:
         why = f"{name} does not load in a worker ({reason})"
     through = "" if user in ("", root, name) else f"{user} needs {root}: "
-    way_out = _WAYS_OUT.get(root, f"use {root} outside the loop, in the notebook's own part of the cell")
+    way_out = WAYS_OUT.get(root, f"use {root} outside the loop, in the notebook's own part of the cell")
     return Unloadable(f"{through}{why}", way_out, name=user or name, line=line, filename=filename)

@@ -256,4 +256,6 @@ class UnitLoader(pickle.Unpickler):
         self._namespace, self._found = namespace, found
 
     def persistent_load(self, pid: Any) -> Any:
+        if type(pid) is tuple:  # memory that every interpreter makes an object of its own of
+            return _core.adopt(*pid)
         return self._namespace if pid == GLOBALS else self._found[pid]

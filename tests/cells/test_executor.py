@@ -155,7 +155,7 @@ def test_shared_values_cross_as_pointers_not_as_copies(notebook, executor):
     before = firn._core.count_segments()
     from firn import calls
 
-    raw, pointers = calls.pack_plain((((notebook["big"], 1),), {}))  # type: ignore[misc]
+    raw, pointers, _ = calls.pack_plain((((notebook["big"], 1),), {}))  # type: ignore[misc]
     assert len(raw) < 100 and pointers == (notebook["big"],)
     assert notebook.ok("executor.submit(len, big).result()") == 200_000
     assert firn._core.count_segments() == before
@@ -174,6 +174,28 @@ def loud(town): return town.loud(), isinstance(town, Town)
     assert notebook.ok("executor.submit(loud, towns[1]).result()") == ("B", True)
     assert notebook.ok("list(executor.map(loud, towns, chunksize=2))") == [("A", True), ("B", True)]
     assert notebook.ok("executor.submit(lambda: towns[0]).result() is towns[0]")
+
+
+def test_shared_arrays_cross_as_memory(notebook, executor):
+    notebook.ok("import numpy, array\ndef look(x): return type(x).__name__, float(sum(x)), x")
+    notebook.ok("numbers, bag = firn.share(numpy.arange(1000.0)), firn.share(bytearray(b'abc'))")
+    from firn import calls
+
+    raw, pointers, kept = calls.pack_plain(((notebook["numbers"], [notebook["bag"]]), {}))  # type: ignore[misc]
+    assert len(raw) < 100 and pointers == () and kept == [notebook["numbers"], notebook["bag"]]
+    assert notebook.ok("executor.submit(look, numbers).result()[:2]") == ("Array", 499500.0)
+    assert notebook.ok("executor.submit(lambda: float(numbers.mean())).result()") == 499.5
+    assert notebook.ok("executor.submit(look, bag).result()") == ("FrozenByteArray", 294.0, b"abc")
+    assert notebook.ok("(executor.submit(look, numbers).result()[2] == numbers).all()")
+    notebook.ok("class Box:\n    def __init__(self, x): self.x = x\ndef unbox(box): return float(box.x[3])")
+    assert notebook.ok("executor.submit(unbox, Box(numbers)).result()") == 3.0
+    error = notebook.fails("executor.submit(look, numpy.arange(3)).result()")
+    assert isinstance(error, TypeError) and "firn.share(array)" in str(error)
+
+
+def test_a_shared_function_keeps_what_it_read(notebook, executor):
+    notebook.ok("scale = 3\ndef work(x): return x * scale\nwork = firn.share(work)\nscale = 10")
+    assert notebook.ok("executor.submit(work, 2).result()") == 6
 
 
 def test_what_cannot_be_shared_says_where_it_stands(notebook):
