@@ -218,6 +218,9 @@ def spool_problem() -> tuple[str, str] | None:
 def address(frozen: object, /) -> int:
     """The address of a frozen value, for adopt() in another interpreter."""
 
+def twin_address(object: object, /) -> int:
+    """For adopt(), if this interpreter made the object of a frozen value and it never changes; else 0."""
+
 def adopt(address: int, /) -> Any:
     """The frozen value at an address. Raises ValueError where there is none."""
 

@@ -39,6 +39,8 @@ def reduce(value: Any) -> Any:
         return buffers.make_view, (value.tobytes(), value.format, value.shape, value.readonly)
     if type(value) in FROZEN_TYPES:
         return _core.adopt, (_core.address(value),)
+    if address := _core.twin_address(value):
+        return _core.adopt, (address,)
     return None
 
 

@@ -21,7 +21,7 @@ from collections import Counter
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firn import _core, twins
+from firn import _core, rebuild, twins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -147,13 +147,15 @@ def _partial(value: Any) -> Parts:
     parts = twins.make_partial, type(value), tuple(value.keywords), *held
     # One that holds what is frozen is not the notebook's own any more: that goes on changing what it holds.
     keep = all(map(_is_constant, held))
-    return Parts(CALL, False, keep, parts, _state(twins.ATTRIBUTES, attributes) if attributes else None)
+    if attributes:
+        return Parts(CALL, False, keep, parts, _state(twins.ATTRIBUTES, attributes))
+    return Parts(CALL, keep, keep, parts, None)
 
 
 def _cached(value: Any) -> Parts:
     settings = value.cache_parameters()
     parts = twins.make_cached, value.__wrapped__, settings["maxsize"], settings["typed"]
-    return Parts(CALL, False, True, parts, None)
+    return Parts(CALL, True, True, parts, None)
 
 
 def _zone(value: Any) -> Parts:
@@ -276,7 +278,7 @@ def _in_general(value: Any, kind: type) -> Parts:
     keep = kind.__eq__ is object.__eq__  # type: ignore[comparison-overlap]
     if isinstance(reduction, str):
         module = pickle.whichmodule(value, reduction)  # type: ignore[attr-defined]
-        return Parts(CALL, False, keep, (twins.named, module, reduction), None)
+        return Parts(CALL, not rebuild.is_mutable(kind), keep, (twins.named, module, reduction), None)
     make, arguments, state, items, pairs, setter = _checked(reduction, kind)
     if state is None and setter is None and type(_inherited(kind, "__reduce__")) is types.MethodDescriptorType:
         # In C: that of a defaultdict, for one, knows nothing of the attributes of a subclass.
@@ -290,7 +292,15 @@ def _in_general(value: Any, kind: type) -> Parts:
         return _pickled(value, kind, keep)
     if make is copyreg.__newobj__ and not filling and kind.__flags__ & 1 << 9 == 0:  # type: ignore[attr-defined]
         keep = keep and not arguments
-    return Parts(CALL, False, keep, (make, *arguments), filling)
+    # An operator.itemgetter and the like: of C, without attributes, and all that they are in their arguments.
+    unchanging = (
+        keep
+        and not filling
+        and not kind.__dictoffset__
+        and not rebuild.is_mutable(kind)
+        and all(map(_is_constant, arguments))
+    )
+    return Parts(CALL, unchanging, keep, (make, *arguments), filling)
 
 
 def _reduction_of(value: Any, kind: type) -> Any:

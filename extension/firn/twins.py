@@ -43,6 +43,11 @@ def load(data: bytes, kind: str, buffers: int, *parts: Any) -> Any:
         raise explain_import(kind, error) from error
 
 
+def load_to_change(data: bytes, kind: str, buffers: int, *parts: Any) -> Any:
+    """The same with memory of its own."""
+    return load(data, kind, buffers, *map(bytearray, parts[:buffers]), *parts[buffers:])
+
+
 def explain_import(kind: str, error: ImportError) -> ImportError:
     """What a worker says where a library that it cannot load is needed to read a value."""
     library = kind.partition(".")[0]

@@ -84,6 +84,9 @@ PyObject* Copier::make(PyObject* object, bool shared) {
   if (freezing_.marks) [[unlikely]]
     check_marks(object);
   PyTypeObject* type = Py_TYPE(object);
+  if (freezing_.shells) [[unlikely]] {
+    if (PyObject* shell = known_shell(object)) return shell;
+  }
   if (type == &PyUnicode_Type) return make_string(object, shared);
   if (type == &PyLong_Type) return make_integer(object, shared);
   if (type == &PyDict_Type) return make_dict(object, FaceKind::dict, shared);

@@ -29,6 +29,7 @@
 #include "heap/records/layouts.hpp"
 #include "heap/records/plans.hpp"
 #include "heap/shapes.hpp"
+#include "heap/twins/resolved.hpp"
 #include "heap/types.hpp"
 
 namespace firn::heap {
@@ -92,6 +93,8 @@ struct Freezing {
         types(interpreter),
         python(python_part),
         transfer(transfer_only),
+        shells(objects_of_shells()),
+        has_twins(shells != nullptr),
         plans(interpreter, make_numbers) {}
   Zone& zone;
   Populator populator;  // before the regions that use it
@@ -99,9 +102,10 @@ struct Freezing {
   PythonPart& python;                       // read only while threads copy
   const bool transfer;                      // what needs Python is refused
   const OptOuts* const marks = opt_outs();  // nullptr when no object is marked
-  bool looking = false;    // an attempt that only looks for the path to what python.culprit is
-  bool has_twins = false;  // changes while one thread copies
-  Plans plans;             // read only while threads copy
+  bool looking = false;  // an attempt that only looks for the path to what python.culprit is
+  const PointerMap* const shells;  // the interpreter's own tuples ..., or nullptr: there are none
+  bool has_twins;                  // changes while one thread copies
+  Plans plans;                     // read only while threads copy
   Memo memo;
   buffers::Blocks blocks;  // changes while one thread copies
   std::atomic<bool> failed{false};
@@ -205,6 +209,8 @@ class Copier {
   void make_inner(FrozenRecord* record, PyObject* object, PyObject* inner);
   PyObject* copy_frozen_record(PyObject* object, bool shared);
   PyObject* make_with_python(PyObject* object, bool shared);
+  // The shell that this tuple, frozenset ... was made from, or nullptr.
+  PyObject* known_shell(PyObject* object);
   const Layout* find_layout(const Plan& plan, const Plan::Attributes& attributes);
   const Layout* make_layout(const Plan& plan, const Plan::Attributes& attributes);
   void defer(PyObject** slot, PyObject* original, PyObject* container, Role role);

@@ -284,6 +284,15 @@ void bind_heap(py::module_& module) {
       },
       py::arg("frozen"), py::pos_only(),
       "The address of a frozen value, for adopt() in another interpreter.");
+  module.def(
+      "twin_address",
+      [](const py::object& object) {
+        PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::twin_of(object.ptr());
+        return reinterpret_cast<std::uintptr_t>(twin);
+      },
+      py::arg("object"), py::pos_only(),
+      "For adopt(), if this interpreter made the object of a frozen value and it never changes; "
+      "else 0.");
   module.def("adopt", &adopt, py::arg("address"), py::pos_only(),
              "The frozen value at an address. Raises ValueError where there is none.");
 }

@@ -155,6 +155,15 @@ def test_a_method_that_was_read_freezes_to_itself() -> None:
     assert firn.is_frozen(frozen[0]) and again["index"] is frozen[0] and again["total"] is frozen[1]
 
 
+def test_thawed_methods_change_the_thawed_object() -> None:
+    tally, numbers = Tally(), [1]
+    thawed = firn.thaw(firn.freeze({"tally": tally, "add": tally.add, "numbers": numbers, "append": numbers.append}))
+    thawed["add"](5)
+    thawed["append"](2)
+    assert thawed["tally"].count == 5 and thawed["numbers"] == [1, 2]
+    assert tally.count == 0 and numbers == [1]
+
+
 LOST: dict[str, Any] = {
     "method of a deque's subclass": lambda: Queue([1]).put,
     "method in C of a deque's subclass": lambda: Queue([1]).append,

@@ -9,6 +9,7 @@
 #include "heap/strings.hpp"
 #include "heap/tables.hpp"
 #include "heap/twins/make_twin.hpp"
+#include "heap/twins/shells.hpp"
 #include "heap/twins/twins.hpp"
 
 namespace firn::heap {
@@ -239,16 +240,24 @@ PyObject* Copier::make_instance(PyObject* object, bool shared) {
 }
 
 PyObject* Copier::make_with_python(PyObject* object, bool shared) {
-  if (freezing_.transfer) throw Unfreezable{object, nullptr};
   if (!alone_) return nullptr;
   if (PyObject* known = twin_of(object); known && in_lasting(known)) {
     note_lasting(known);
     freezing_.has_twins = true;
     return known;
   }
+  if (freezing_.transfer) throw Unfreezable{object, nullptr};
   if (freezing_.looking && object == freezing_.python.culprit) throw freezing_.python.what;
   PyObject* reduced = freezing_.python.reduced(object);
   return reduced ? make_twin(*this, object, reduced, shared) : nullptr;
+}
+
+PyObject* Copier::known_shell(PyObject* object) {
+  if (!becomes_shell(Py_TYPE(object))) return nullptr;
+  auto* shell = static_cast<PyObject*>(freezing_.shells->find(object));
+  if (!shell || !in_lasting(shell)) return nullptr;
+  note_lasting(shell);
+  return shell;
 }
 
 void Copier::defer(PyObject** slot, PyObject* original, PyObject* container, Role role) {

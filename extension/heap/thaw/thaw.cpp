@@ -18,7 +18,6 @@ Thawer::~Thawer() {
   for (Step& step : steps_) Py_XDECREF(step.pending);
   for (PyObject* snapshot : snapshots_) Py_DECREF(snapshot);
   Py_XDECREF(append_);
-  Py_XDECREF(deep_copies_);
 }
 
 PyObject* Thawer::thaw(PyObject* root) {
@@ -48,7 +47,7 @@ PyObject* Thawer::convert(PyObject* object, bool key) {
     if (!copied || transfer_) return Py_NewRef(object);
     remember = Py_REFCNT(object) > 1;
   } else if (transfer_) {
-    if (in_lasting(object)) return object;
+    if (in_lasting(object)) return check(read(object));
     remember = key || is_marked_shared(object);
   } else {
     if (is_leaf(type) && in_lasting(object)) return object;
@@ -59,7 +58,7 @@ PyObject* Thawer::convert(PyObject* object, bool key) {
   }
   const std::size_t depth = steps_.size();
   PyObject* made = make(object, type);
-  if (remember) {
+  if (remember && !(is_twin(object) && memo_.find(object))) {
     try {
       memo_.insert(object, made);
     } catch (const std::bad_alloc&) {
@@ -151,8 +150,8 @@ PyObject* Thawer::keep(PyObject* snapshot) {
   return snapshot;
 }
 
-void Thawer::run() {
-  while (!steps_.empty()) {
+void Thawer::run(std::size_t left) {
+  while (steps_.size() > left) {
     const std::size_t depth = steps_.size();
     bool done = false;
     switch (steps_.back().fill) {
@@ -176,6 +175,15 @@ void Thawer::run() {
         break;
       case Fill::set:
         done = fill_set(depth);
+        break;
+      case Fill::members:
+        done = fill_members(depth);
+        break;
+      case Fill::entries:
+        done = fill_entries(depth);
+        break;
+      case Fill::state:
+        done = fill_state(depth);
         break;
     }
     if (done) steps_.pop_back();

@@ -26,17 +26,30 @@ inline PyObject* check(PyObject* made) {
   return made;
 }
 
-enum class Fill : std::uint8_t { slots, deque, list, dict, values, set, fields };
+enum class Fill : std::uint8_t {
+  slots,
+  deque,
+  list,
+  dict,
+  values,
+  set,
+  fields,
+  members,
+  entries,
+  state
+};
 
 struct Step {
-  PyObject* source;  // deque: a tuple; dict: a dict; set: a set
+  PyObject* source;  // deque, members, entries: a tuple; dict: a dict; set: a set; state: a twin
   PyObject* made;    // borrowed from whatever holds it
   Fill fill;
   Py_ssize_t at = 0;
-  Py_ssize_t count = 0;                   // slots
-  PyObject** from = nullptr;              // slots
-  PyObject** to = nullptr;                // slots
-  PyObject* pending = nullptr;            // dict, set: a complete or soon complete key; owned
+  Py_ssize_t count = 0;       // slots
+  PyObject** from = nullptr;  // slots
+  PyObject** to = nullptr;    // slots
+  // Owned. dict, set, members, entries: a complete or soon complete key; state: the arguments of
+  // firn.twins.fill().
+  PyObject* pending = nullptr;
   PyObject* value = nullptr;              // dict: the original of the pending key's value
   const records::Maker* maker = nullptr;  // fields
 };
@@ -85,13 +98,21 @@ class Thawer {
   bool fill_fields(std::size_t depth);
 
   // twins.cpp
+  struct Making;
   PyObject* make_twin(PyObject* object);
+  PyObject* make_shell(PyObject* shell);
+  PyObject* make_from_parts(PyObject* twin);
+  void call(Making& making);
+  bool fill_members(std::size_t depth);
+  bool fill_entries(std::size_t depth);
+  bool fill_state(std::size_t depth);
 
   PyObject* keep(PyObject* snapshot);
   PyObject* push(Step step);
   PyObject* push_slots(PyObject* made, PyObject** from, PyObject** to, Py_ssize_t count);
   bool fill_slots(std::size_t depth);
-  void run();
+  // Until no more steps are left than there were.
+  void run(std::size_t left = 0);
 
   static bool is_leaf(PyTypeObject* type) {
     return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type ||
@@ -105,7 +126,7 @@ class Thawer {
   const bool transfer_;
   std::vector<Extent> own_extents_;  // of the root's segment, by address
   Extent latest_own_;                // the one of them that the latest object was in
-  PyObject* deep_copies_ = nullptr;  // deepcopy's memo
+  std::vector<Making*> being_made_;  // twins, each in the arguments of the one before
   PyObject* const append_ = PyUnicode_InternFromString("append");
   PointerTable memo_;
   std::vector<Step> steps_;

@@ -11,6 +11,7 @@
 #include "heap/records/definitions.hpp"
 #include "heap/twins/recipes.hpp"
 #include "heap/twins/resolved.hpp"
+#include "heap/twins/shells.hpp"
 #include "heap/twins/twins.hpp"
 
 namespace firn::heap {
@@ -79,14 +80,18 @@ PyObject* make_and_keep(Resolved& table, PyObject* twin) {
 
 PyObject* read_unfilled(PyObject* slot) {
   if (!is_twin(slot)) return Py_NewRef(slot);
-  if (reinterpret_cast<FrozenFace*>(slot)->kind != FaceKind::twin) return resolve(slot);
+  const FaceKind kind = reinterpret_cast<FrozenFace*>(slot)->kind;
+  if (kind != FaceKind::twin && kind != FaceKind::shell) return resolve(slot);
   Resolved* const table = resolved();
   if (!table) return nullptr;
   if (void* known = table->objects.find(slot)) return Py_NewRef(static_cast<PyObject*>(known));
-  return make_and_keep(*table, slot);
+  return kind == FaceKind::shell ? make_from_shell(slot, read_unfilled)
+                                 : make_and_keep(*table, slot);
 }
 
 bool fill(const Unfilled& one) {
+  // A shell is complete when all that is on the list is.
+  if (reinterpret_cast<FrozenFace*>(one.twin)->kind == FaceKind::shell) return true;
   PyObject* state = as_twin(one.twin)->state;
   const Ref function = helper("fill");
   if (!function) return false;

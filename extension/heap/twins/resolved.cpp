@@ -74,6 +74,16 @@ void destroy_table(PyObject* capsule) {
   delete table;
 }
 
+bool is_shell(PyObject* twin) {
+  return reinterpret_cast<FrozenFace*>(twin)->kind == FaceKind::shell;
+}
+
+void forget_twin_of(Resolved& table, PyObject* object, PyObject* twin) {
+  if (table.twins.find(object) != twin) return;
+  table.twins.take(object);
+  table.shells -= is_shell(twin);
+}
+
 Materialise materialisers[static_cast<int>(FaceKind::buffer) + 1] = {};
 
 }  // namespace
@@ -134,14 +144,17 @@ int remember(PyObject* twin, PyObject* object) {
   if (!table) return -1;
   PyObject* before = nullptr;
   try {
-    if (reinterpret_cast<FrozenFace*>(twin)->flags & kUnchanging) table->twins.set(object, twin);
+    if (reinterpret_cast<FrozenFace*>(twin)->flags & kUnchanging) {
+      table->twins.set(object, twin);
+      table->shells += is_shell(twin);
+    }
     before = static_cast<PyObject*>(table->objects.find(twin));
     table->objects.set(twin, Py_NewRef(object));
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
     return -1;
   }
-  if (before && before != object && table->twins.find(before) == twin) table->twins.take(before);
+  if (before && before != object) forget_twin_of(*table, before, twin);
   Py_XDECREF(before);
   return 0;
 }
@@ -153,8 +166,14 @@ void unremember(PyObject* twin) {
     return;
   }
   auto* object = static_cast<PyObject*>(table->objects.take(twin));
-  if (object && table->twins.find(object) == twin) table->twins.take(object);
+  if (object) forget_twin_of(*table, object, twin);
   Py_XDECREF(object);
+}
+
+const PointerMap* objects_of_shells() {
+  Resolved* const table = resolved();
+  if (!table) PyErr_Clear();
+  return table && table->shells ? &table->twins : nullptr;
 }
 
 PyObject* twin_of(PyObject* object) {
@@ -189,7 +208,7 @@ void forget(const char* first, const char* last) {
   std::vector<PyObject*> dropped;
   for (PyObject* twin : twins) {
     auto* object = static_cast<PyObject*>(table->objects.take(twin));
-    if (table->twins.find(object) == twin) table->twins.take(object);
+    forget_twin_of(*table, object, twin);
     dropped.push_back(object);
   }
   for (PyObject* object : dropped) Py_DECREF(object);

@@ -58,8 +58,9 @@ struct Unfilled {
 };
 
 struct Resolved {
-  PointerMap objects;  // twin -> object, a strong reference
-  PointerMap twins;    // unchanging object -> twin
+  PointerMap objects;      // twin -> object, a strong reference
+  PointerMap twins;        // unchanging object -> twin
+  std::size_t shells = 0;  // how many of these are shells'
   std::vector<Unfilled> unfilled;
   std::vector<PyObject*> being_made;  // twins whose arguments are being made
 };
@@ -70,6 +71,9 @@ Resolved* resolved();
 
 // Makes the table; 0, or -1 with an exception set. init_interpreter() calls it.
 int make_resolved();
+
+// The calling interpreter's Resolved::twins, or nullptr when none of them is a shell's.
+const PointerMap* objects_of_shells();
 
 // Takes the twin's object away again: it could not be completed.
 void unremember(PyObject* twin);

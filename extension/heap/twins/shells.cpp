@@ -7,6 +7,7 @@
 #include "heap/faces/faces.hpp"
 #include "heap/records/layouts.hpp"
 #include "heap/tables.hpp"
+#include "heap/twins/resolved.hpp"
 #include "heap/twins/twins.hpp"
 
 namespace firn::heap {
@@ -14,16 +15,20 @@ namespace {
 
 using faces::Ref;
 
+bool is_shell(PyObject* object) {
+  return is_twin(object) && reinterpret_cast<FrozenFace*>(object)->kind == FaceKind::shell;
+}
+
 bool is_face_type(PyTypeObject* type) {
   return type == frozen_list_type() || type == frozen_dict_type() || type == frozen_face_type() ||
          type == frozen_callable_type();
 }
 
 // Whether C code reads it, so that it would have to become a shell.
-bool is_exact(PyObject* object) {
-  PyTypeObject* type = Py_TYPE(object);
-  return type == &PyTuple_Type || type == &PyFrozenSet_Type || type == &PySlice_Type ||
-         (type == builtin_frozendict_type() && type);
+bool is_exact(PyObject* object) { return becomes_shell(Py_TYPE(object)); }
+
+bool is_changing(PyObject* twin) {
+  return !(reinterpret_cast<FrozenFace*>(twin)->flags & kUnchanging);
 }
 
 // Calls visit(child, whether it is a key) for what the slots of a tuple, set or dict hold.
@@ -103,6 +108,7 @@ class Conversion {
         }
       }
     }
+    mark_changing();
   }
 
  private:
@@ -152,13 +158,7 @@ class Conversion {
   void convert(PyObject* object) {
     PyTypeObject* type = Py_TYPE(object);
     std::vector<PyObject*> items;
-    bool unchanging = true;
-    for_each_in(object, [&](PyObject* child, bool) {
-      items.push_back(child);
-      unchanging &= is_twin(child)
-                        ? (reinterpret_cast<FrozenFace*>(child)->flags & kUnchanging) != 0
-                        : !changing_.find(child);
-    });
+    for_each_in(object, [&](PyObject* child, bool) { items.push_back(child); });
     const std::size_t size = offsetof(PyTupleObject, ob_item) + items.size() * sizeof(PyObject*);
     char* at = region_.allocate(sizeof(PyGC_Head) + size);
     std::memset(at, 0, sizeof(PyGC_Head) + sizeof(PyTupleObject));
@@ -170,10 +170,37 @@ class Conversion {
     auto* face = reinterpret_cast<FrozenFace*>(object);
     face->inner = reinterpret_cast<PyObject*>(tuple);
     face->kind = FaceKind::shell;
-    face->flags = unchanging ? kUnchanging : 0;
+    face->flags = kUnchanging;
     face->layout = 0;
     face->extra = reinterpret_cast<PyObject*>(type);
     object->ob_type = frozen_face_type();
+    shells_.push_back(object);
+  }
+
+  // Shells of objects that change, and shells of these.
+  void mark_changing() {
+    std::vector<PyObject*> changing;
+    const auto mark = [&](PyObject* shell) {
+      reinterpret_cast<FrozenFace*>(shell)->flags &= ~kUnchanging;
+      changing.push_back(shell);
+    };
+    for (PyObject* shell : shells_) {
+      PyObject* items = reinterpret_cast<FrozenFace*>(shell)->inner;
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); ++i) {
+        PyObject* item = PyTuple_GET_ITEM(items, i);
+        if (is_changing(shell) || !is_twin(item) || !is_changing(item)) continue;
+        mark(shell);
+      }
+    }
+    while (!changing.empty()) {
+      PyObject* child = changing.back();
+      changing.pop_back();
+      const auto [begin, end] = std::ranges::equal_range(holdings_, child, {}, &Holding::child);
+      for (auto at = begin; at != end; ++at) {
+        if (is_twin(at->holder) && changing_.find(at->holder) && !is_changing(at->holder))
+          mark(at->holder);
+      }
+    }
   }
 
   Region& region_;
@@ -182,37 +209,95 @@ class Conversion {
   PointerTable seen_;
   std::vector<PyObject*> todo_;
   std::vector<Holding> holdings_;
+  std::vector<PyObject*> shells_;
 };
 
 // ---- reading ----
 
-PyObject* materialise(PyObject* shell) {
-  const auto* face = reinterpret_cast<FrozenFace*>(shell);
-  auto* type = reinterpret_cast<PyTypeObject*>(face->extra);
-  const Py_ssize_t size = PyTuple_GET_SIZE(face->inner);
-  if (Py_EnterRecursiveCall(" while a frozen value is read")) return nullptr;
-  Ref items(PyTuple_New(size));
-  bool good = static_cast<bool>(items);
-  for (Py_ssize_t i = 0; good && i < size; ++i) {
-    PyObject* item = read(PyTuple_GET_ITEM(face->inner, i));
-    good = item != nullptr;
-    if (good) PyTuple_SET_ITEM(items.get(), i, item);
-  }
-  Py_LeaveRecursiveCall();
-  if (!good) return nullptr;
-  if (type == &PyTuple_Type) return items.release();
-  if (type == &PyFrozenSet_Type) return PyFrozenSet_New(items.get());
-  if (type == &PySlice_Type) {
+PyObject* finish(PyObject* type, Ref items) {
+  auto* kind = reinterpret_cast<PyTypeObject*>(type);
+  if (kind == &PyTuple_Type) return items.release();
+  if (kind == &PyFrozenSet_Type) return PyFrozenSet_New(items.get());
+  if (kind == &PySlice_Type) {
     return PySlice_New(PyTuple_GET_ITEM(items.get(), 0), PyTuple_GET_ITEM(items.get(), 1),
                        PyTuple_GET_ITEM(items.get(), 2));
   }
   Ref dict(PyDict_New());
-  for (Py_ssize_t i = 0; dict && i + 1 < size; i += 2) {
+  for (Py_ssize_t i = 0; dict && i + 1 < PyTuple_GET_SIZE(items.get()); i += 2) {
     if (PyDict_SetItem(dict.get(), PyTuple_GET_ITEM(items.get(), i),
                        PyTuple_GET_ITEM(items.get(), i + 1)) < 0)
       return nullptr;
   }
-  return dict ? PyObject_CallOneArg(face->extra, dict.get()) : nullptr;
+  return dict ? PyObject_CallOneArg(type, dict.get()) : nullptr;
+}
+
+// A shell whose items are being read.
+struct Level {
+  PyObject* shell;
+  ReadSlot read_slot;  // how its items are read
+  Ref items;
+  Py_ssize_t at = 0;
+};
+
+bool enter(std::vector<Level>& levels, PyObject* shell, ReadSlot read_slot) {
+  const auto* face = reinterpret_cast<FrozenFace*>(shell);
+  auto* type = reinterpret_cast<PyTypeObject*>(face->extra);
+  // What is hashed has to be complete.
+  if (type != &PyTuple_Type && type != &PySlice_Type) read_slot = read;
+  Ref items(PyTuple_New(PyTuple_GET_SIZE(face->inner)));
+  if (!items) return false;
+  levels.push_back({shell, read_slot, std::move(items)});
+  return true;
+}
+
+}  // namespace
+
+PyObject* make_from_shell(PyObject* outermost, ReadSlot read_outermost) {
+  Resolved* const table = resolved();
+  if (!table) return nullptr;
+  std::vector<Level> levels;
+  if (!enter(levels, outermost, read_outermost)) return nullptr;
+  while (true) {
+    Level& level = levels.back();
+    const auto* face = reinterpret_cast<FrozenFace*>(level.shell);
+    const Py_ssize_t size = PyTuple_GET_SIZE(face->inner);
+    PyObject* inside = nullptr;
+    for (; level.at < size; ++level.at) {
+      PyObject* slot = PyTuple_GET_ITEM(face->inner, level.at);
+      if (is_shell(slot) && !table->objects.find(slot)) {
+        inside = slot;
+        break;
+      }
+      PyObject* item = level.read_slot(slot);
+      if (!item) return nullptr;
+      PyTuple_SET_ITEM(level.items.get(), level.at, item);
+    }
+    if (inside) {
+      if (!enter(levels, inside, level.read_slot)) return nullptr;
+      continue;
+    }
+    Ref made(nullptr);
+    // Reading the items may have made it, by way of a cycle.
+    if (void* known = table->objects.find(level.shell)) {
+      made = Ref(Py_NewRef(static_cast<PyObject*>(known)));
+    } else {
+      made = Ref(finish(face->extra, std::move(level.items)));
+      if (!made || remember(level.shell, made.get()) < 0) return nullptr;
+      if (level.read_slot != read) table->unfilled.push_back({level.shell, made.get()});
+    }
+    levels.pop_back();
+    if (levels.empty()) return made.release();
+  }
+}
+
+namespace {
+
+// Its items may lead to other shells, by way of twins.
+PyObject* materialise(PyObject* shell) {
+  if (Py_EnterRecursiveCall(" while a frozen value is read")) return nullptr;
+  PyObject* made = make_from_shell(shell, read);
+  Py_LeaveRecursiveCall();
+  return made;
 }
 
 }  // namespace

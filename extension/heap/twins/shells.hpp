@@ -20,6 +20,20 @@ namespace firn::heap {
 void make_shells(const std::vector<PyObject*>& first, const std::vector<PyObject*>& roots,
                  const std::vector<Copier*>& copiers);
 
+// Whether it is of these types.
+inline bool becomes_shell(PyTypeObject* type) {
+  return type == &PyTuple_Type || type == &PyFrozenSet_Type || type == &PySlice_Type ||
+         (type == builtin_frozendict_type() && type);
+}
+
+// How what a slot holds is read: a new reference, or nullptr with an exception set.
+using ReadSlot = PyObject* (*)(PyObject * slot);
+
+// Makes and keeps the calling interpreter's own of a shell that it has none of; shells in it are
+// made in a loop. Unless `read_slot` is read(), what it made is put on the list of what is not
+// complete yet. A new reference; nullptr with an exception set.
+PyObject* make_from_shell(PyObject* shell, ReadSlot read_slot);
+
 // Says how shells are materialised. init_interpreter() calls it.
 void init_shells();
 
