@@ -21,7 +21,9 @@ from firn.shipping import Packer
 from firn.teach import FROZEN_TYPES
 from firn.units import Unit
 
-_ATOMS = frozenset({type(None), bool, int, float, complex})
+_COPIED = frozenset({type(None), bool, int, float, complex, list, dict, set})
+"""Types of which no object is a frozen one that is worth a pointer."""
+_LONG = frozenset({str, bytes})
 _BUFFERS: tuple[type, ...] = (FrozenByteArray, FrozenTypedArray, _core.Array)
 
 
@@ -100,8 +102,7 @@ def _names_definitions(pointers: list[object]) -> bool:
 
 def is_shared(value: Any) -> bool:
     """Whether a value crosses as a pointer."""
-    kind = type(value)
-    return kind not in _ATOMS and (kind in FROZEN_TYPES or units.is_in_heap(value))
+    return type(value) in FROZEN_TYPES or units.is_in_heap(value)
 
 
 def is_shared_memory(value: Any) -> bool:
@@ -123,7 +124,8 @@ class _Plain(pickle.Pickler):
         self.kept: list[object] = []
 
     def persistent_id(self, value: Any) -> int | tuple[int] | None:
-        if type(value) in _ATOMS:
+        kind = type(value)
+        if kind in _COPIED or (kind in _LONG and len(value) <= units.SMALL):
             return None
         if is_shared_memory(value):
             self.kept.append(value)
