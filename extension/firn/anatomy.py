@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from firn import _core
-from firn.report import count, size
+from firn.readable import count, size
 
 SHOWN: Final = 24
 """Rows of the tree; the smaller parts are told together."""

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from firn import each, errors, jobs
 from firn.raised import without_firn
-from firn.report import Report, seconds
+from firn.readable import seconds
+from firn.report import Report
 from firn.session import BACKGROUND, SESSION
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from firn.analysis.plan import CellPlan, SplitLoop, Verdict
 from firn.analysis.scopes import stored
 from firn.names import ShippingRefusal
 from firn.options import Options
-from firn.report import count
+from firn.readable import count
 from firn.teach import FROZEN_TYPES
 
 WIDTH = 100

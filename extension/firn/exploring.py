@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from firn import _core
 from firn.display import brief
-from firn.report import count, size
+from firn.readable import count, size
 from firn.teach import FROZEN_TYPES
 
 KEYS: Final = 500

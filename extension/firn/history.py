@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from firn import timeline
-from firn.report import Report, seconds, size
+from firn.readable import seconds, size
+from firn.report import Report
 
 HEAD = ("cell", "wall", "serially", "speedup", "frozen", "saved", "what")
 NOTE = (

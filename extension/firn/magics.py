@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import firn
 from firn import _core, background, each, errors, history, options
 from firn.lifetime import holders
-from firn.report import count, size
+from firn.readable import count, size
 from firn.session import BACKGROUND, SESSION
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from firn import timeline
-from firn.report import Loop, Peer, Report, plural, seconds
+from firn.readable import plural, seconds
+from firn.report import Loop, Peer, Report
 from firn.timeline import Bar, Row
 
 WORKERS = 4  # that are drawn of each pool

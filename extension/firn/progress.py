@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from firn.report import plural, seconds
+from firn.readable import plural, seconds
 
 DELAY: Final = 1.0
 """Seconds before there is anything to see."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from html import escape
 
 from firn import peers_html, timeline
-from firn.report import SLOWEST, Loop, Report, Shared, Slow, count, plural, seconds, size
+from firn.readable import count, plural, seconds, size
+from firn.report import SLOWEST, Loop, Report, Shared, Slow
 from firn.timeline import NAMES, colour
 
 STYLE = """

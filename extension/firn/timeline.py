@@ -12,7 +12,8 @@ from itertools import pairwise
 from math import floor, log10
 from typing import Final
 
-from firn.report import Report, Span, plural, seconds
+from firn.readable import plural, seconds
+from firn.report import Report, Span
 
 ROWS: Final = 16  # workers that are drawn
 HEIGHT: Final = 19  # pixels of a row

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import firn
 import pytest
 from firn import _core
-from firn.report import PHASES, Loop, Pickled, Report, Shared, Slow, Span, count, seconds, size
+from firn.readable import count, seconds, size
+from firn.report import PHASES, Loop, Pickled, Report, Shared, Slow, Span
 from firn.report_html import render
 from firn.slowest import short
 from firn.timeline import rows_of, ticks
