@@ -9,9 +9,11 @@ def plural(number: int, word: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time as a reader wants it: 35 µs, 1.2 ms, 0.38 s, 12.5 s, 3 min 5 s."""
+    """A time as a reader wants it: 40 ns, 35 µs, 1.2 ms, 0.38 s, 12.5 s, 3 min 5 s."""
     if value < 0:
         return f"−{seconds(-value)}"
+    if 0 < value < 0.9995e-6:
+        return f"{value * 1e9:.0f} ns"
     if value < 0.9995e-3:
         return f"{value * 1e6:.0f} µs"
     if value < 0.0995:

@@ -10,6 +10,7 @@ from firn.readable import count, plural, seconds, size
 from firn.report import SLOWEST, Loop, Report, Shared, Slow
 from firn.timeline import NAMES, colour
 
+NOTABLE = 1e-3  # seconds: quicker iterations and chunks are nobody's concern
 STYLE = """
 .firn{font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);
 color:var(--jp-ui-font-color1,inherit);border:1px solid rgba(128,128,128,.28);border-left:3px solid var(--firn-run);border-radius:6px;
@@ -123,7 +124,9 @@ def _loop(loop: Loop) -> str:
     source = escape(loop.source.strip())
     return _line(
         f"<span title='line {loop.line}: {source}'><code>{source or escape(loop.what)}</code></span>",
-        f"{plural(loop.items, 'iteration')} in {plural(loop.chunks, 'chunk')}",
+        plural(loop.items, "worker")
+        if loop.what == "cell"
+        else f"{plural(loop.items, 'iteration')} in {plural(loop.chunks, 'chunk')}",
     )
 
 
@@ -188,7 +191,7 @@ def _compared(one: str, ours: float, other: str, theirs: float, form: Callable[[
 
 def _slowest(report: Report) -> str:
     """The slowest iterations; chunks instead where iterations are too quick to be timed one by one."""
-    found = [(one, loop) for loop in report.loops if loop.chunks > 1 for one in loop.slowest]
+    found = [(one, loop) for loop in report.loops if loop.chunks > 1 for one in loop.slowest if one.seconds >= NOTABLE]
     found = sorted(found, key=lambda pair: pair[0].seconds, reverse=True)[:SLOWEST]
     if not found or report.way != "split":
         return ""
