@@ -303,6 +303,18 @@ def test_code_in_data(notebook):
     )  # fmt: skip
 
 
+def test_sentinels(notebook):
+    notebook.ok(
+        "import operator\nMISSING = object()\ngetter = operator.itemgetter(0)\n"
+        "rows = [{'n': n, 'value': [MISSING, (MISSING, getter)]} for n in range(8)]"
+    )
+    notebook.ok("%%parallel --quiet --chunk 1\nout = [(row['value'][1], [row['value'][0] is MISSING]) for row in rows]")
+    missing, getter = notebook["MISSING"], notebook["getter"]
+    assert all(pair[0] is missing and pair[1] is getter and same == [True] for pair, same in notebook["out"])
+    notebook.ok("%%parallel --quiet --chunk 1\nagain = [row['value'][1][0] is MISSING for row in rows]")
+    assert notebook["again"] == [True] * 8 and firn.freeze([missing])[0] is missing
+
+
 TALLY = """
 import firn, collections
 class Tally:
