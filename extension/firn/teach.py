@@ -132,8 +132,9 @@ def _teach_weakref(weakref: Any) -> None:
     make_proxy = weakref.proxy
 
     def proxy(object: Any, callback: Callable[[Any], Any] | None = None, /) -> Any:
-        if type(object) is frozenset and is_frozen(object):
-            raise TypeError("cannot create a weak proxy of a frozen frozenset: use the value itself, it lives for ever")
+        if is_frozen(object) and (type(object) is frozenset or type(object) in FROZEN_TYPES):
+            name = object.__class__.__name__
+            raise TypeError(f"cannot create a weak proxy of a frozen {name}: use the value itself, or weakref.ref()")
         return make_proxy(object, callback)
 
     weakref.proxy = sys.modules["_weakref"].proxy = proxy  # type: ignore[attr-defined]

@@ -1,8 +1,11 @@
+#include "heap/cpython_layout.hpp"
+
 #include "heap/tables.hpp"
 
 #include <cstring>
 #include <vector>
 
+#include "heap/faces/faces.hpp"
 #include "heap/freezer.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/types.hpp"
@@ -129,8 +132,8 @@ void build_indices(PyDictKeysObject* keys) {
 }
 
 PyDictObject* dict_of(PyObject* object) {
-  if (Py_TYPE(object) == frozen_dict_type())
-    object = reinterpret_cast<FrozenDict*>(object)->mapping;
+  // Of a subclass with a __call__ or __next__ it is a record of another type.
+  if (faces::is_face(object)) object = faces::mapping_of(object);
   return reinterpret_cast<PyDictObject*>(object);
 }
 

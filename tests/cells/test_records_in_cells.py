@@ -52,6 +52,20 @@ def test_a_change_says_the_way_out(points: Any) -> None:
     assert points["points"][3].x == 4 and type(points["points"][3]) is points["Point"]
 
 
+def test_methods_read_the_notebooks_variables_unless_their_class_is_frozen(notebook: Any) -> None:
+    notebook.ok(
+        "import firn\nk = 1\n"
+        "class Open:\n    def get(self): return k\n"
+        "@firn.frozen\nclass Sealed:\n    def get(self): return k\n"
+        "pairs = [(Open(), Sealed()) for _ in range(100)]"
+    )
+    for k in (1, 2, 3):
+        notebook.ok(f"k = {k}")
+        notebook.ok("%%parallel\nseen = [(a.get(), b.get()) for a, b in pairs]")
+        assert set(notebook["seen"]) == {(k, 1)}
+        assert notebook["pairs"][0][0].get() == k and notebook["pairs"][0][1].get() == 1
+
+
 def test_new_instances_are_the_notebooks(points: Any) -> None:
     points.ok("%%parallel\nmade = [Point(p.y, [p]) for p in points]")
     made = points["made"]

@@ -270,7 +270,7 @@ def test_weak_references_to_frozen_values_write_nothing(readers):
             try:
                 make(value)
             except TypeError as error:
-                assert "weak proxy of a frozen frozenset" in str(error)
+                assert "weak proxy of a frozen frozenset" in str(error), error
             else:
                 raise AssertionError
     for wrong in ((), (1,), (value, None, None)):

@@ -212,15 +212,35 @@ PyObject* bind_taught_method(PyObject* descriptor, PyObject* object, PyObject* t
   return bind_method(descriptor, object, type);
 }
 
-// `"%s %s" % point`: the strings take a tuple apart, and know a named tuple by its C type.
+// What `format % values` gives where C's look at the type misleads it: the strings take a tuple
+// apart, and know a named tuple by its C type; and what has no items of its own is a single value,
+// though its C type has them. Any other value as it is.
+Ref values_to_format(PyObject* values) {
+  switch (faces::kind_of(values)) {
+    case FaceKind::tuple_record:
+      return Ref(plain_container(values));
+    case FaceKind::set:
+    case FaceKind::deque:
+      return Ref(PyTuple_Pack(1, values));
+    case FaceKind::record:
+    case FaceKind::set_record: {
+      const Origin items = find(values, Special::getitem_).origin;
+      if (items == Origin::unknown) return Ref();
+      return items == Origin::absent ? Ref(PyTuple_Pack(1, values)) : faces::borrowed(values);
+    }
+    default:
+      return faces::borrowed(values);
+  }
+}
+
 template <PyTypeObject* strings>
 binaryfunc format_original = nullptr;
 
 template <PyTypeObject* strings>
 PyObject* format_taught(PyObject* format, PyObject* values) {
-  if (is_record(values) && as_record(values)->kind == FaceKind::tuple_record) [[unlikely]] {
-    Ref plain(plain_container(values));
-    return plain ? format_original<strings>(format, plain.get()) : nullptr;
+  if (faces::is_face(values)) [[unlikely]] {
+    const Ref given = values_to_format(values);
+    return given ? format_original<strings>(format, given.get()) : nullptr;
   }
   return format_original<strings>(format, values);
 }

@@ -77,6 +77,11 @@ bool speaks_for_itself(PyTypeObject* type, PyTypeObject* base) {
          state != PyDict_GetItemString(PyModule_GetDict(module), "_dataclass_getstate");
 }
 
+bool is_iterator(PyTypeObject* type) {
+  PyObject* step = look_up(type, "__next__");
+  return step && step != Py_None;
+}
+
 HashBy hash_of_type(PyTypeObject* type) {
   if (type->tp_hash == PyBaseObject_Type.tp_hash) return HashBy::identity;
   if (type->tp_hash == PyObject_HashNotImplemented || !type->tp_hash) return HashBy::none;
@@ -166,10 +171,12 @@ void Plans::decide(Plan& plan) {
   plan.hash = hash_of_type(type);
   plan.callable = type->tp_call != nullptr;
   plan.record_type = face_type(kind);
-  if (kind == FaceKind::record && plan.callable) plan.record_type = frozen_callable_type();
-  // C code takes the elements of what is a list to it by index, and would not ask.
+  // C code takes the elements of what is a list to it by index, and would not ask. And a list that
+  // is an iterator as well, or callable, needs a type that has the slot.
   const bool is_sequence = kind == FaceKind::tuple_record || kind == FaceKind::list_record;
   if (is_sequence && type->tp_iter != base->tp_iter) plan.record_type = frozen_face_type();
+  if (is_iterator(type)) plan.record_type = frozen_face_type();
+  if (plan.callable) plan.record_type = frozen_callable_type();
   if (plan.way == Way::record) records::admit(plan.record_type);
   plan.has_dict = (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) || type->tp_dictoffset != 0;
   if (!(type->tp_flags & Py_TPFLAGS_MANAGED_DICT)) plan.dict_offset = type->tp_dictoffset;
