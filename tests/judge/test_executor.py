@@ -30,11 +30,11 @@ MODULES = (
     "test_process_pool",
     "test_deadlock",
 )
-NOT_RUN = "processes"
+NOT_RUN = ("processes", "timing")
 
 
 def run_cases(module: str) -> dict[str, tuple[str, str]]:
-    """Case -> outcome and error. The cases of the kind `processes` are not run."""
+    """Case -> outcome and error. Those of the kinds `NOT_RUN` are not run."""
     table = LEFT_OUT.get(module, {})
     apart = [case for case, reason in table.items() if reason.startswith(NOT_RUN)]
     done = subprocess.run(
