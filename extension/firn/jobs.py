@@ -20,7 +20,7 @@ from firn.shipping import unpack
 GRACE = 2.0  # seconds that a stopped worker gets before it is abandoned
 
 
-@dataclass
+@dataclass(slots=True)  # there may be a million of them
 class Done:
     """A chunk that came back: its effects, and when it ran (time.perf_counter's clock)."""
 

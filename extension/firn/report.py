@@ -25,7 +25,7 @@ class Shared:
     bytes: int = 0
 
 
-@dataclass
+@dataclass(slots=True)  # there may be a million of them
 class Span:
     """What one worker did: items `start` to `stop` (exclusive) of a loop, in seconds since the cell's start.
 

@@ -10,6 +10,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import firn
+import nbclient
+import nbformat
 import pytest
 from firn.peers import same
 
@@ -144,3 +146,19 @@ def test_two_results_are_the_same_with_their_types_and_order():
         deep, other = [deep], [other]
     with pytest.raises(RecursionError):
         same(deep, other)
+
+
+@pytest.mark.parametrize("kernel", ["firn", "python3"])
+def test_the_pools_start_in_a_kernel(kernel, tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRN_WORKERS", "2")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    cells = [
+        "%load_ext firn\n" + DATA,
+        "%%parallel --compare full\nout = [r['n'] for r in data]",
+        "import firn\nprint([(peer.equal, peer.problem) for peer in firn.last_report().peers])",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    nbclient.NotebookClient(book, kernel_name=kernel, timeout=120).execute()
+    assert book.cells[2].outputs[0].text.strip() == str([(True, "")] * 3)
+    [card] = book.cells[1].outputs
+    assert card["data"]["text/html"].count("the same result") == 3
