@@ -25,9 +25,9 @@ def candidates(text: str, variables: Iterable[str]) -> list[str]:
         return [word for word in WORDS if word.startswith(last)] if not before else []
     if words[0] in ("%thaw", "%frozen"):
         return [name for name in variables if name.startswith(last)]
-    if last.startswith("-"):
-        return [option for option in options.option_strings() if option.startswith(last) and option not in before]
     option = before[-1] if before else ""
+    if last.startswith("-") or (not last and not options.takes_value(option)):
+        return [option for option in options.option_strings() if option.startswith(last) and option not in before]
     if choices := options.choices_of(option):
         return [choice for choice in choices if choice.startswith(last)]
     if options.takes_names(option):

@@ -18,7 +18,7 @@ from types import CodeType
 from typing import Any
 
 import firn
-from firn import _core, background, errors, jobs, shipping, slowest
+from firn import _core, background, brief, errors, jobs, shipping, slowest
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
 from firn.items import Items, as_items, slice_items
@@ -27,6 +27,7 @@ from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Progress, Screen
 from firn.raised import TRACEBACK, Found, without_firn
+from firn.readable import seconds
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
 from firn.session import BACKGROUND, Session
@@ -58,6 +59,8 @@ class Started:
     deadline: float | None
     prepare_seconds: float
     find: Callable[[int], Found]
+    skipped: int = 0  # iterations that ran in the notebook, with these effects
+    effects: list[Any] = field(default_factory=list)
 
     def run(self) -> Outcome:
         """Waits for it, from any thread."""
@@ -69,6 +72,7 @@ class Started:
             failed=jobs.own_failure(self.loop.what, self.loop.lineno),
             progress=self.progress,
             find=self.find,
+            skipped=self.skipped,
         )
 
     @property
@@ -184,10 +188,17 @@ class Run:
         del iterable
         if not entry.items:
             return self._merge(loop, entry, [])
+        effects: list[Any] = []
+        if loop.shows and not self._wants_workers and len(items) <= brief.ITERATIONS:
+            effects, items = brief.run(loop, items, self.namespace, partial(self._find, loop, items, 0))
+            if not len(items):
+                self._was_short(entry)
+                return self._merge(loop, entry, effects)
         asked = time.perf_counter()
         with self.session.turn() as pool:
             entry.turn_seconds = time.perf_counter() - asked
             started = self._start(loop, entry, items, pool, self.screen)
+            started.effects = effects
             del items
             outcome = started.run()
             self._account_for(started, outcome)
@@ -214,26 +225,44 @@ class Run:
         began = time.perf_counter()
         shipment = self._prepare(loop, items, entry)
         originals = rebind(self.namespace, shipment.frozen)
-        entry.offered = min(self.options.workers or pool.size, pool.size, len(items))
-        job = pool.submit(shipment.setup, len(items), chunk=self.options.chunk, workers=self.options.workers)
+        shipped = len(items)
+        entry.offered = min(self.options.workers or pool.size, pool.size, shipped)
+        job = pool.submit(shipment.setup, shipped, chunk=self.options.chunk, workers=self.options.workers)
         submitted = time.perf_counter()
         # The originals go while the workers run: giving back millions of objects takes its time.
         self.keep_account(shipment, entry, loop.read)
         del originals, items
         progress = Progress(screen, loop.what, entry.items)
-        find = partial(self._find, loop, shipment.items)
-        return Started(loop, entry, shipment, job, progress, self.deadline, submitted - began, find)
+        find = partial(self._find, loop, shipment.items, entry.items - shipped)
+        prepare = submitted - began
+        return Started(loop, entry, shipment, job, progress, self.deadline, prepare, find, entry.items - shipped)
 
     def _ended(self, started: Started, outcome: Outcome) -> Any:
         """Merges what the workers brought; raises what the loop raised."""
         if outcome.error is not None:
             raise outcome.error
-        return self._merge(started.loop, started.entry, [chunk.effects for chunk in outcome.chunks])
+        effects = started.effects + [chunk.effects for chunk in outcome.chunks]
+        return self._merge(started.loop, started.entry, effects)
+
+    @property
+    def _wants_workers(self) -> bool:
+        """Whether the cell says how to hand out its loops, however short they are."""
+        return bool(self.options.chunk or self.options.workers) or self.options.compare == "full"
+
+    def _was_short(self, entry: Loop) -> None:
+        """Takes a loop that ran in the notebook out of the report's split ones, and says so."""
+        taken = seconds(time.perf_counter() - self.began - entry.began)
+        self.report.why.append(errors.too_short(entry.line, entry.items, taken))
+        self.report.loops = [loop for loop in self.report.loops if loop is not entry]
+        if not self.report.loops:
+            self.report.way = "serial"
 
     def _account_for(self, started: Started, outcome: Outcome) -> None:
         self.count(started.entry, outcome, started.prepare_seconds)
         started.entry.gathered = time.perf_counter() - self.began
         slowest.describe(started.entry, started.shipment.items)
+        for slow in started.entry.slowest:
+            slow.start, slow.stop = slow.start + started.skipped, slow.stop + started.skipped
 
     def _prepare(self, loop: SplitLoop, items: Items, entry: Loop) -> shipping.Shipment:
         assert self.plan is not None
@@ -253,11 +282,11 @@ class Run:
         seed = self.options.seed
         return None if seed is None else random.Random(seed << 32 | index).getrandbits(64)
 
-    def _find(self, loop: SplitLoop, items: Items | None, index: int) -> Found:
-        """What a failing iteration was about."""
+    def _find(self, loop: SplitLoop, items: Items | None, skipped: int, index: int) -> Found:
+        """What a failing iteration was about; `items` are those after the `skipped` first ones."""
         assert items is not None
         try:
-            [item] = slice_items(items.shared, index, index + 1)
+            [item] = slice_items(items.shared, index - skipped, index - skipped + 1)
         except Exception:  # a class of the user's may do anything; the iteration has its number
             return Found("", None, {}, self.namespace)
         with suppress(Exception):

@@ -9,6 +9,10 @@ BOLD = "\x1b[1m"
 PLAIN = "\x1b[0m"
 
 
+NO_INPUT = "input() cannot ask from a worker: ask before the loop, in the notebook's own part of the cell"
+NO_BREAKPOINT = "breakpoint() cannot stop in a worker: run the cell with %%parallel --serial to debug it"
+
+
 class CellError(Exception):
     """Base of what firn raises about a cell. IPython shows it as a few plain lines, without a traceback through firn."""
 
@@ -180,6 +184,31 @@ def in_worker(rank: int, others: int) -> str:
 
 def not_shared(name: str) -> str:
     return f"(the notebook has '{name}', but firn saw nothing that reads it: %%parallel --share {name} gives it to the workers)"
+
+
+def ran_here(index: int, item: object, message: str, traceback: str) -> WorkerError:
+    """The details of an iteration that failed in the notebook: no worker had it."""
+    error = WorkerError(message)
+    error.index, error.item, error.traceback = index, item, traceback
+    return error
+
+
+def too_short(line: int, iterations: int, time: str) -> str:
+    count = f"{iterations} iteration{'s' if iterations != 1 else ''}"
+    return f"line {line}: a loop that only shows something ran in the notebook ({count}, {time})"
+
+
+def cannot_leave(rank: int, why: str) -> WorkerError:
+    error = WorkerError(
+        f"what the cell makes in its workers cannot come to the notebook ({why}). "
+        "Make something of it there that can (a number, a text, a list), or run the cell with %%parallel --serial"
+    )
+    error.rank = rank
+    return error
+
+
+def not_made(name: str) -> str:
+    return f"--gather {name}: the cell has not made '{name}' in this worker"
 
 
 def left_behind(type_name: str, message: str) -> WorkerError:

@@ -196,6 +196,8 @@ def _entry(verdict: Verdict, plan: CellPlan, tree: ast.Module, namespace: dict[s
         entry.guilty = found.line if here else None
         where = f"line {entry.guilty}: " if entry.guilty else ""
         entry.way, entry.reason, entry.remedy = "refused", where + found.reason, found.remedy
+    elif loop is not None and loop.shows:
+        entry.reason = "It only shows something: a short one runs in the notebook."
     copied = wanted.copy | plan.mutated_later
     through = [name for name in through if name not in verdict.classes]
     entry.variables = [

@@ -50,6 +50,10 @@ class Items:
     def __len__(self) -> int:
         return self._length
 
+    def after(self, done: int) -> Items:
+        """Those that are left."""
+        return Items(("part", self.shared, done, len(self)), len(self) - done) if done else self
+
     @property
     def sources(self) -> list[object]:
         return _sources(self.shared)

@@ -84,10 +84,11 @@ def run(
     place: Callable[..., str] = errors.in_iteration,
     find: Callable[[int], Found] | None = None,
     progress: Progress | None = None,
+    skipped: int = 0,
 ) -> Outcome:
     """Drives a job to its end. `write(stream, rank, text)` gets the output; `failed(event)` names a failure of firn's own,
     `place(index, others, variable)` says for the user where an exception came from, `find(index)` what that iteration
-    was about; `progress` is told what is done, and closed.
+    was about; `progress` is told what is done, and closed; `skipped` iterations came before the job's first.
 
     Raises nothing of the user's: what the cell must raise is in the outcome. KeyboardInterrupt and a time limit stop
     the job (workers that do not stop in time are abandoned) and come back as the outcome's error.
@@ -110,6 +111,8 @@ def run(
                 else:
                     result = unpack(event.result) if event.pickled else event.result
                     outcome.spans.append(_done(event, result))
+                    if result[0] == "stuck":
+                        result = ("failed", errors.cannot_leave(event.rank, result[1]))
                 if event.start >= min(needed, settled):
                     continue
                 if result[0] == "ok":
@@ -120,7 +123,7 @@ def run(
                         settled = event.stop
                         job.truncate(settled)
                 else:
-                    failure = result[1] if result[0] == "failed" else Failure(*result[1:])
+                    failure = result[1] if result[0] == "failed" else Failure(result[1] + skipped, *result[2:])
                     failures.append((event.start, event.rank, failure))
                     needed = event.start
                     job.truncate(needed)

@@ -6,76 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import firn
-from firn import _core, background, each, errors, history, options
+from firn import _core, background, each, errors, history, manual
 from firn.lifetime import holders
 from firn.readable import count, size
 from firn.session import BACKGROUND, SESSION
 
 if TYPE_CHECKING:
     from firn.notebook import Notebook
-
-MANUAL = f"""Runs the cell on all cores and gives the result of the serial cell.
-
-  %%parallel [options]
-
-Every for loop and comprehension at the top of the cell whose iterations do not depend on each other is split among the
-workers; everything else runs in the notebook as usual:
-
-  %%parallel
-  hits  = [p for p in packages if pattern.search(p["Description"])]
-  total = sum(int(p["Size"]) for p in packages)
-  by_section = Counter()
-  for p in packages:
-      by_section[p["Section"]] += 1
-
-The variables that the loops read are frozen (they can be read as before, but not changed: firn.thaw gives a copy that
-can) and all workers read them where they are. A loop that cannot give the serial cell's result is refused before
-anything runs, with the line and the reason. A card below the cell says what was split and what that saved.
-
-Options:
-{options.describe()}
-
-With --each, or when the cell uses parallel.rank, parallel.size or parallel.split(sequence), the whole cell runs once in
-every worker. Names that it assigns stay in that worker for later such cells; --gather brings them back as lists.
-
-With --background the cell returns at its first split loop, which goes on in workers of its own while other cells run:
-
-  %%parallel --background job
-  hits = [p for p in packages if pattern.search(p["Description"])]
-  len(hits)
-
-The loop reads its variables as they are now. When it has ended, its effects are merged and the statements after it run:
-between two cells, or when the handle is asked, never in the middle of another cell. job.result() or `await job` waits and
-gives the value of the last expression, or raises what the cell raised; job.done(), job.progress, job.cancel(), job.report.
-
-See also: %parallel (state and settings of the workers), %frozen, %thaw, firn.last_report().
-"""
-
-# Front ends that ask about `%%parallel` by Shift-Tab get this text, for they leave out the percent signs.
-LINE_MANUAL = f"""Shows the workers, or changes them; the cell magic %%parallel runs a cell in them, see below.
-
-  %parallel              the workers and what they do
-  %parallel workers N    use N workers from now on
-  %parallel restart      close all workers and start new ones
-  %parallel reset        forget the variables that --each cells left in the workers
-  %parallel history      the figures of this session's parallel cells, a row each
-
-%%parallel: {MANUAL[0].lower()}{MANUAL[1:]}"""
-
-FROZEN_MANUAL = """Lists the frozen variables: name, type, objects, bytes, the cell that froze them, when, and where they are.
-
-  %frozen           all of them
-  %frozen rows      where the memory of one goes: the objects and bytes of each path and type in it
-
-Objects and bytes are those of all that was frozen together with the variable. What no variable is bound to any more
-retires at the end of a cell: it moves from memory to files without a name in the folder FIRN_SPOOL (else TMPDIR, else
-/var/tmp), and everything that still refers to it reads on. It stays there when a variable is bound to it again.
-"""
-
-THAW_MANUAL = """Gives variables a copy of their frozen value that can be changed.
-
-  %thaw NAME...
-"""
 
 
 class Magics:
@@ -142,10 +79,10 @@ class Magics:
         self.shell.user_ns.update({name: firn.thaw(self.shell.user_ns[name]) for name in names})
 
 
-Magics.parallel_cell.__doc__ = MANUAL
-Magics.parallel_line.__doc__ = LINE_MANUAL
-Magics.frozen.__doc__ = FROZEN_MANUAL
-Magics.thaw.__doc__ = THAW_MANUAL
+Magics.parallel_cell.__doc__ = manual.CELL
+Magics.parallel_line.__doc__ = manual.LINE
+Magics.frozen.__doc__ = manual.FROZEN
+Magics.thaw.__doc__ = manual.THAW
 
 
 def state() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import keyword
 import shlex
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from string import Formatter
@@ -123,6 +124,12 @@ def choices_of(option: str) -> list[str]:
     return [str(choice) for choice in action.choices] if action is not None and action.choices else []
 
 
+def takes_value(option: str) -> bool:
+    """Whether a value follows this option."""
+    action = PARSER._option_string_actions.get(option)
+    return action is not None and action.nargs != 0
+
+
 def takes_names(option: str) -> bool:
     """Whether names of variables follow this option."""
     action = PARSER._option_string_actions.get(option)
@@ -182,11 +189,34 @@ def parse(line: str, namespace: Mapping[str, object] | None = None) -> Options:
     return options
 
 
+EXAMPLES = {
+    "--workers": "--workers 4",
+    "--each": "--each",
+    "--gather": "--gather part,times",
+    "--group": "--each --group",
+    "--copy": "--copy rows",
+    "--share": "--share table_a,table_b",
+    "--chunk": "--chunk 100",
+    "--timeout": "--timeout 2.5",
+    "--seed": "--seed 1",
+    "--compare": "--compare full",
+    "--serial": "--serial",
+    "--explain": "--explain",
+    "--background": "--background job",
+    "--quiet": "--quiet",
+}
+"""For the manual, one each."""
+
+_WIDTH = 118
+
+
 def describe() -> str:
-    """The options as the manual lists them."""
+    """The options as the manual lists them, with an example each."""
     lines = []
     for action in PARSER._actions:
         names = ", ".join(reversed(action.option_strings))
         value = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else (action.metavar or "")
-        lines.append(f"  {names} {value}".rstrip().ljust(34) + f"{action.help}")
+        text = f"{action.help} ({MAGIC} {EXAMPLES[action.option_strings[0]]})"
+        first, *rest = textwrap.wrap(text, _WIDTH - 30, break_on_hyphens=False)
+        lines += [f"  {names} {value}".ljust(30) + first, *(" " * 30 + line for line in rest)]
     return "\n".join(lines)

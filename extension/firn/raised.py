@@ -43,6 +43,17 @@ class Found:
     namespace: dict[str, object]
 
 
+def with_details(error: BaseException, details: errors.WorkerError, where: str) -> BaseException:
+    """Gives an exception a note and its `worker_error`; returns it."""
+    with suppress(Exception):  # the class may have its own ideas of attributes
+        BaseException.add_note(error, where)
+    if error is not details:
+        details.__cause__ = error
+        with suppress(Exception):
+            object.__getattribute__(error, "__dict__")["worker_error"] = details
+    return error
+
+
 @dataclass(frozen=True)
 class Failure:
     """What a worker says about an exception of the user's code: the iteration, the exception pickled if it can be,
@@ -73,13 +84,7 @@ class Failure:
         details.rank, details.traceback = rank, self.traceback
         if found is not None:
             details.index, details.item = self.index, found.item
-        with suppress(Exception):  # the class may have its own ideas of attributes
-            BaseException.add_note(error, where)
-        if error is not details:
-            details.__cause__ = error
-            with suppress(Exception):
-                object.__getattribute__(error, "__dict__")["worker_error"] = details
-        return error
+        return with_details(error, details, where)
 
     def _variables(self) -> Frames:
         with suppress(Exception):

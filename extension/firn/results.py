@@ -37,6 +37,9 @@ def reduce(value: Any) -> Any:
         from firn import buffers
 
         return buffers.make_view, (value.tobytes(), value.format, value.shape, value.readonly)
+    if isinstance(value, io.IOBase) and not isinstance(value, io.StringIO | io.BytesIO):
+        # cloudpickle would bring a copy of what the file holds.
+        raise TypeError(f"cannot pickle an open file ({type(value).__name__})")
     if type(value) in FROZEN_TYPES:
         return _core.adopt, (_core.address(value),)
     if address := _core.twin_address(value):

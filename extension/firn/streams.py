@@ -6,7 +6,7 @@ import io
 import sys
 from typing import Any, NoReturn
 
-from firn import _core
+from firn import _core, errors
 
 _WHOLE = 1 << 16
 
@@ -84,11 +84,11 @@ class _NoInput(io.TextIOBase):
 
 
 def refuse_input(*prompt: object) -> NoReturn:
-    raise RuntimeError("input() cannot ask from a worker: ask before the loop, in the notebook's own part of the cell")
+    raise RuntimeError(errors.NO_INPUT)
 
 
 def refuse_breakpoint(*arguments: object, **words: object) -> NoReturn:
-    raise RuntimeError("breakpoint() cannot stop in a worker: run the cell with %%parallel --serial to debug it")
+    raise RuntimeError(errors.NO_BREAKPOINT)
 
 
 def flush() -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Any, Final
 
-from firn import _core, items, rebuild, results, showing, streams
+from firn import _core, errors, items, rebuild, results, showing, streams
 from firn.rebuild import Stopped
 from firn.settings import Follower
 from firn.stopwatch import Stopwatch
@@ -225,13 +225,16 @@ def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> C
 
 def _gathered(space: Space, name: str) -> Any:
     if name not in space.names:
-        raise NameError(f"--gather {name}: the cell has not made {name!r} in this worker")
+        raise NameError(errors.not_made(name))
     return space.names[name]
 
 
 def pack(result: object) -> bytes:
     """A result as a pickle, for one that cannot be frozen (`firn.shipping.unpack` reads it)."""
-    return results.dump(result)
+    try:
+        return results.dump(result)
+    except Exception as error:
+        return pickle.dumps(("stuck", f"{type(error).__name__}: {error}"))
 
 
 def _remember_lines(lines: dict[str, list[str]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from firn import options
 from firn.completion import candidates
@@ -64,11 +66,37 @@ def test_frozen_lists_the_variables_and_thaw_gives_a_copy(notebook):
     assert "rows" not in notebook.out
 
 
-def test_every_option_is_in_the_manual():
-    from firn.magics import MANUAL
+def test_every_option_is_in_the_manual_with_an_example():
+    from firn.manual import CELL, LINE
 
     for option in options.option_strings():
-        assert option in MANUAL
+        assert f"{option} " in CELL and f"%%parallel {options.EXAMPLES[option]}" in " ".join(CELL.split())
+        assert options.parse(options.EXAMPLES[option]) != options.Options()
+    assert options.EXAMPLES.keys() == set(options.option_strings())
+    assert CELL[1:] in LINE and all(len(line) <= 120 for line in CELL.splitlines())
+
+
+def test_the_examples_of_the_manual_run(notebook):
+    from firn.manual import CELL
+
+    notebook.ok("""
+import re
+from collections import Counter
+pattern = re.compile("a")
+packages = [{"Description": "ab", "Size": "3", "Section": "s"}, {"Description": "c", "Size": "4", "Section": "s"}]
+rows = [{"text": "one two"}] * 5
+""")
+    examples = re.findall(r"(?:^  (?:%%|[a-z ]).*\n)+", CELL, re.MULTILINE)
+    cells = [
+        re.sub(r"^  ", "", example, flags=re.MULTILINE) for example in examples if example.startswith("  %%parallel")
+    ]
+    assert len(cells) >= 4
+    for cell in cells:
+        if "[options]" not in cell:
+            notebook.ok(cell)
+    assert notebook["total"] == 7 and notebook["by_section"] == {"s": 2} and len(notebook["hits"]) == 1
+    assert sum(notebook["part"]) == 35
+    assert notebook["job"].result() == 1
 
 
 def test_options_are_read_as_a_shell_reads_them():
@@ -89,6 +117,9 @@ def test_options_are_read_as_a_shell_reads_them():
         ("%%parallel --copy ro", ["rows"]),
         ("%%parallel --copy rows,na", ["rows,names"]),
         ("%%parallel --serial --ser", []),
+        ("%%parallel --share ro", ["rows"]),
+        ("%%parallel --workers ", []),
+        ("%%parallel --each ", [option for option in options.option_strings() if option != "--each"]),
         ("%parallel re", ["restart", "reset"]),
         ("%thaw r", ["rows"]),
         ("%%parallel x", []),

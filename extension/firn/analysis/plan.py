@@ -114,7 +114,7 @@ class SplitLoop:
     loop runs over. bound: the variables that the loop binds. classes: each variable's
     class ("loop", "temporary", "broadcast", "reduction", "output"), for explanations. lost: after `finish`, the variables whose
     last value could not be brought back, with its type's name; they are unbound, so that reading one says so. target:
-    the loop variable, or several, as the cell has them.
+    the loop variable, or several, as the cell has them. shows: it only prints or displays (see `brief`).
     """
 
     index: int
@@ -131,6 +131,7 @@ class SplitLoop:
     classes: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
     target: str = ""
+    shows: bool = False
 
     def variables(self, item: object) -> dict[str, object]:
         """What the loop's variables are for an item; empty where that is not certain (`for x[0] in xs`)."""

@@ -5,6 +5,7 @@ import builtins
 from typing import Any
 
 from . import codegen, comprehensions, plan
+from .brief import only_shows
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, classify
 from .forms import Extreme
@@ -133,6 +134,7 @@ class Rewriter:
         read = loaded(node.iter) | classes.broadcast
         # The line of the loop is taken before its tree is used up.
         source, target = self._line(node), ast.unparse(node.target)
+        shows = not classes.reductions and only_shows(node, self.facts)
         code, order = codegen.loop_code(node, classes, self.filename, self.facts.is_builtin)
         forms = tuple(classes.reductions[name] for name in order)
         fixed = tuple(
@@ -160,6 +162,7 @@ class Rewriter:
             fixed,
             kinds,
             target=target,
+            shows=shows,
         )
         self.loops.append(loop)
         self.read.append(read)

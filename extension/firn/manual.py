@@ -1,0 +1,124 @@
+"""The manuals that `%%parallel?` and its companions show."""
+
+from __future__ import annotations
+
+from firn import options
+
+CELL = f"""Runs the cell on all cores and gives the result of the serial cell.
+
+  %%parallel [options]
+
+Every for loop and comprehension at the top of the cell is split among the workers; everything else runs in the notebook
+as usual:
+
+  %%parallel
+  hits  = [p for p in packages if pattern.search(p["Description"])]
+  total = sum(int(p["Size"]) for p in packages)
+  by_section = Counter()
+  for p in packages:
+      by_section[p["Section"]] += 1
+
+WHAT IS SPLIT
+
+Loops at the cell's top level, also inside if, with and match, and inside sum, min, max, any, all, len, sorted, list,
+set, dict, tuple, Counter and "".join. Not split: while loops, generators that nothing uses up on the spot, and the
+loops of functions that the cell calls. What an iteration may do with the cell's variables:
+
+  loop        the loop's own variable
+  temporary   assigned in each iteration before it is read; afterwards it has the last iteration's value
+  broadcast   only read: frozen, and read by all workers where it is
+  output      out.append(x), out.extend(xs), found.add(x), d[k] = x
+  reduction   n += x, n = max(n, x), if x > best: best, who = x, item; d[k] += x, d.setdefault(k, []).append(x), ...
+
+Effects are merged in the order of the iterations: rounding, the order of keys, the printed text and the exception are
+those of the serial cell. A loop that could not give them is refused before anything runs, with the line, the reason and
+what to write instead. --explain shows all that without running the cell.
+
+A for loop that only prints or displays stays in the notebook for up to 5 ms: it freezes nothing then.
+
+WHAT IS FROZEN
+
+The variables that the loops read, also through functions, classes and closures. They read as before and cannot be
+changed; x = firn.thaw(x) (or %thaw x) gives a copy that can. A variable that the cell changes after the loop, and those
+of --copy, travel as copies. A card below the cell says what was split, what was frozen, and what that saved.
+
+OPTIONS
+
+{options.describe()}
+
+ALL OF THE CELL IN EVERY WORKER
+
+With --each, or when the cell uses parallel.rank, parallel.size or parallel.split(sequence), the whole cell runs once in
+every worker. Names that it assigns stay in that worker for later such cells (%parallel reset forgets them); --gather
+brings them back as lists, ordered by rank.
+
+  %%parallel --gather part
+  part = sum(len(row["text"]) for row in parallel.split(rows))
+
+IN THE BACKGROUND
+
+With --background the cell returns at its first split loop, which goes on in workers of its own while other cells run:
+
+  %%parallel --background job
+  hits = [p for p in packages if pattern.search(p["Description"])]
+  len(hits)
+
+The loop reads its variables as they are now. When it has ended, its effects are merged and the statements after it
+run: between two cells, or when the handle is asked, never in the middle of another cell. job.result() or `await job`
+waits and gives the value of the last expression, or raises what the cell raised; there are also job.done(),
+job.progress, job.cancel() and job.report.
+
+OUTPUT AND ERRORS
+
+What iterations print and display() appears as the serial cell shows it; of --each live, labelled by worker, or with
+--group one worker after the other.
+
+The exception of the first failing iteration is raised, of the class and with the lines of the serial cell; the failed
+loop has changed nothing. A note says what the loop variable was, and the details are an attribute:
+
+  try:
+      ...
+  except ValueError as error:
+      error.worker_error.index, error.worker_error.item, error.worker_error.rank, error.worker_error.traceback
+
+An exception that cannot leave its worker is replaced by a firn.WorkerError with the same attributes. %debug shows the
+lines, the loop's variables, and plain values of the functions' variables. Interrupting the kernel stops all workers.
+
+LIMITS
+
+- Modules that do not load in subinterpreters (numpy, pandas ...) cannot be used in the workers: such a cell is refused.
+- type(rows) is list is false for what is frozen; isinstance, match and methods work.
+- Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not found: --share x.
+- What the workers do to imported modules, os.chdir and functools.lru_cache stays in each worker.
+- random draws other numbers than the serial cell, the same for any number of workers: see --seed.
+- What cannot be frozen shows when the cell runs, not in --explain. Files, sockets, locks, generators are refused.
+- A cell under a debugger, coverage or sys.settrace runs serially, and the report says so.
+
+See also: %parallel (state and settings of the workers), %frozen, %thaw, firn.last_report(), firn.Executor.
+"""
+
+# Front ends that ask about `%%parallel` by Shift-Tab get this text, for they leave out the percent signs.
+LINE = f"""Shows the workers, or changes them; the cell magic %%parallel runs a cell in them, see below.
+
+  %parallel              the workers and what they do
+  %parallel workers N    use N workers from now on
+  %parallel restart      close all workers and start new ones
+  %parallel reset        forget the variables that --each cells left in the workers
+  %parallel history      the figures of this session's parallel cells, a row each
+
+%%parallel: {CELL[0].lower()}{CELL[1:]}"""
+
+FROZEN = """Lists the frozen variables: name, type, objects, bytes, the cell that froze them, when, and where they are.
+
+  %frozen           all of them
+  %frozen rows      where the memory of one goes: the objects and bytes of each path and type in it
+
+Objects and bytes are those of all that was frozen together with the variable. What no variable is bound to any more
+retires at the end of a cell: it moves from memory to files without a name in the folder FIRN_SPOOL (else TMPDIR, else
+/var/tmp), and everything that still refers to it reads on. It stays there when a variable is bound to it again.
+"""
+
+THAW = """Gives variables a copy of their frozen value that can be changed.
+
+  %thaw NAME...
+"""
