@@ -4,6 +4,7 @@
 #include <exception>
 #include <thread>
 
+#include "heap/handover.hpp"
 #include "heap/scan/clean_stack.hpp"
 #include "heap/signals.hpp"
 
@@ -15,7 +16,7 @@ constexpr std::size_t kBlock = 256;
 }  // namespace
 
 template <typename Part>
-void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& part) {
+void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& part, bool own) {
   freezing_.memo.share();
   while (helpers_.size() + 1 < threads_) {
     helpers_.push_back(std::make_unique<Copier>(freezing_));
@@ -23,20 +24,30 @@ void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& p
     helpers_.back()->set_alone(false);
   }
   std::atomic<std::size_t> next{begin};
+  Handover handover(helpers_.size() + 1);
   const auto work = [&](Copier& copier) {
     // The first exception of a thread takes memory; when there is none, libc ends the process.
     static_cast<void>(std::uncaught_exceptions());
+    copier.set_handover(&handover);
     try {
+      if (own && &copier == &main) copier.run();
       for (std::size_t first; (first = next.fetch_add(kBlock)) < end;) {
         part(copier, first, std::min(first + kBlock, end));
       }
+      for (Frame frame; handover.take(frame);) copier.copy_apart(frame);
     } catch (...) {
       freezing_.failed = true;  // what it was is found out again, by one thread, for the message
+      handover.stop();
     }
+    copier.set_handover(nullptr);
   };
   main.set_alone(false);
+  Crew* const crew = main.set_crew(nullptr);
   {
     std::vector<std::jthread> threads;
+    // Before they are joined: without memory for all of them, the others would wait for ever.
+    const std::unique_ptr<Handover, void (*)(Handover*)> stop(&handover,
+                                                              [](Handover* all) { all->stop(); });
     {
       const SignalsBlocked blocked;
       for (const auto& helper : helpers_) {
@@ -44,12 +55,13 @@ void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& p
           threads.emplace_back(
               [&work, copier = helper.get()] { run_cleanly([&work, copier] { work(*copier); }); });
         } catch (const std::system_error&) {
-          break;  // no more threads to be had: fewer do it
+          handover.leave();  // no more threads to be had: fewer do it
         }
       }
     }
     work(main);
   }
+  main.set_crew(crew);
   main.set_alone(true);
   if (freezing_.failed) throw Abandoned{};
   for (const auto& helper : helpers_) {
@@ -89,6 +101,11 @@ void Crew::fill_planned(Copier& main) {
   }
 }
 
+void Crew::help(Copier& main) {
+  share(main, 0, 0, [](Copier&, std::size_t, std::size_t) {}, true);
+  fill_planned(main);
+}
+
 void Crew::fill(Copier& main, const Frame frame) {
   plan_ahead(frame);
   share(main, frame.index, frame.count, [&](Copier& copier, std::size_t first, std::size_t last) {
@@ -116,16 +133,13 @@ void Crew::fill(Copier& main, const std::vector<Deferred>& values) {
 }
 
 void Copier::fill_part(const std::vector<Deferred>& values, std::size_t first, std::size_t last) {
-  Crew* const crew = std::exchange(crew_, nullptr);
-  std::vector<Frame> outer;
-  outer.swap(frames_);
+  Work outer = std::exchange(work_, {});
   for (std::size_t i = first; i < last; ++i) {
     const Deferred& value = values[i];
     fill(value.slot, value.original, value.container, value.role);
     run();
   }
-  frames_.swap(outer);
-  crew_ = crew;
+  work_ = std::move(outer);
 }
 
 void Copier::copy_part(const Frame& frame, std::size_t first, std::size_t last) {
@@ -134,13 +148,14 @@ void Copier::copy_part(const Frame& frame, std::size_t first, std::size_t last) 
   part.index = 0;
   part.count = last - first;
   part.check = false;
-  Crew* const crew = std::exchange(crew_, nullptr);
-  std::vector<Frame> outer;
-  outer.swap(frames_);
-  frames_.push_back(part);
+  copy_apart(part);
+}
+
+void Copier::copy_apart(const Frame& frame) {
+  Work outer = std::exchange(work_, {});
+  work_.frames.push_back(frame);
   run();
-  frames_.swap(outer);
-  crew_ = crew;
+  work_ = std::move(outer);
 }
 
 void Copier::share_out(const Frame& frame) { crew_->fill(*this, frame); }

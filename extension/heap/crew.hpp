@@ -21,6 +21,9 @@ class Crew {
   // Abandoned when any of them failed.
   void fill(Copier& main, Frame frame);
 
+  // All that the copier has still to do.
+  void help(Copier& main);
+
   // The same for slots that were deferred; many of them are shared out.
   void fill(Copier& main, const std::vector<Deferred>& values);
 
@@ -29,7 +32,8 @@ class Crew {
 
  private:
   template <typename Part>
-  void share(Copier& main, std::size_t first, std::size_t last, const Part& part);
+  void share(Copier& main, std::size_t first, std::size_t last, const Part& part,
+             bool own = false);  // with what main has to do itself
   void plan_ahead(const Frame& frame);
   void fill_planned(Copier& main);
 

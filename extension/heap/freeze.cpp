@@ -57,10 +57,10 @@ struct Task {
   bool transfer;
 };
 
-// One attempt. `failed` has an exception set; `again` asks for an attempt with one thread, which
-// finds the first value that cannot be frozen and the path to it.
-Outcome attempt(const Task& task, PythonPart& python, unsigned threads, Frozen& out) {
-  Freezing freezing(task.zone, task.types, python, task.transfer, is_main_interpreter());
+// One attempt. `failed` has an exception set; `again` asks for an orderly attempt with one thread,
+// which finds the first value that cannot be frozen and the path to it.
+Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool orderly, Frozen& out) {
+  Freezing freezing(task.zone, task.types, python, task.transfer, is_main_interpreter(), orderly);
   freezing.looking = python.culprit != nullptr;
   Copier main(freezing);
   Crew crew(freezing, threads);
@@ -109,7 +109,7 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, Frozen& 
     freezing.populator.stop();
   } catch (const Unfreezable& what) {
     freezing.populator.stop();
-    if (crew.was_used()) return Outcome::again;
+    if (crew.was_used() || main.left_order()) return Outcome::again;
     if (walked && !freezing.looking) {
       python.culprit = what.object;
       python.what = what;
@@ -131,10 +131,10 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
   const auto began = Clock::now();
   const Task task{zone, *types, roots, candidates, transfer};
   PythonPart python;
-  Outcome outcome = attempt(task, python, threads, out);
+  Outcome outcome = attempt(task, python, threads, false, out);
   while (outcome == Outcome::again) {
     out = {};
-    outcome = attempt(task, python, 1, out);
+    outcome = attempt(task, python, 1, true, out);
   }
   if (outcome != Outcome::done) return false;
   for (const Span& span : out.extents) protect(extent_of(span));

@@ -9,13 +9,6 @@
 #include "heap/twins/twins.hpp"
 
 namespace firn::heap {
-namespace {
-
-// Copying waits for the originals, which lie anywhere: the one that comes so many steps later is
-// asked for now, and the first ones of a container when it is begun.
-constexpr std::size_t kAhead = 4;
-
-}  // namespace
 
 void Copier::note_lasting(const void* object) {
   const char* at = static_cast<const char*>(object);
@@ -36,12 +29,8 @@ char* Copier::allocate_gc(std::size_t bytes) {
 
 void Copier::push(PyObject* source, PyObject* copy, PyObject** slots, std::size_t count,
                   std::uint8_t stride, Role role, bool check) {
-  frames_.push_back({source, copy, slots, 0, count, stride, role, check});
-  const std::size_t first = std::min(count, kAhead + 1);
-  for (std::size_t i = 0; i < first; ++i) {
-    __builtin_prefetch(slots[i * stride]);
-    freezing_.memo.prefetch(slots[i * stride]);
-  }
+  if (!count && !check && role != Role::unbuilt) return;
+  work_.frames.push_back({source, copy, slots, 0, count, stride, role, check});
 }
 
 namespace {
@@ -166,49 +155,6 @@ PyObject* Copier::make_rare(PyObject* object, bool shared) {
     return made;
   }
   return make_instance(object, shared);
-}
-
-void Copier::run() {
-  while (!frames_.empty()) {
-    const std::size_t depth = frames_.size();
-    if (frames_.back().role == Role::unbuilt) {
-      build_table(depth - 1);
-      continue;
-    }
-    Frame& frame = frames_.back();
-    if (crew_ && frame.count - frame.index >= kWorthSharing) {
-      share_out(frame);
-      frame.index = frame.count;
-    }
-    const bool members = frame.role == Role::members;
-    bool descended = false;
-    while (frame.index < frame.count) {
-      PyObject** slot = frame.slots + frame.index * frame.stride;
-      ++frame.index;
-      PyObject* child = *slot;
-      if (!child) continue;
-      if (frame.count - frame.index > kAhead) {
-        __builtin_prefetch(slot[kAhead * frame.stride]);
-        freezing_.memo.prefetch(slot[kAhead * frame.stride]);
-      }
-      if (members && reinterpret_cast<setentry*>(slot)->hash == -1) continue;  // was deleted
-      if (PyObject* made = copy(child)) {
-        *slot = made;
-        if (freezing_.has_twins && is_twin(made)) [[unlikely]]
-          note_twin(frames_[depth - 1].copy, frames_[depth - 1].role);
-      } else {
-        defer(slot, child, frame.copy, frame.role);
-      }
-      if (frames_.size() != depth) {
-        descended = true;
-        break;
-      }
-    }
-    if (descended) continue;
-    const Frame done = frames_.back();
-    frames_.pop_back();
-    if (done.check) complete(done);
-  }
 }
 
 }  // namespace firn::heap

@@ -2,8 +2,9 @@
 //
 // A copier walks the graph with a stack of its own. Copying a leaf makes it; copying a container
 // makes its shell, whose slots hold the *originals* of the children, and pushes a frame that then
-// replaces them one by one. So an address exists before its children do (cycles), nothing recurses,
-// and when something cannot be frozen the stack of frames is the path to it.
+// replaces them one by one. So an address exists before its children do (cycles), and nothing
+// recurses. When something cannot be frozen, it is looked for once more in order: then the stack of
+// frames is the path to it.
 //
 // What needs Python is deferred: its original stays in the slot, which is noted. When the threads
 // have joined, the main copier lets Python do its part and fills what was deferred (rounds.hpp),
@@ -12,6 +13,7 @@
 
 #include "heap/cpython_layout.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <exception>
@@ -79,20 +81,38 @@ struct Frame {
   bool check;  // the copy goes through check_hashes() when it is complete
 };
 
+// What a copier has still to do: see walk.cpp.
+struct Work {
+  // The innermost last: each waits for those after it. A path, when the walk is in order.
+  std::vector<Frame> frames;
+  // Begun or not, in any order; those before `first` are gone. The oldest are the largest parts.
+  std::vector<Frame> later;
+  std::size_t first = 0;
+  // A queue: what their slots refer to has been asked for, and comes from memory meanwhile.
+  static constexpr std::size_t kSoon = 16;
+  std::array<Frame, kSoon> soon;
+  std::size_t soon_first = 0;
+  std::size_t soon_size = 0;
+
+  bool has_later() const { return first < later.size(); }
+};
+
 // Containers of this many slots are worth more than one thread.
 inline constexpr std::size_t kWorthSharing = 4096;
 
 class Crew;
+class Handover;
 class PythonPart;
 
 // What all threads of one freeze share.
 struct Freezing {
   Freezing(Zone& heap_zone, const InterpreterTypes& interpreter, PythonPart& python_part,
-           bool transfer_only, bool make_numbers)
+           bool transfer_only, bool make_numbers, bool in_order)
       : zone(heap_zone),
         types(interpreter),
         python(python_part),
         transfer(transfer_only),
+        orderly(in_order),
         shells(objects_of_shells()),
         has_twins(shells != nullptr),
         plans(interpreter, make_numbers) {}
@@ -101,6 +121,7 @@ struct Freezing {
   const InterpreterTypes& types;
   PythonPart& python;                       // read only while threads copy
   const bool transfer;                      // what needs Python is refused
+  const bool orderly;                       // one thread, children at once: frames are a path
   const OptOuts* const marks = opt_outs();  // nullptr when no object is marked
   bool looking = false;  // an attempt that only looks for the path to what python.culprit is
   const PointerMap* const shells;  // the interpreter's own tuples ..., or nullptr: there are none
@@ -161,7 +182,9 @@ class Copier {
 
   Region& region() { return region_; }
   std::size_t objects() const { return objects_; }
-  const std::vector<Frame>& frames() const { return frames_; }
+  // The path to where the copier is, when freezing().orderly.
+  const std::vector<Frame>& frames() const { return work_.frames; }
+  bool left_order() const { return left_order_; }
   const std::vector<Unchecked>& unchecked() const { return unchecked_; }
   const std::vector<std::uint32_t>& definitions() const { return definitions_; }
   const std::vector<std::uint64_t>& segments() const { return segments_; }
@@ -176,9 +199,13 @@ class Copier {
   // Python code has run: what is known by the addresses of originals that nobody holds is wrong.
   void forget_sources();
 
-  // The main thread's copier shares large containers out among a crew.
-  void set_crew(Crew* crew) { crew_ = crew; }
-  // The part [first, last) of another copier's frame.
+  // The main thread's copier shares large containers and deep ones out among a crew; returns what
+  // was set before.
+  Crew* set_crew(Crew* crew) { return std::exchange(crew_, crew); }
+  // While several threads copy: where it leaves work for those that have none.
+  void set_handover(Handover* handover) { handover_ = handover; }
+  // Another copier's frame, or the part [first, last) of one, whatever else there is to do.
+  void copy_apart(const Frame& frame);
   void copy_part(const Frame& frame, std::size_t first, std::size_t last);
   // Some of the slots that were deferred.
   void fill_part(const std::vector<Deferred>& values, std::size_t first, std::size_t last);
@@ -227,12 +254,22 @@ class Copier {
   void build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count);
   void complete(const Frame& frame);
   void share_out(const Frame& frame);
+  void prefetch_slots(const Frame& frame) const;
+  static void prefetch_behind(const Frame& frame);
+  void prepare(const Frame& frame);
+  void put_off(std::size_t depth, std::size_t before);
+  void walk(std::size_t before);
+  void hand_over();
 
   Freezing& freezing_;
   Crew* crew_ = nullptr;
   Region region_;
   std::size_t objects_ = 0;
-  std::vector<Frame> frames_;
+  Work work_;
+  bool left_order_ = false;
+  Handover* handover_ = nullptr;
+  std::size_t objects_alone_ = 0;  // how many there were when others helped last
+  std::size_t objects_kept_ = 0;   // how many there were when something was handed over last
   Shapes by_source_;
   Shapes by_copy_;
   Strings strings_;

@@ -244,7 +244,7 @@ void Copier::build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* ent
 }
 
 void Copier::build_table(std::size_t depth) {
-  Frame& frame = frames_[depth];
+  Frame& frame = work_.frames[depth];
   PyObject* source = frame.source;
   PyDictObject* original = dict_of(source);
   PyDictObject* dict = dict_of(frame.copy);
