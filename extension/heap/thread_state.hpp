@@ -1,7 +1,7 @@
 // Which interpreter runs here: in two instructions where the C ABI allows it, by a call otherwise.
 //
 // Reading a field of a record takes some thirty instructions, and asking CPython for the thread's
-// state would be a third of that: a call, and what has to be kept across it.
+// state would be a third of that: a call, and what has to be kept across it (hazard 18).
 #pragma once
 
 #include "heap/cpython_layout.hpp"

@@ -4,7 +4,7 @@
 // included, so a reference to it is complete without the list: nobody has to be told of its end,
 // and a reference that goes away takes itself out of no list. Hence references to frozen values are
 // made here and entered nowhere (getweakrefcount() does not see them). The constructor stands in a
-// static type that all interpreters share; teach.py does the same for weakref.proxy().
+// static type that all interpreters share (hazard 16); teach.py does the same for weakref.proxy().
 #include "heap/weak_references.hpp"
 
 #include "heap/cpython_layout.hpp"

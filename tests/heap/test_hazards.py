@@ -440,3 +440,92 @@ def test_exec_and_comprehensions_over_frozen_values_specialise_without_writing(r
         exec("x; x; len", scope)
     """
     readers.run(code, frozen)
+
+
+# What CPython's own slots and descriptors answer where no frozen value takes part.
+NEIGHBOUR = """
+import inspect, weakref
+
+class Words(list):
+    def append(self, word):
+        super().append(word)
+        return super().__len__(), super(Words, self).count(word), super().__repr__()
+
+class Table(dict):
+    def __getitem__(self, key): return super().__getitem__(key), super().get(key), super().__contains__(key)
+
+class Bag(set):
+    def add(self, one): super().add(one); return super().__len__()
+
+class Pair(tuple):
+    def __getitem__(self, at): return super().__getitem__(at), super().index(2)
+
+def tried(code):
+    try:
+        return repr(eval(code))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+words, table, bag, pair, text, data = Words("ab"), Table(a=1), Bag([1]), Pair((1, 2)), "%s", b"%s"
+for _ in range(30):
+    answers = [tried(code) for code in (
+        "words.append('c')", "table['a']", "table['b']", "bag.add(2)", "pair[1]", "list.append(words)",
+        "list.append(1, 2)", "list.append(words, 1, 2)", "dict.get(table)", "dict.get(words, 1)", "tuple.index(pair, 9)",
+        "list.index(words, x=1)", "object.__repr__(5, 6)", "object.__eq__(1)", "list.__len__(words)", "list.__len__({})",
+        "list.sort(words, key=str)", "text % (1,)", "text % 1", "text % {}", "text % (1, 2)", "text % pair", "'abc' % 1",
+        "'abc' % {}", "'abc' % [1]", "'%(a)s' % table", "'%(a)s' % {'a': 2}", "'%s %s' % 1", "data % b'x'",
+        "data % (b'x', b'y')", "b'abc' % 1", "'abc' % {1}", "'%d' % words", "5 % 'a'", "text.__mod__((1,))",
+        "text.__rmod__('%s')", "str.__mod__(text, 4)", "list.append.__get__(words)('z')", "list.append.__get__(5)",
+        "type(list.append.__get__(None, list)).__name__", "list.__len__.__get__(words)()", "list.__len__.__get__(5)",
+        "type(words.append).__name__", "type([].append).__name__", "str(inspect.signature(list.index))",
+        "list.append.__text_signature__", "list.append.__qualname__", "weakref.ref(bag)() is bag",
+        "weakref.ref(bag) is weakref.ref(bag)", "weakref.ref(table, None)() is table", "weakref.ref(1)", "weakref.ref()",
+        "weakref.proxy(bag) == bag", "sorted(map(str.lower, 'BA'))",
+    )]
+    print(*(answer.split(' at 0x')[0] for answer in answers), sep="\\n")
+"""
+
+
+def test_code_without_frozen_values_answers_as_without_firn(run_python):
+    """firn stands before methods of builtin classes, the formatting of text and weak references."""
+    without = run_python(NEIGHBOUR)
+    alone = run_python("import firn\n" + NEIGHBOUR)
+    beside = (
+        "import firn\nclass W(list): pass\nclass T(dict): pass\nclass B(set): pass\nclass P(tuple): pass\n"
+        "kept = firn.freeze([W([1]), T(a=1), B([1]), P((1, 2))])\n"
+        "assert [len(one) for one in kept] == [1, 1, 1, 2] and kept[0].count(1) == 1 and kept[3].index(2) == 1\n"
+    )
+    together = run_python(beside + NEIGHBOUR)
+    assert without.returncode == 0 and without.stdout.count("TypeError") > 100, without.stderr
+    assert alone.stdout == without.stdout and together.stdout == without.stdout
+    assert alone.stderr == together.stderr == without.stderr
+
+
+def test_what_an_interpreter_was_given_for_records_goes_with_it(run_python):
+    """Its descriptors and its types' dicts; the other interpreters, and later ones, go on."""
+    code = """
+        import concurrent.interpreters as interpreters, textwrap, firn
+        from firn import _core
+        class Words(list):
+            def first(self): return super().__getitem__(0)
+        kept = firn.freeze(Words([1, 2]))
+        there = textwrap.dedent('''
+            from firn import _core
+            from collections.abc import Sized
+            class Words(list):
+                def first(self): return super().__getitem__(0)
+            _core.define(number, Words)
+            kept = _core.adopt(at)
+            assert kept.first() == 1 and kept.count(2) == 1 and not callable(kept) and isinstance(kept, Sized)
+            assert "%s" % (kept,) == "[1, 2]"
+        ''')
+        for _ in range(10):
+            other = interpreters.create()
+            other.prepare_main(at=_core.address(kept), number=_core.number_of(Words))
+            other.exec(there)
+            assert kept.first() == 1
+            other.close()
+            assert kept.first() == 1 and Words([7]).first() == 7
+    """
+    done = run_python(code)
+    assert done.returncode == 0 and not done.stderr, done.stderr

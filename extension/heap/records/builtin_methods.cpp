@@ -189,7 +189,7 @@ constexpr std::array<vectorcallfunc, kConventions> make_routed(std::index_sequen
 constexpr std::array<vectorcallfunc, kConventions> routed =
     make_routed(std::make_index_sequence<kConventions>());
 
-// A slot's wrapper, as list.__len__.
+// A slot's wrapper, as list.__len__ (hazard 16).
 PyObject* call_taught_wrapper(PyObject* descriptor, PyObject* arguments, PyObject* keywords) {
   if (PyTuple_GET_SIZE(arguments) > 0 && is_record(PyTuple_GET_ITEM(arguments, 0)) &&
       (!keywords || PyDict_GET_SIZE(keywords) == 0)) [[unlikely]] {

@@ -3,7 +3,8 @@
 // Python and C look some methods up on type(x) by name: __enter__, __format__, __round__ ... So
 // they stand in the dict and ask the record's class. But ABCs look there too: whatever is found
 // makes every record a context manager, a Sized, a SupportsRound. The dict therefore denies (`in`)
-// what only some instances have, while CPython's own look-ups, which do not ask that way, find it.
+// what only some instances have, while CPython's own look-ups, which do not ask that way, find it
+// (hazard 15).
 #include <cmath>
 #include <cstring>
 

@@ -65,7 +65,7 @@ struct alignas(32) CachedAccess {
 struct alignas(sizeof(CachedAccess)) AccessDetails {
   PyObject* found = nullptr;  // borrowed from the type, valid as long as its version is
   // A method that was bound last and may be bound again, or nullptr. As long as it is here, and
-  // nobody else's, its record may be gone: the garbage collector does not see it.
+  // nobody else's, its record may be gone: the garbage collector does not see it (hazard 17).
   PyObject* bound = nullptr;
   std::uint32_t index = 0;  // of the field or item
   Access access = Access::absent;
