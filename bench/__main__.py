@@ -14,6 +14,9 @@ from bench.apart import apart, measure
 from bench.harness import Figure
 
 BENCHES = ("freeze", "pep795", "share", "reading", "records", "scaling", "overhead", "memory")
+LONG = ("soak",)
+"""Those that run when they are named only, for they take minutes."""
+
 OUT = Path("build/bench.json")
 
 
@@ -31,14 +34,26 @@ def line(figure: Figure) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("bench", nargs="*", metavar="BENCH", help=f"which ones: {', '.join(BENCHES)} (default: all)")
-    chosen = parser.parse_args(arguments).bench or list(BENCHES)
-    if unknown := set(chosen) - set(BENCHES):
-        parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    parser.add_argument(
+        "bench",
+        nargs="*",
+        metavar="BENCH",
+        help=f"which ones: {', '.join((*BENCHES, *LONG))} (default: all but {', '.join(LONG)})",
+    )
+    parser.add_argument("--megabytes", type=int, metavar="N", help="of the soak's data in each round (default: 300)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="of the soak (default: 100)")
+    wanted = parser.parse_args(arguments)
+    chosen = wanted.bench or list(BENCHES)
+    known = (*BENCHES, *LONG)
+    if unknown := set(chosen) - set(known):
+        parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    options = {name: value for name in ("megabytes", "rounds") if (value := getattr(wanted, name)) is not None}
+    if options and chosen != ["soak"]:
+        parser.error("--megabytes and --rounds belong to the soak: python -m bench soak --megabytes 30")
     print(f"Python {platform.python_version()}, {os.process_cpu_count()} CPUs; medians of interleaved runs")
     entries = []
     for bench in chosen:
-        for figure in apart(measure, bench):
+        for figure in apart(measure, bench, **options):
             print(line(figure), flush=True)
             entries.append(
                 {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from firn.executor import Executor, share
+    from firn.releasing import release
     from firn.report import Report
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "is_frozen",
     "last_report",
     "local",
+    "release",
     "reports",
     "set_freezable",
     "share",
@@ -81,6 +83,10 @@ def __getattr__(name: str) -> Any:
         from firn import executor
 
         return globals().setdefault(name, getattr(executor, name))
+    if name == "release":
+        from firn import releasing
+
+        return globals().setdefault(name, releasing.release)
     raise AttributeError(f"module 'firn' has no attribute {name!r}")
 
 

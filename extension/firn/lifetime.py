@@ -43,6 +43,10 @@ class Lifetime:
             self._lasting.update(range(self._met + 1, newest + 1))
             self._met = newest
 
+    def forget(self, segments: Iterable[int]) -> None:
+        """Somebody else retires these. One thread at a time, with the pool idle."""
+        self._lasting.difference_update(segments)
+
     def news(self) -> str:
         """Why retired data stays in memory, once for each folder and reason; empty when there is nothing to say."""
         problem = _core.spool_problem()

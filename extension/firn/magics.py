@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import firn
 from firn import _core, background, each, errors, history, manual
-from firn.lifetime import holders
-from firn.readable import count, size
+from firn.frozen_table import FrozenTable
 from firn.session import BACKGROUND, SESSION
 
 if TYPE_CHECKING:
+    from firn.anatomy import Anatomy
     from firn.notebook import Notebook
 
 
@@ -53,7 +52,7 @@ class Magics:
 
     def frozen(self, line: str) -> None:
         if not line.strip():
-            print(frozen_table(self.shell.user_ns))
+            self._show(FrozenTable(self.shell.user_ns))
             return
         name = line.strip()
         if name.isidentifier() and name not in self.shell.user_ns:
@@ -63,8 +62,10 @@ class Magics:
             raise errors.nothing_frozen(name)
         from firn.anatomy import dissect
 
-        anatomy = dissect(value, name)
-        data = {"text/plain": str(anatomy), "text/html": anatomy._repr_html_()}
+        self._show(dissect(value, name))
+
+    def _show(self, shown: FrozenTable | Anatomy) -> None:
+        data = {"text/plain": str(shown), "text/html": shown._repr_html_()}
         self.shell.display_pub.publish(data=data, metadata={})
 
     def thaw(self, line: str) -> None:
@@ -100,43 +101,6 @@ def state() -> str:
     if each.WORKERS.names:
         lines.append(f"variables of the workers: {', '.join(sorted(each.WORKERS.names))}")
     return "\n".join(lines)
-
-
-_WHERE = {"memory": "memory", "moving": "memory, moving to a file", "file": "file", "kept": "memory, retired"}
-
-
-def frozen_table(namespace: dict[str, Any]) -> str:
-    """The table of %frozen, and a line on what retired."""
-    held = holders(namespace)
-    rows = []
-    retired = dict.fromkeys(_WHERE, 0)
-    for segment in _core.segments():
-        holding = held.get(segment["id"])
-        if not holding:
-            retired[segment["backing"]] += segment["bytes"]
-            continue
-        names = [name for name in segment["names"] if name in holding] or holding
-        kinds = ", ".join(dict.fromkeys(type_name(namespace[name]) for name in names))
-        since = time.strftime("%H:%M:%S", time.localtime(segment["time"]))
-        numbers = count(segment["objects"]), size(segment["bytes"])
-        rows.append((", ".join(names), kinds, *numbers, segment["cell"], since, _WHERE[segment["backing"]]))
-    lines = ["nothing is frozen"]
-    if rows:
-        head = ("name", "type", "objects", "size", "cell", "since", "where")
-        widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-        lines = ["  ".join(map(str.ljust, row, widths, strict=True)).rstrip() for row in [head, *rows]]
-    if retired["file"] or retired["moving"]:
-        moving = f", {size(retired['moving'])} on the way there" if retired["moving"] else ""
-        lines.append(f"retired: {size(retired['file'])} in files{moving}")
-    problem = _core.spool_problem()
-    if retired["kept"] and problem:
-        lines.append(f"retired, in memory: {size(retired['kept'])}; {errors.cannot_spool(*problem)}")
-    return "\n".join(lines)
-
-
-def type_name(value: object) -> str:
-    """The type that a value reads as: a frozen list is a list."""
-    return value.__class__.__name__
 
 
 def register(notebook: Notebook) -> None:

@@ -108,17 +108,20 @@ LINE = f"""Shows the workers, or changes them; the cell magic %%parallel runs a 
 
 %%parallel: {CELL[0].lower()}{CELL[1:]}"""
 
-FROZEN = """Lists the frozen variables: name, type, objects, bytes, the cell that froze them, when, and where they are.
+FROZEN = """Lists what is frozen: name, type, objects, bytes, the cell that froze it, its age, live or retired, and where it is.
 
   %frozen           all of them
   %frozen rows      where the memory of one goes: the objects and bytes of each path and type in it
 
 Objects and bytes are those of all that was frozen together with the variable. What no variable is bound to any more
 retires at the end of a cell: it moves from memory to files without a name in the folder FIRN_SPOOL (else TMPDIR, else
-/var/tmp), and everything that still refers to it reads on. It stays there when a variable is bound to it again.
+/var/tmp), and everything that still refers to it reads on. It stays there when a variable is bound to it again, and
+goes for good when nothing refers to it any more. firn.release("rows") drops a variable and does all that at once.
 """
 
 THAW = """Gives variables a copy of their frozen value that can be changed.
 
   %thaw NAME...
+
+What it replaces retires when no other variable is bound to it.
 """

@@ -56,14 +56,15 @@ def test_frozen_lists_the_variables_and_thaw_gives_a_copy(notebook):
     notebook.ok("rows = [{'n': i} for i in range(10)]\nnames = {'a': 1}")
     notebook.ok("%%parallel\nout = [r['n'] + names['a'] for r in rows]")
     notebook.ok("%frozen")
-    head, *table = notebook.out.splitlines()
-    assert head.split() == ["name", "type", "objects", "size", "cell", "since", "where"]
+    head, *table = notebook.reports[-1]["text/plain"].splitlines()
+    assert head.split() == ["name", "type", "objects", "size", "cell", "age", "state"]
+    assert "<code class=''>rows, names</code>" in notebook.reports[-1]["text/html"].replace("names, rows", "rows, names")
     assert any("rows" in line and "list" in line for line in table)
     notebook.ok("%thaw rows names")
     notebook["rows"].append(1)
     notebook["names"]["b"] = 2
     notebook.ok("%frozen")
-    assert "rows" not in notebook.out
+    assert not any(line.startswith("rows ") for line in notebook.reports[-1]["text/plain"].splitlines())
 
 
 def test_every_option_is_in_the_manual_with_an_example():

@@ -45,6 +45,12 @@ def goes(segment):
     return backing(segment) == "gone"
 
 
+def table(notebook):
+    """What `%frozen` shows."""
+    notebook.ok("%frozen")
+    return notebook.reports[-1]["text/plain"]
+
+
 def some_go(notebook, steps):
     """Whether a segment goes once `steps` (a function) have run: in one of a few rounds, for the scan is conservative, and
     what a long process leaves in memory that is used again for something else may look like a pointer."""
@@ -89,8 +95,9 @@ def test_a_variable_that_is_bound_to_a_part_keeps_it_in_memory(notebook, frozen,
         notebook.ok(keep)
         notebook.ok("del rows")
         assert backing(segment) == "memory"
-        notebook.ok("%frozen")
-        assert any(line.startswith(name + " ") and line.endswith("memory") for line in notebook.out.splitlines())
+        assert any(
+            line.startswith(name + " ") and line.endswith("live, memory") for line in table(notebook).splitlines()
+        )
         notebook.ok(f"del {name}")
 
     assert some_go(notebook, steps)
@@ -115,8 +122,7 @@ def test_pointers_that_are_left_read_the_right_values(notebook, frozen):
     assert backing(frozen) == "file"  # it stays there
     notebook.ok("%%parallel\ntotal = sum(r['n'] for r in rows)")
     assert notebook["total"] == sum(range(3000))
-    notebook.ok("%frozen")
-    assert any(line.startswith("rows ") and line.endswith("file") for line in notebook.out.splitlines())
+    assert any(line.startswith("rows ") and line.endswith("live, disk") for line in table(notebook).splitlines())
 
 
 def test_workers_read_on_what_retired(notebook, frozen):
@@ -157,13 +163,58 @@ def test_what_was_frozen_without_a_name_retires_after_the_next_cell(notebook, fr
     assert backing(frozen) == "memory"
 
 
-def test_frozen_says_what_retired(notebook, frozen):
-    notebook.ok("%frozen")
-    assert any(line.startswith("rows ") and line.endswith(" memory") for line in notebook.out.splitlines())
+def test_frozen_says_what_retired(notebook, frozen, spool):
+    assert any(line.startswith("rows ") and line.endswith("live, memory") for line in table(notebook).splitlines())
     notebook.ok("hits = list(rows[:2])\ndel rows")
-    backing(frozen)
-    notebook.ok("%frozen")
-    assert notebook.out.startswith("nothing is frozen\nretired: ") and notebook.out.endswith(" in files\n")
+    assert backing(frozen) == "file"
+    shown = table(notebook)
+    assert any(line.startswith("(rows) ") and line.endswith("retired, disk") for line in shown.splitlines())
+    assert f"on disk in {spool}" in shown and "retired: no variable is bound to it" in shown
+    (html,) = [one["text/html"] for one in notebook.reports]
+    assert ">(rows)</code>" in html and "retired, disk" in html
+
+
+@pytest.mark.parametrize("call", ["firn.release('rows')", "firn.release(rows)"])
+def test_release_gives_memory_back_at_once(notebook, frozen, call):
+    notebook.ok("import firn")
+    freed = 0
+    for _ in range(4):
+        bytes_ = next(one["bytes"] for one in _core.segments() if one["id"] == segment_of(notebook["rows"]))
+        notebook.ok(f"answer = {call}")
+        assert "rows" not in notebook
+        if notebook["answer"] == bytes_:
+            assert str(notebook["answer"]).endswith("given back") and notebook["answer"].held == ()
+            freed += 1
+            break
+        notebook.ok(LOAD.format(name="rows"))
+        notebook.ok(SUM.format(name="rows"))
+    assert freed
+
+
+@pytest.mark.parametrize(
+    ("keep", "words"),
+    [
+        ("hits = {'a': [rows[5]]}", "hits holds values of it"),
+        ("alias = rows[3]", "alias is frozen together with it"),
+        ("rows[4]", "holds values of it"),
+        ("other = firn.freeze({'row': rows[7], 'more': 'x' * 999})", "other frozen data refers to it"),
+        ("rest = iter(rows[8])", "rest"),
+    ],
+)
+def test_release_says_who_holds_it(notebook, frozen, keep, words):
+    notebook.ok("import firn")
+    notebook.ok(keep)
+    notebook.ok("answer = firn.release('rows')")
+    assert notebook["answer"] == 0 and "rows" not in notebook
+    assert words in str(notebook["answer"]) or words == "rest"
+    assert notebook["answer"].held
+
+
+def test_release_of_what_is_not_frozen(notebook):
+    notebook.ok("import firn\nplain = [1]")
+    assert "is not frozen" in str(notebook.fails("firn.release('plain')"))
+    assert "no notebook has a variable 'nowhere'" in str(notebook.fails("firn.release('nowhere')"))
+    assert "is not frozen" in str(notebook.fails("firn.release([2])"))
 
 
 def test_a_folder_that_cannot_take_it_is_named_once(notebook, frozen, spool, monkeypatch):
@@ -177,15 +228,14 @@ def test_a_folder_that_cannot_take_it_is_named_once(notebook, frozen, spool, mon
         notebook.ok(SUM.format(name=name))
         told.append(f"{missing} cannot take it" in str(notebook.report))
     assert told == [True, False]
-    notebook.ok("%frozen")
-    assert f"{missing} cannot take it (No such file or directory)" in notebook.out and "FIRN_SPOOL" in notebook.out
+    shown = table(notebook)
+    assert f"{missing} cannot take it (No such file or directory)" in shown and "FIRN_SPOOL" in shown
     monkeypatch.setenv("FIRN_SPOOL", str(spool))
     a = notebook["a"]
     notebook.ok("del a")  # the next one takes it along
     notebook.ok("1")
     assert backing(segment_of(a)) == "file" and backing(frozen) in ("file", "gone")
-    notebook.ok("%frozen")
-    assert "cannot take" not in notebook.out
+    assert "cannot take" not in table(notebook)
 
 
 def test_rounds_of_loading_and_running_need_the_memory_of_one(spool):
