@@ -58,7 +58,9 @@ def test_frozen_lists_the_variables_and_thaw_gives_a_copy(notebook):
     notebook.ok("%frozen")
     head, *table = notebook.reports[-1]["text/plain"].splitlines()
     assert head.split() == ["name", "type", "objects", "size", "cell", "age", "state"]
-    assert "<code class=''>rows, names</code>" in notebook.reports[-1]["text/html"].replace("names, rows", "rows, names")
+    assert "<code class=''>rows, names</code>" in notebook.reports[-1]["text/html"].replace(
+        "names, rows", "rows, names"
+    )
     assert any("rows" in line and "list" in line for line in table)
     notebook.ok("%thaw rows names")
     notebook["rows"].append(1)
