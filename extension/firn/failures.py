@@ -144,7 +144,8 @@ def _variables(error: BaseException) -> bytes:
     for frame, line in frames[:FRAMES] if len(frames) <= 2 * FRAMES else [*frames[:FRAMES], *frames[-FRAMES:]]:
         own = frame.f_locals if frame.f_code.co_flags & inspect.CO_OPTIMIZED else {}
         shown = {name: _shown(value) for name, value in own.items() if not name.startswith("__firn")}
-        found.append((frame.f_code.co_filename, line, frame.f_code.co_name, shown))
+        code = frame.f_code
+        found.append((code.co_filename, line, code.co_name, code.co_firstlineno, shown))
     return results.dump(found)
 
 

@@ -18,8 +18,8 @@ _RAISED = "__firn_raised__"
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-type Frames = list[tuple[str, int, str, dict[str, object]]]
-"""(file, line, function, variables) of a worker's frames, outermost first; not all of a deep stack's."""
+type Frames = list[tuple[str, int, str, int, dict[str, object]]]
+"""(file, line, function, its first line, variables) of a worker's frames, outermost first; not all of a deep stack's."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,10 @@ def _frames(text: str, iteration: Found | None, known: Frames) -> TracebackType 
     for found in reversed(list(FRAME.finditer(text))):
         name = "<module>" if found["name"] == "__firn_chunk__" else found["name"]
         here = (found["file"], int(found["line"]), found["name"])
-        own = next((variables for *place, variables in reversed(known) if tuple(place) == here), {})
+        first, own = next((frame[3:] for frame in reversed(known) if frame[:3] == here), (here[1], {}))
         variables = iteration.variables if iteration is not None and name == "<module>" else {}
         space = iteration.namespace if iteration is not None else {}
-        built = _frame(found["file"], int(found["line"]), name, built, space, own | variables)
+        built = _frame(found["file"], here[1], name, built, space, own | variables, 1 if name == "<module>" else first)
     return built
 
 
@@ -135,13 +135,15 @@ def _frame(
     rest: TracebackType | None,
     space: dict[str, object],
     variables: dict[str, object],
+    first: int,
 ) -> TracebackType | None:
     raising = ast.Raise(ast.Name(_RAISED, ast.Load()))
     for node in ast.walk(raising):
         if isinstance(node, (ast.stmt, ast.expr)):
-            node.lineno = node.end_lineno = line
+            node.lineno = node.end_lineno = line - first + 1  # a code object's lines count from its first one
             node.col_offset = node.end_col_offset = 0
-    code = compile(ast.Module([raising], []), filename, "exec").replace(co_name=name, co_qualname=name)
+    code = compile(ast.Module([raising], []), filename, "exec")
+    code = code.replace(co_name=name, co_qualname=name, co_firstlineno=first)
     try:
         exec(code, space, variables | {_RAISED: _Placed})
     except _Placed as placed:

@@ -1,6 +1,7 @@
 """%%parallel in the kernel: there without an import, streamed, interrupted at the first press."""
 
 import os
+import re
 import signal
 import time
 
@@ -43,6 +44,14 @@ def test_a_hundred_megabytes_arrive_whole(kernel):
     outcome = kernel.run("%%parallel --quiet\nfor n in range(1000):\n    print(str(n).zfill(102_399))")
     assert outcome.text() == "".join(f"{str(n).zfill(102_399)}\n" for n in range(1000))
     assert kernel.run("1 + 1").result == "2"
+
+
+def test_an_error_shows_the_line_of_the_function(kernel):
+    kernel.run("# a comment\ndef inverse(n):\n    less = n - 4\n    return 1 / less")
+    outcome = kernel.run("%%parallel --quiet\nout = [inverse(n) for n in range(10)]")
+    (error,) = outcome.of("error")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error["traceback"]))
+    assert "----> 4     return 1 / less" in shown and "----> 2 out = [inverse(n)" in shown
 
 
 def test_it_shows_its_report(kernel):
