@@ -82,8 +82,12 @@ std::size_t size_of_plain(PyObject* object) {
       !reinterpret_cast<_PyDateTime_BaseTZInfo*>(object)->hastzinfo) {
     return aligned(is_time ? sizeof(_PyDateTime_BaseTime) : sizeof(_PyDateTime_BaseDateTime));
   }
-  auto items = type->tp_itemsize ? static_cast<std::size_t>(Py_SIZE(object)) : 0;
-  if (type == &PyLong_Type) items = std::max<std::size_t>(1, integer_digits(object));
+  std::size_t items = 0;
+  if (type == &PyLong_Type) {  // the only one whose size field counts no items
+    items = std::max<std::size_t>(1, integer_digits(object));
+  } else if (type->tp_itemsize) {
+    items = static_cast<std::size_t>(Py_SIZE(object));
+  }
   const std::size_t gc = type->tp_flags & Py_TPFLAGS_HAVE_GC ? kGcHead : 0;
   const std::size_t header = type == &PyLong_Type ? offsetof(PyLongObject, long_value.ob_digit)
                                                   : static_cast<std::size_t>(type->tp_basicsize);
