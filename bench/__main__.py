@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.apart import apart, measure
 from bench.harness import Figure
 
-BENCHES = ("freeze", "pep795", "share", "reading", "records", "scaling", "overhead", "memory")
+BENCHES = ("freeze", "pep795", "share", "reading", "records", "arrays", "scaling", "overhead", "memory")
 LONG = ("soak",)
 """Those that run when they are named only, for they take minutes."""
 
