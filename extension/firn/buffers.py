@@ -190,9 +190,9 @@ def _objects(shape: tuple[int, ...], inner: Any) -> Any:
     *elements, raw = inner
     numpy = _numpy()
     if numpy is None:
-        from firn import arrays
+        from firn.object_array import ObjectArray
 
-        return arrays.ObjectArray(tuple(elements), shape)
+        return ObjectArray(tuple(elements), shape)
     if raw:
         value = numpy.array(elements, pickle.loads(raw)).reshape(shape)
     else:

@@ -72,6 +72,13 @@ def test_every_hazard_names_the_test_that_guards_it() -> None:
         assert TEST.search(paragraph), f"hazard {number}: {paragraph}"
 
 
+def test_every_hazard_says_what_would_end_the_way_around_it() -> None:
+    for number, paragraph in hazards().items():
+        words = " ".join(paragraph.split())
+        end = re.search(r"`\. (Goes with: .{10,}|Stays)\.", words)
+        assert end, f"hazard {number} says neither 'Goes with: ...' nor 'Stays' behind its guard: {words}"
+
+
 def test_every_hazard_that_the_code_refers_to_is_listed() -> None:
     found = hazards()
     sources = [path for folder in ("extension", "kernel") for path in (PROJECT / folder).rglob("*.[ch]pp")]

@@ -124,6 +124,7 @@ int parse_axis(Py_ssize_t axis, int ndim);  // numpy's AxisError is a ValueError
 extern PyMethodDef shape_methods[];
 extern PyMethodDef reduction_methods[];
 extern PyMethodDef element_methods[];
+extern PyMethodDef order_methods[];
 extern PyNumberMethods number_slots;
 
 // operators.cpp

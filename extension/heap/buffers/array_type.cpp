@@ -311,7 +311,7 @@ PyTypeObject* make_type() {
   static const auto methods = [] {
     std::vector<PyMethodDef> all;
     for (const PyMethodDef* list :
-         {element_methods, reduction_methods, shape_methods, type_methods}) {
+         {element_methods, order_methods, reduction_methods, shape_methods, type_methods}) {
       for (; list->ml_name; ++list) all.push_back(*list);
     }
     all.push_back({});
@@ -405,7 +405,7 @@ PyTypeObject* array_type() {
 
 PyObject* python_half() {
   InterpreterState* const own = state();
-  if (own && !own->python_half) own->python_half = PyImport_ImportModule("firn.arrays");
+  if (own && !own->python_half) own->python_half = PyImport_ImportModule("firn.array_half");
   return own ? own->python_half : nullptr;
 }
 

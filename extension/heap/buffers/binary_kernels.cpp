@@ -1,45 +1,16 @@
 // Two runs of numbers, element by element. Floats go through Eigen where it has vector instructions
 // for them; integers wrap around, as in NumPy, hence they are calculated without a sign.
-#include <Eigen/Core>
-#include <cmath>
 #include <limits>
 
+#include "heap/buffers/numbers.hpp"
 #include "heap/buffers/operators.hpp"
 
 namespace firn::heap::buffers {
 namespace {
 
-template <typename T>
-using Run = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-template <typename T>
-using ConstRun = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
-
 // A type wide enough that nothing is promoted to a signed int.
 template <typename T>
 using Wrapping = std::conditional_t<sizeof(T) < 4, std::uint32_t, std::make_unsigned_t<T>>;
-
-template <typename T>
-bool is_nan(T value) {
-  if constexpr (is_complex<T>) {
-    return std::isnan(value.real()) || std::isnan(value.imag());
-  } else if constexpr (is_half<T>) {
-    return Eigen::numext::isnan(value);
-  } else if constexpr (std::is_floating_point_v<T>) {
-    return std::isnan(value);
-  } else {
-    return false;
-  }
-}
-
-template <typename T>
-bool is_less(const T& a, const T& b) {  // complex numbers in the order of a dictionary
-  if constexpr (is_complex<T>) {
-    if (a.real() < b.real()) return !std::isnan(a.imag()) && !std::isnan(b.imag());
-    return a.real() == b.real() && a.imag() < b.imag();
-  } else {
-    return a < b;
-  }
-}
 
 template <typename T, typename F>
 void each(const char* left, const char* right, char* result, Py_ssize_t count, F f) {
@@ -228,15 +199,6 @@ void geometry(const char* left, const char* right, char* result, Py_ssize_t coun
     return std::hypot(a, b);
   };
   each<T>(left, right, result, count, in_float<T>(calculate));
-}
-
-template <typename T>
-bool truth(const T& value) {
-  if constexpr (is_boolean<T>) {
-    return value.value;
-  } else {
-    return value != T(0);
-  }
 }
 
 template <Binary operation, typename T>

@@ -1,12 +1,8 @@
 // Elementwise operations: which type they are calculated in, and over which shape.
-#include "heap/buffers/operators.hpp"
-
 #include <cstring>
-#include <limits>
 #include <memory>
 
-#include "heap/arena.hpp"
-#include "heap/buffers/loops.hpp"
+#include "heap/buffers/operands.hpp"
 
 namespace firn::heap::buffers {
 namespace {
@@ -29,51 +25,6 @@ static_assert(std::size(binary_names) == static_cast<std::size_t>(Binary::count)
 static_assert(std::size(unary_names) == static_cast<std::size_t>(Unary::count));
 
 // ---- operands ----
-
-enum class Weak { none, boolean, integer, floating, complex };  // Python's own numbers
-
-struct Operand {
-  ArrayRef array;
-  Weak weak = Weak::none;
-  PyObject* number = nullptr;  // of a weak one
-};
-
-// False for what is no operand: then Python asks the other side.
-bool make_operand(PyObject* object, Operand* out) {
-  out->number = object;
-  if (is_array(object)) {
-    out->array = share(as_array(object));
-    return true;
-  }
-  if (PyBool_Check(object)) {
-    out->weak = Weak::boolean;
-  } else if (PyLong_Check(object)) {
-    out->weak = Weak::integer;
-  } else if (PyFloat_CheckExact(object)) {
-    out->weak = Weak::floating;
-  } else if (PyComplex_CheckExact(object)) {
-    out->weak = Weak::complex;
-  } else {
-    // NumPy's own objects know how to calculate with an array.
-    PyObject* theirs = nullptr;
-    if (PyObject_GetOptionalAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)),
-                                       "__array_ufunc__", &theirs) < 0) {
-      throw Raised{};
-    }
-    if (theirs) {
-      Py_DECREF(theirs);
-      return false;
-    }
-    const bool sequence = PyList_Check(object) || PyTuple_Check(object) ||
-                          Py_IS_TYPE(object, frozen_list_type()) || PyRange_Check(object);
-    if (!sequence && !PyObject_CheckBuffer(object) && !PyUnicode_Check(object) &&
-        !PyFloat_Check(object) && !PyComplex_Check(object)) {
-      return false;
-    }
-    out->array = array_from(object, nullptr);
-  }
-  return true;
-}
 
 Num weak_num(const Operand& weak, Num other) {
   switch (weak.weak) {
@@ -116,16 +67,6 @@ Num default_num(const Operand& operand) {
 }
 
 // ---- types ----
-
-[[noreturn]] void raise_unsupported(const char* operation, const DType& left, const DType* right) {
-  std::string message = std::string("'") + operation + "' is not supported for ";
-  message +=
-      right ? "dtypes " + name_of(left) + " and " + name_of(*right) : "dtype " + name_of(left);
-  if (is_time(left.num) || (right && is_time(right->num))) {
-    message += ": view('int64') gives the numbers";
-  }
-  raise(PyExc_TypeError, message);
-}
 
 // The type that an operation is calculated in, from that of its operands.
 Num calculated_in(Binary operation, Num num) {
@@ -172,90 +113,6 @@ Num calculated_in(Unary operation, Num num) {
                                          : Num::float64;
   }
   return num;
-}
-
-// ---- comparison of what are no numbers ----
-
-// Whatever comes after it counts for nothing: text and bytes end with zeros.
-int compare_text(const Array* left, const char* a, const Array* right, const char* b) {
-  Ref x(check(to_python(left, a))), y(check(to_python(right, b)));
-  const int less = PyObject_RichCompareBool(x.get(), y.get(), Py_LT);
-  if (less) {
-    if (less < 0) throw Raised{};
-    return -1;
-  }
-  const int equal = PyObject_RichCompareBool(x.get(), y.get(), Py_EQ);
-  if (equal < 0) throw Raised{};
-  return equal ? 0 : 1;
-}
-
-bool holds(Binary operation, int order) {
-  switch (operation) {
-    case Binary::equal:
-      return order == 0;
-    case Binary::not_equal:
-      return order != 0;
-    case Binary::less:
-      return order < 0;
-    case Binary::less_equal:
-      return order <= 0;
-    case Binary::greater:
-      return order > 0;
-    default:
-      return order >= 0;
-  }
-}
-
-Operands<3> operands_of(const ArrayRef& result, const ArrayRef& left, const ArrayRef& right,
-                        const Shape& shape) {
-  return {{result->data, left->data, right->data},
-          {broadcast_strides(result.get(), shape), broadcast_strides(left.get(), shape),
-           broadcast_strides(right.get(), shape)}};
-}
-
-ArrayRef compare_others(Binary operation, const ArrayRef& left, const ArrayRef& right) {
-  const Shape shape = broadcast_shapes({left.get(), right.get()});
-  ArrayRef result = new_array(dtype_of(Num::boolean), shape);
-  const DType& a = left->dtype;
-  const DType& b = right->dtype;
-  const bool texts = a.num == b.num && (a.num == Num::text || a.num == Num::bytes);
-  const bool bytes = a.num == b.num && a.num == Num::other && a.itemsize == b.itemsize;
-  const bool times = a.num == b.num && is_time(a.num);
-  if (times && (a.unit != b.unit || a.unit_count != b.unit_count) && a.unit != kGenericUnit &&
-      b.unit != kGenericUnit) {
-    raise(PyExc_TypeError, "firn.Array does not compare " + name_of(a) + " with " + name_of(b) +
-                               ": bring them to one unit in the notebook");
-  }
-  const bool equality = operation == Binary::equal || operation == Binary::not_equal;
-  if (!texts && !times && !(bytes && equality)) {
-    if (!equality) raise_unsupported(binary_names[static_cast<int>(operation)], a, &b);
-    std::memset(result->data, operation == Binary::not_equal,
-                static_cast<std::size_t>(size_of(result.get())));
-    return result;
-  }
-  constexpr std::int64_t not_a_time = std::numeric_limits<std::int64_t>::min();
-  walk<3>(shape, operands_of(result, left, right, shape),
-          [&](const auto& at, const auto& strides, Py_ssize_t count) {
-            for (Py_ssize_t i = 0; i < count; ++i) {
-              const char* const x = at[1] + i * strides[1];
-              const char* const y = at[2] + i * strides[2];
-              bool answer = false;
-              if (times) {
-                std::int64_t m = 0, n = 0;
-                cast_run(a, x, 0, Num::int64, reinterpret_cast<char*>(&m), 1);
-                cast_run(b, y, 0, Num::int64, reinterpret_cast<char*>(&n), 1);
-                answer = m == not_a_time || n == not_a_time ? operation == Binary::not_equal
-                                                            : holds(operation, (m > n) - (m < n));
-              } else if (bytes) {
-                const int order = std::memcmp(x, y, static_cast<std::size_t>(a.itemsize));
-                answer = holds(operation, order != 0);
-              } else {
-                answer = holds(operation, compare_text(left.get(), x, right.get(), y));
-              }
-              at[0][i * strides[0]] = static_cast<char>(answer);
-            }
-          });
-  return result;
 }
 
 // ---- numbers ----
@@ -322,6 +179,62 @@ bool fits(PyObject* integer, Num num) {
     PyErr_Clear();
     return false;
   }
+}
+
+}  // namespace
+
+// False for what is no operand: then Python asks the other side.
+bool make_operand(PyObject* object, Operand* out) {
+  out->number = object;
+  if (is_array(object)) {
+    out->array = share(as_array(object));
+    return true;
+  }
+  if (PyBool_Check(object)) {
+    out->weak = Weak::boolean;
+  } else if (PyLong_Check(object)) {
+    out->weak = Weak::integer;
+  } else if (PyFloat_CheckExact(object)) {
+    out->weak = Weak::floating;
+  } else if (PyComplex_CheckExact(object)) {
+    out->weak = Weak::complex;
+  } else {
+    // NumPy's own objects know how to calculate with an array.
+    PyObject* theirs = nullptr;
+    if (PyObject_GetOptionalAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)),
+                                       "__array_ufunc__", &theirs) < 0) {
+      throw Raised{};
+    }
+    if (theirs) {
+      Py_DECREF(theirs);
+      return false;
+    }
+    const bool sequence = PyList_Check(object) || PyTuple_Check(object) ||
+                          Py_IS_TYPE(object, frozen_list_type()) || PyRange_Check(object);
+    if (!sequence && !PyObject_CheckBuffer(object) && !PyUnicode_Check(object) &&
+        !PyFloat_Check(object) && !PyComplex_Check(object)) {
+      return false;
+    }
+    out->array = array_from(object, nullptr);
+  }
+  return true;
+}
+
+[[noreturn]] void raise_unsupported(const char* operation, const DType& left, const DType* right) {
+  std::string message = std::string("'") + operation + "' is not supported for ";
+  message +=
+      right ? "dtypes " + name_of(left) + " and " + name_of(*right) : "dtype " + name_of(left);
+  if (is_time(left.num) || (right && is_time(right->num))) {
+    message += ": view('int64') gives the numbers";
+  }
+  raise(PyExc_TypeError, message);
+}
+
+Operands<3> operands_of(const ArrayRef& result, const ArrayRef& left, const ArrayRef& right,
+                        const Shape& shape) {
+  return {{result->data, left->data, right->data},
+          {broadcast_strides(result.get(), shape), broadcast_strides(left.get(), shape),
+           broadcast_strides(right.get(), shape)}};
 }
 
 ArrayRef apply_operands(Binary operation, Operand left, Operand right) {
@@ -397,96 +310,6 @@ ArrayRef apply_operands(Binary operation, Operand left, Operand right) {
   }
   return calculate(kernel, left.array, num, right.array, num, boolean ? Num::boolean : num);
 }
-
-template <Binary operation>
-PyObject* slot(PyObject* left, PyObject* right) {
-  return guarded([&]() -> PyObject* {
-    Operand a, b;
-    if (!make_operand(left, &a) || !make_operand(right, &b)) Py_RETURN_NOTIMPLEMENTED;
-    return item_or_array(apply_operands(operation, std::move(a), std::move(b)));
-  });
-}
-
-PyObject* power_slot(PyObject* left, PyObject* right, PyObject* modulus) {
-  if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
-  return slot<Binary::power>(left, right);
-}
-
-PyObject* divmod_slot(PyObject* left, PyObject* right) {
-  Ref quotient(slot<Binary::floor_divide>(left, right));
-  if (!quotient || quotient.get() == Py_NotImplemented) return quotient.release();
-  Ref rest(slot<Binary::remainder>(left, right));
-  return rest ? PyTuple_Pack(2, quotient.get(), rest.get()) : nullptr;
-}
-
-template <Unary operation>
-PyObject* unary_slot(PyObject* self) {
-  return guarded([&] { return item_or_array(apply(operation, as_array(self))); });
-}
-
-int truth_slot(PyObject* self) {
-  return guarded([&]() -> int {
-    Array* const array = as_array(self);
-    const Py_ssize_t size = size_of(array);
-    if (size == 0) {
-      raise(PyExc_ValueError,
-            "The truth value of an empty array is ambiguous. Use `array.size > 0` to check that an "
-            "array is not empty.");
-    }
-    if (size > 1) {
-      raise(PyExc_ValueError,
-            "The truth value of an array with more than one element is ambiguous. Use a.any() or "
-            "a.all()");
-    }
-    Ref item(check(to_python(array, array->data)));
-    return PyObject_IsTrue(item.get());
-  });
-}
-
-Ref only_element(PyObject* self) {
-  Array* const array = as_array(self);
-  if (size_of(array) != 1 || array->ndim > 0) {
-    raise(PyExc_TypeError,
-          "only 0-dimensional arrays can be converted to Python scalars: item() "
-          "gives the one element of any array of size 1");
-  }
-  return Ref(check(to_python(array, array->data)));
-}
-
-PyObject* integer_slot(PyObject* self) {
-  return guarded([&] { return PyNumber_Long(only_element(self).get()); });
-}
-PyObject* float_slot(PyObject* self) {
-  return guarded([&] { return PyNumber_Float(only_element(self).get()); });
-}
-PyObject* index_slot(PyObject* self) {
-  return guarded([&]() -> PyObject* {
-    const Array* const array = as_array(self);
-    if (array->ndim != 0 || !is_integer(array->dtype.num)) {
-      raise(PyExc_TypeError, "only integer scalar arrays can be converted to a scalar index");
-    }
-    return to_python(array, array->data);
-  });
-}
-
-// `x += 1` changes an array in NumPy, also under its other names: frozen memory refuses that. What
-// a calculation gave belongs to nobody else, and the name gets the new value, as with a number.
-template <Binary operation>
-PyObject* in_place(PyObject* self, PyObject* other) {
-  if (in_heap(as_array(self)->data)) return refuse_array_write(self);
-  return slot<operation>(self, other);
-}
-
-PyObject* power_in_place(PyObject* self, PyObject* other, PyObject*) {
-  return in_place<Binary::power>(self, other);
-}
-
-PyObject* matrix_product_in_place(PyObject* self, PyObject* other) {
-  if (in_heap(as_array(self)->data)) return refuse_array_write(self);
-  return matrix_product(self, other);
-}
-
-}  // namespace
 
 const char* name_of(Binary operation) { return binary_names[static_cast<int>(operation)]; }
 const char* name_of(Unary operation) { return unary_names[static_cast<int>(operation)]; }
@@ -572,31 +395,6 @@ ArrayRef apply(Binary operation, PyObject* left, PyObject* right) {
   return apply_operands(operation, std::move(a), std::move(b));
 }
 
-PyObject* compare(PyObject* left, PyObject* right, int operation) {
-  static constexpr Binary operations[] = {Binary::less,    Binary::less_equal,
-                                          Binary::equal,   Binary::not_equal,
-                                          Binary::greater, Binary::greater_equal};
-  const Binary wanted = operations[operation];
-  return guarded([&]() -> PyObject* {
-    Operand a, b;
-    if (!make_operand(left, &a)) Py_RETURN_NOTIMPLEMENTED;
-    const bool equality = operation == Py_EQ || operation == Py_NE;
-    if (PyBytes_Check(right) || right == Py_None) {
-      if (right == Py_None) {
-        if (!equality) Py_RETURN_NOTIMPLEMENTED;
-        ArrayRef result = new_array(dtype_of(Num::boolean), shape_of(as_array(left)));
-        std::memset(result->data, operation == Py_NE,
-                    static_cast<std::size_t>(size_of(result.get())));
-        return item_or_array(std::move(result));
-      }
-      b.array = array_from(right, nullptr);
-    } else if (!make_operand(right, &b)) {
-      Py_RETURN_NOTIMPLEMENTED;
-    }
-    return item_or_array(apply_operands(wanted, std::move(a), std::move(b)));
-  });
-}
-
 PyObject* apply_named(PyObject* name, PyObject* const* arguments, Py_ssize_t count) {
   return guarded([&]() -> PyObject* {
     const char* const text = PyUnicode_AsUTF8(name);
@@ -614,43 +412,5 @@ PyObject* apply_named(PyObject* name, PyObject* const* arguments, Py_ssize_t cou
     raise(PyExc_ValueError, std::string("there is no operation '") + text + "'");
   });
 }
-
-PyNumberMethods number_slots = {
-    .nb_add = slot<Binary::add>,
-    .nb_subtract = slot<Binary::subtract>,
-    .nb_multiply = slot<Binary::multiply>,
-    .nb_remainder = slot<Binary::remainder>,
-    .nb_divmod = divmod_slot,
-    .nb_power = power_slot,
-    .nb_negative = unary_slot<Unary::negative>,
-    .nb_positive = unary_slot<Unary::positive>,
-    .nb_absolute = unary_slot<Unary::absolute>,
-    .nb_bool = truth_slot,
-    .nb_invert = unary_slot<Unary::invert>,
-    .nb_lshift = slot<Binary::left_shift>,
-    .nb_rshift = slot<Binary::right_shift>,
-    .nb_and = slot<Binary::bitwise_and>,
-    .nb_xor = slot<Binary::bitwise_xor>,
-    .nb_or = slot<Binary::bitwise_or>,
-    .nb_int = integer_slot,
-    .nb_float = float_slot,
-    .nb_inplace_add = in_place<Binary::add>,
-    .nb_inplace_subtract = in_place<Binary::subtract>,
-    .nb_inplace_multiply = in_place<Binary::multiply>,
-    .nb_inplace_remainder = in_place<Binary::remainder>,
-    .nb_inplace_power = power_in_place,
-    .nb_inplace_lshift = in_place<Binary::left_shift>,
-    .nb_inplace_rshift = in_place<Binary::right_shift>,
-    .nb_inplace_and = in_place<Binary::bitwise_and>,
-    .nb_inplace_xor = in_place<Binary::bitwise_xor>,
-    .nb_inplace_or = in_place<Binary::bitwise_or>,
-    .nb_floor_divide = slot<Binary::floor_divide>,
-    .nb_true_divide = slot<Binary::divide>,
-    .nb_inplace_floor_divide = in_place<Binary::floor_divide>,
-    .nb_inplace_true_divide = in_place<Binary::divide>,
-    .nb_index = index_slot,
-    .nb_matrix_multiply = matrix_product,
-    .nb_inplace_matrix_multiply = matrix_product_in_place,
-};
 
 }  // namespace firn::heap::buffers

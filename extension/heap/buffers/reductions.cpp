@@ -1,48 +1,15 @@
 #include "heap/buffers/reductions.hpp"
 
-#include <Eigen/Core>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <memory>
 
 #include "heap/buffers/loops.hpp"
+#include "heap/buffers/numbers.hpp"
 #include "heap/buffers/operators.hpp"
 
 namespace firn::heap::buffers {
 namespace {
-
-template <typename T>
-bool is_nan(const T& value) {
-  if constexpr (is_complex<T>) {
-    return std::isnan(value.real()) || std::isnan(value.imag());
-  } else if constexpr (is_half<T>) {
-    return Eigen::numext::isnan(value);
-  } else if constexpr (std::is_floating_point_v<T>) {
-    return std::isnan(value);
-  } else {
-    return false;
-  }
-}
-
-template <typename T>
-bool is_less(const T& a, const T& b) {
-  if constexpr (is_complex<T>) {
-    if (a.real() < b.real()) return !std::isnan(a.imag()) && !std::isnan(b.imag());
-    return a.real() == b.real() && a.imag() < b.imag();
-  } else {
-    return a < b;
-  }
-}
-
-template <typename T>
-bool truth(const T& value) {
-  if constexpr (is_boolean<T>) {
-    return value.value;
-  } else {
-    return value != T(0);
-  }
-}
 
 // What partial results are kept in: sums of halves in float, of integers without a sign, so that
 // they wrap around.
@@ -90,7 +57,7 @@ struct Total {
       return join(block(values, half), block(values + half, count - half));
     }
     if constexpr (std::is_floating_point_v<T> || is_complex<T>) {
-      const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> run(values, count);
+      const ConstRun<T> run(values, count);
       return reduction == Reduction::sum ? run.sum() : run.prod();
     } else {
       Kept kept = start();
@@ -234,12 +201,16 @@ void total_rows(const Array* array, const Axes& axes, Num num, Array* result) {
   for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<T>(kept[i]);
 }
 
+// Whether the kept axes are faster in memory than those that are reduced.
+bool go_by_rows(const Axes& axes) {
+  return smallest(axes.kept_shape, axes.kept_strides) <
+         smallest(axes.reduced_shape, axes.reduced_strides);
+}
+
 template <Reduction reduction, typename T>
 void total(const Array* array, const Axes& axes, Num num, Array* result) {
   using Operation = Total<reduction, T>;
-  const bool rows = smallest(axes.kept_shape, axes.kept_strides) <
-                    smallest(axes.reduced_shape, axes.reduced_strides);
-  if (rows) {
+  if (go_by_rows(axes)) {
     total_rows<Operation, T>(array, axes, num, result);
   } else {
     total_each<Operation, T>(array, axes, num, result);
@@ -261,7 +232,7 @@ bool is_better(const T& candidate, const T& best) {
 template <Reduction reduction, typename T>
 T best_of(const T* values, Py_ssize_t count) {
   if constexpr (std::is_floating_point_v<T>) {
-    const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> run(values, count);
+    const ConstRun<T> run(values, count);
     return reduction == Reduction::minimum ? run.template minCoeff<Eigen::PropagateNaN>()
                                            : run.template maxCoeff<Eigen::PropagateNaN>();
   } else {
@@ -273,6 +244,25 @@ T best_of(const T* values, Py_ssize_t count) {
     return best;
   }
 }
+
+// The least or greatest of two, for whole rows at a time; NaN stays.
+template <Reduction reduction, typename T>
+struct Extreme {
+  using Kept = T;
+  static T start() {
+    using Limits = std::numeric_limits<T>;
+    const bool least = reduction == Reduction::minimum;
+    if constexpr (std::is_floating_point_v<T>) {
+      return least ? Limits::infinity() : -Limits::infinity();
+    } else {
+      return least ? Limits::max() : Limits::min();
+    }
+  }
+  static T join(T kept, T value) {
+    const bool stays = reduction == Reduction::minimum ? kept <= value : kept >= value;
+    return stays || is_nan(kept) ? kept : value;
+  }
+};
 
 template <Reduction reduction, typename T>
 void find_best(const Array* array, const Axes& axes, Num num, Array* result) {
@@ -318,6 +308,17 @@ void find_best(const Array* array, const Axes& axes, Num num, Array* result) {
               }
             }
           });
+}
+
+template <Reduction reduction, typename T>
+void find_extreme(const Array* array, const Axes& axes, Num num, Array* result) {
+  if constexpr (std::is_floating_point_v<T> || std::is_integral_v<T>) {
+    if (go_by_rows(axes)) {
+      total_rows<Extreme<reduction, T>, T>(array, axes, num, result);
+      return;
+    }
+  }
+  find_best<reduction, T>(array, axes, num, result);
 }
 
 // ---- truth ----
@@ -402,9 +403,9 @@ ArrayRef reduce(Array* array, Reduction reduction, const std::vector<int>& axes,
       case Reduction::product:
         return total<Reduction::product, T>(array, divided, num, result.get());
       case Reduction::minimum:
-        return find_best<Reduction::minimum, T>(array, divided, num, result.get());
+        return find_extreme<Reduction::minimum, T>(array, divided, num, result.get());
       case Reduction::maximum:
-        return find_best<Reduction::maximum, T>(array, divided, num, result.get());
+        return find_extreme<Reduction::maximum, T>(array, divided, num, result.get());
       case Reduction::argmin:
         return find_best<Reduction::argmin, T>(array, divided, num, result.get());
       case Reduction::argmax:

@@ -57,6 +57,17 @@ Num parse_num(PyObject* dtype) {
   return num;
 }
 
+// A reduction of what was parsed: calculate(array, axes) leaves the axes with the length 1.
+template <typename F>
+PyObject* over_axes(PyObject* self, const Arguments& given, F&& calculate) {
+  return guarded([&]() -> PyObject* {
+    refuse_out(given.out);
+    Array* const array = as_array(self);
+    const std::vector<int> axes = parse_axes(given.axis, array->ndim);
+    return item_or_array(finished(calculate(array, axes), axes, given.keepdims));
+  });
+}
+
 template <Reduction reduction>
 PyObject* totals(PyObject* self, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {"axis", "dtype", "out", "keepdims", nullptr};
@@ -65,12 +76,8 @@ PyObject* totals(PyObject* self, PyObject* arguments, PyObject* keywords) {
                                    &given.axis, &given.dtype, &given.out, &given.keepdims)) {
     return nullptr;
   }
-  return guarded([&]() -> PyObject* {
-    refuse_out(given.out);
-    Array* const array = as_array(self);
-    const std::vector<int> axes = parse_axes(given.axis, array->ndim);
-    return item_or_array(
-        finished(reduce(array, reduction, axes, parse_num(given.dtype)), axes, given.keepdims));
+  return over_axes(self, given, [&](Array* array, const std::vector<int>& axes) {
+    return reduce(array, reduction, axes, parse_num(given.dtype));
   });
 }
 
@@ -82,12 +89,8 @@ PyObject* extremes(PyObject* self, PyObject* arguments, PyObject* keywords) {
                                    &given.axis, &given.out, &given.keepdims)) {
     return nullptr;
   }
-  return guarded([&]() -> PyObject* {
-    refuse_out(given.out);
-    Array* const array = as_array(self);
-    const std::vector<int> axes = parse_axes(given.axis, array->ndim);
-    return item_or_array(
-        finished(reduce(array, reduction, axes, Num::other), axes, given.keepdims));
+  return over_axes(self, given, [](Array* array, const std::vector<int>& axes) {
+    return reduce(array, reduction, axes, Num::other);
   });
 }
 
@@ -147,13 +150,9 @@ PyObject* mean(PyObject* self, PyObject* arguments, PyObject* keywords) {
                                    &given.axis, &given.dtype, &given.out, &given.keepdims)) {
     return nullptr;
   }
-  return guarded([&]() -> PyObject* {
-    refuse_out(given.out);
-    Array* const array = as_array(self);
-    const std::vector<int> axes = parse_axes(given.axis, array->ndim);
+  return over_axes(self, given, [&](Array* array, const std::vector<int>& axes) {
     const Num wanted = parse_num(given.dtype);
-    ArrayRef result = with_half(mean_of(array, axes, wanted), array, wanted);
-    return item_or_array(finished(std::move(result), axes, given.keepdims));
+    return with_half(mean_of(array, axes, wanted), array, wanted);
   });
 }
 
@@ -167,14 +166,11 @@ PyObject* variance(PyObject* self, PyObject* arguments, PyObject* keywords) {
                                    &given.keepdims, &correction)) {
     return nullptr;
   }
-  return guarded([&]() -> PyObject* {
-    refuse_out(given.out);
+  return over_axes(self, given, [&](Array* array, const std::vector<int>& axes) {
     if (correction) {
       given.ddof = PyFloat_AsDouble(correction);
       if (given.ddof == -1 && PyErr_Occurred()) throw Raised{};
     }
-    Array* const array = as_array(self);
-    const std::vector<int> axes = parse_axes(given.axis, array->ndim);
     const Num wanted = parse_num(given.dtype);
     ArrayRef center = mean_of(array, axes, wanted);
     ArrayRef distance = apply(Binary::subtract, self, center.get()->object());
@@ -193,8 +189,7 @@ PyObject* variance(PyObject* self, PyObject* arguments, PyObject* keywords) {
     Ref divisor(check(PyFloat_FromDouble(std::max(left, 0.0))));
     ArrayRef result = apply(Binary::divide, total.get()->object(), divisor.get());
     if (root) result = apply(Unary::sqrt, result.get());
-    return item_or_array(
-        finished(with_half(std::move(result), array, wanted), axes, given.keepdims));
+    return with_half(std::move(result), array, wanted);
   });
 }
 

@@ -2,15 +2,11 @@
 #include <Eigen/Core>
 #include <cmath>
 
+#include "heap/buffers/numbers.hpp"
 #include "heap/buffers/operators.hpp"
 
 namespace firn::heap::buffers {
 namespace {
-
-template <typename T>
-using Run = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-template <typename T>
-using ConstRun = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
 
 template <typename T, typename F>
 void each(const char* argument, char* result, Py_ssize_t count, F f) {
