@@ -80,7 +80,7 @@ TWINS: list[Callable[[], Any]] = [
     lambda: frozenset([Color.RED, decimal.Decimal(2)]),
     lambda: {(Color.RED, 1): frozenset([Level.LOW])},
     lambda: Chest([1, "member"]),
-    lambda: Defaults(list, x=[1]),
+    lambda: with_state(Defaults(list, x=[1]), ["kept"]),
     lambda: with_state(Number(5), ["x"]),
     lambda: Reduced("held"),
     lambda: bytearray(b"of bytes"),
