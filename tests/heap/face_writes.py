@@ -119,7 +119,7 @@ x.__class__ = int
 object.__new__(type(x))
 type(x).append = 1
 type("Derived", (type(x),), {})
-weakref.ref(x)
+weakref.proxy(x)
 bisect.insort(x, 1)
 """
 
