@@ -169,9 +169,4 @@ std::optional<Transfer> freeze_transfer(PyObject* root);
 // nullptr with an exception set.
 PyObject* thaw_transfer(const Transfer& transfer);
 
-// The frozen root itself (borrowed). It and everything reached from it are invalid once the
-// Transfer is gone, and so is whatever a cache of CPython's picked up from it: prefer thaw_transfer
-// for what user code may keep.
-PyObject* borrow(const Transfer& transfer);
-
 }  // namespace firn::heap

@@ -9,6 +9,4 @@ Transfer::~Transfer() = default;
 
 Figures Transfer::figures() const { return segment_->figures; }
 
-PyObject* borrow(const Transfer& transfer) { return transfer.segment().root; }
-
 }  // namespace firn::heap

@@ -299,6 +299,8 @@ SCALARS = st.one_of(st.booleans(), st.integers(-9, 9), st.integers(-(2**70), 2**
 def test_with_pythons_own_numbers(array, number, operation, swapped):
     if isinstance(number, complex) or array.dtype.kind == "c":
         assume(operation not in (operator.mul, operator.truediv))
+    if array.dtype.kind == "b" and operation in COMPARISONS:
+        assume(not isinstance(number, int) or -(2**63) <= number < 2**63)  # see the next test
     if operation in (operator.lshift, operator.rshift):
         assume(not swapped and 0 <= number < 8 if isinstance(number, int) else True)
         assume(not swapped)
@@ -306,6 +308,15 @@ def test_with_pythons_own_numbers(array, number, operation, swapped):
         both(lambda: operation(number, wrap(array)), lambda: operation(number, array))
     else:
         both(lambda: operation(wrap(array), number), lambda: operation(array, number))
+
+
+def test_booleans_beside_numbers_beyond_int64():
+    """NumPy compares arrays of integers with them, and refuses arrays of booleans."""
+    array = np.array([True, False])
+    with pytest.raises(OverflowError):
+        array < 2**63  # noqa: B015
+    assert (wrap(array) < 2**63).tolist() == [True, True]
+    assert (wrap(array) == -(2**70)).tolist() == [False, False]
 
 
 UNARY = [
