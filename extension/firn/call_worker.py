@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from firn import _core, rebuild, streams, worker
+from firn import _core, rebuild, results, streams, worker
 from firn.rebuild import Stopped
 from firn.settings import Follower
 
@@ -109,11 +109,11 @@ def pack(result: object) -> bytes:
     global _sent
     _sent = result
     try:
-        return worker.pack(result)
+        return results.dump(result)
     except Stopped:
         raise
     except BaseException as error:
-        return worker.pack(("error", *_describe(error)))
+        return results.dump(("error", *_describe(error)))
 
 
 def _run(mode: str, raw: bytes, pointers: tuple[Any, ...], given: bytes | None, more: tuple[Any, ...]) -> Result:

@@ -3,6 +3,7 @@ notebook's own classes, frozen values stay where they are."""
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import types
@@ -44,7 +45,23 @@ def reduce(value: Any) -> Any:
         return _core.adopt, (_core.address(value),)
     if address := _core.twin_address(value):
         return _core.adopt, (address,)
-    return None
+    return _with_attributes(value)
+
+
+def _with_attributes(value: Any) -> Any:
+    """The reduction of an instance whose base in C leaves out the attributes of subclasses, as defaultdict's does."""
+    kind = type(value)
+    if not kind.__dictoffset__ or not rebuild.is_mutable(kind) or kind in copyreg.dispatch_table:
+        return None
+    methods: tuple[Any, Any] = kind.__reduce__, kind.__reduce_ex__
+    if methods == (object.__reduce__, object.__reduce_ex__):
+        return None
+    if any(type(method) is types.FunctionType for method in methods):
+        return None  # of the class itself, which knows what it keeps
+    reduction = value.__reduce_ex__(5)
+    if type(reduction) is not tuple or reduction[2:3] not in ((), (None,)):
+        return reduction
+    return *reduction[:2], value.__dict__ or None, *reduction[3:]
 
 
 class _Plain(pickle.Pickler):

@@ -219,6 +219,19 @@ def test_results_that_do_not_freeze_come_back(notebook: Any) -> None:
     assert made[3]() == 5 and made[4]() == 6
 
 
+def test_attributes_that_a_reduction_in_c_leaves_out_come_back(notebook: Any) -> None:
+    notebook.cell(
+        "import collections, datetime\n"
+        "class Groups(collections.defaultdict): pass\n"
+        "class Day(datetime.date): pass\n"
+        "def named(value):\n    value.name = [1]\n    return value\n"
+    )
+    groups, day = notebook.loop("(named(Groups(list, a=[x])), named(Day(2026, 1, 2)))[x]", range(2), chunk=1)
+    assert type(groups) is notebook["Groups"] and groups == {"a": [0]} and groups["b"] == []
+    assert type(day) is notebook["Day"] and day == notebook["Day"](2026, 1, 2)
+    assert groups.name == day.name == [1]
+
+
 def test_copies_that_come_back_are_the_notebooks_own(notebook: Any) -> None:
     notebook.cell(
         "MISSING = object()\nclass C:\n    def __init__(self, n): self.n = n\n"
