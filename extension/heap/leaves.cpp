@@ -105,13 +105,7 @@ PyObject* Copier::make_date_or_time(PyObject* object, bool shared) {
     if (Py_TYPE(zone) != datetime_types.timezone) return make_with_python(object, shared);
   }
   ++objects_;
-  std::size_t size = sizeof(PyDateTime_Delta);
-  if (type == datetime_types.date) size = sizeof(PyDateTime_Date);
-  if (type == datetime_types.time)
-    size = zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
-  if (type == datetime_types.datetime) {
-    size = zoned ? sizeof(PyDateTime_DateTime) : sizeof(_PyDateTime_BaseDateTime);
-  }
+  const std::size_t size = datetime_types.size_of(type, zoned);
   auto* copy = reinterpret_cast<PyObject*>(allocate(size));
   std::memcpy(static_cast<void*>(copy), object, size);
   set_header(copy, type, shared);

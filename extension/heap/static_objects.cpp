@@ -15,6 +15,15 @@ StaticStrings static_strings;
 PyDictKeysObject* empty_keys = nullptr;
 DatetimeTypes datetime_types;
 
+std::size_t DatetimeTypes::size_of(PyTypeObject* type, bool zoned) const {
+  if (type == date) return sizeof(PyDateTime_Date);
+  if (type == time) return zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
+  if (type == datetime) {
+    return zoned ? sizeof(PyDateTime_DateTime) : sizeof(_PyDateTime_BaseDateTime);
+  }
+  return sizeof(PyDateTime_Delta);
+}
+
 namespace {
 
 // The writable segment that holds the type objects, whether CPython is an executable or a library.

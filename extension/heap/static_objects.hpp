@@ -59,6 +59,9 @@ struct DatetimeTypes {
   PyTypeObject* time = nullptr;
   PyTypeObject* timedelta = nullptr;
   PyTypeObject* timezone = nullptr;
+
+  // The bytes of a date, time, datetime or timedelta; times without a zone have no place for one.
+  std::size_t size_of(PyTypeObject* type, bool zoned) const;
 };
 extern DatetimeTypes datetime_types;
 

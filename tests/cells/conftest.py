@@ -85,7 +85,6 @@ def shell() -> Iterator[InteractiveShell]:
 def notebook(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     """A notebook of two workers with nothing in it; the pool is the process's and stays warm between the tests."""
     monkeypatch.setenv("FIRN_WORKERS", "2")
-    monkeypatch.setitem(sys.modules, "__main__", shell.user_module)  # other tests have made their own
     shell.extension_manager.load_extension("firn")
     shell.reset(new_session=False)
     notebook = Notebook(shell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -111,6 +112,13 @@ class RunningKernel:
             reply = self.client.get_control_msg(timeout=max(0, end - time.monotonic()))
             if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
                 return reply
+
+    def interrupt(self, by_message: bool) -> None:
+        """The stop button, or Ctrl-C at the kernel's terminal."""
+        if by_message:
+            assert self.control("interrupt_request", {})["content"]["status"] == "ok"
+        else:
+            os.kill(self.pid, signal.SIGINT)
 
     def shell(self, kind: str, content: dict[str, Any], **parts: Any) -> str:
         """Sends any message on the shell channel."""

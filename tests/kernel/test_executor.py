@@ -1,7 +1,5 @@
 """firn.Executor in the kernel: whose output it is, interrupts at the first press."""
 
-import os
-import signal
 import time
 
 import pytest
@@ -33,9 +31,6 @@ def test_an_interrupt_of_a_with_block_stops_it_at_the_first_press(kernel, by_mes
     )
     kernel.wait_for_text("on")
     time.sleep(0.2)
-    if by_message:
-        kernel.control("interrupt_request", {})
-    else:
-        os.kill(kernel.pid, signal.SIGINT)
+    kernel.interrupt(by_message)
     assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"
     assert kernel.run("type(future.exception()).__name__").result == "'BrokenWorkers'"

@@ -10,10 +10,7 @@ import pytest
 @pytest.fixture(params=["signal", "message"])
 def interrupt(kernel, request):
     def press():
-        if request.param == "signal":
-            os.kill(kernel.pid, signal.SIGINT)
-        else:
-            assert kernel.control("interrupt_request", {})["content"]["status"] == "ok"
+        kernel.interrupt(by_message=request.param == "message")
 
     return press
 

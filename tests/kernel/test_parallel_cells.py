@@ -1,8 +1,6 @@
 """%%parallel in the kernel: there without an import, streamed, interrupted at the first press."""
 
-import os
 import re
-import signal
 import time
 
 import pytest
@@ -66,10 +64,7 @@ def test_an_interrupt_stops_it_at_the_first_press(kernel, body, by_message):
     cell = kernel.client.execute(f"%%parallel --quiet\nfor n in range(100):\n    print('on', flush=True)\n    {body}")
     kernel.wait_for_text("on")
     time.sleep(0.2)
-    if by_message:
-        kernel.control("interrupt_request", {})
-    else:
-        os.kill(kernel.pid, signal.SIGINT)
+    kernel.interrupt(by_message)
     assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"
     assert kernel.run("6 * 7").result == "42"
 

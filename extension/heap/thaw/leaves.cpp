@@ -55,13 +55,7 @@ PyObject* Thawer::make_date_or_time(PyObject* object, PyTypeObject* type) {
   const bool zoned = (type == datetime_types.time || type == datetime_types.datetime) &&
                      reinterpret_cast<_PyDateTime_BaseTZInfo*>(object)->hastzinfo;
   PyObject* made = check(type->tp_alloc(type, zoned));
-  std::size_t size = sizeof(PyDateTime_Delta);
-  if (type == datetime_types.date) size = sizeof(PyDateTime_Date);
-  if (type == datetime_types.time)
-    size = zoned ? sizeof(PyDateTime_Time) : sizeof(_PyDateTime_BaseTime);
-  if (type == datetime_types.datetime) {
-    size = zoned ? sizeof(PyDateTime_DateTime) : sizeof(_PyDateTime_BaseDateTime);
-  }
+  const std::size_t size = datetime_types.size_of(type, zoned);
   std::memcpy(reinterpret_cast<char*>(made) + sizeof(PyObject),
               reinterpret_cast<const char*>(object) + sizeof(PyObject), size - sizeof(PyObject));
   if (!zoned) return made;

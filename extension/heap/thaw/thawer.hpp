@@ -103,6 +103,8 @@ class Thawer {
   PyObject* make_shell(PyObject* shell);
   PyObject* make_from_parts(PyObject* twin);
   void call(Making& making);
+  enum class Part { ready, deeper, none };
+  Part begin_part(std::size_t depth);
   bool fill_members(std::size_t depth);
   bool fill_entries(std::size_t depth);
   bool fill_state(std::size_t depth);

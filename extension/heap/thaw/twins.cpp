@@ -128,15 +128,19 @@ PyObject* Thawer::make_shell(PyObject* shell) {
   return push({face->inner, check(new_builtin_frozendict()), Fill::entries});
 }
 
+// The next element of a set or key of a dict, which waits in its step until it is filled itself.
+Thawer::Part Thawer::begin_part(std::size_t depth) {
+  Step& step = steps_.back();
+  if (step.pending) return Part::ready;
+  if (step.at == PyTuple_GET_SIZE(step.source)) return Part::none;
+  PyObject* made = convert(PyTuple_GET_ITEM(step.source, step.at++), true);  // moves the steps
+  steps_[depth - 1].pending = made;
+  return steps_.size() == depth ? Part::ready : Part::deeper;
+}
+
 bool Thawer::fill_members(std::size_t depth) {
   while (true) {
-    if (!steps_.back().pending) {
-      Step& step = steps_.back();
-      if (step.at == PyTuple_GET_SIZE(step.source)) return true;
-      PyObject* made = convert(PyTuple_GET_ITEM(step.source, step.at++), true);
-      steps_[depth - 1].pending = made;
-      if (steps_.size() != depth) return false;
-    }
+    if (const Part part = begin_part(depth); part != Part::ready) return part == Part::none;
     const Ref member(std::exchange(steps_.back().pending, nullptr));
     if (PySet_Add(steps_.back().made, member.get()) < 0) throw Failed{};
   }
@@ -144,13 +148,7 @@ bool Thawer::fill_members(std::size_t depth) {
 
 bool Thawer::fill_entries(std::size_t depth) {
   while (true) {
-    if (!steps_.back().pending) {
-      Step& step = steps_.back();
-      if (step.at == PyTuple_GET_SIZE(step.source)) return true;
-      PyObject* made = convert(PyTuple_GET_ITEM(step.source, step.at++), true);
-      steps_[depth - 1].pending = made;
-      if (steps_.size() != depth) return false;
-    }
+    if (const Part part = begin_part(depth); part != Part::ready) return part == Part::none;
     Step& step = steps_.back();
     PyObject* dict = step.made;
     const Ref key(std::exchange(step.pending, nullptr));
