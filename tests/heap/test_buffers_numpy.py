@@ -188,6 +188,14 @@ def indices(draw, shape):
     return tuple(items)
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (0, 3), (2, 1)])
+@pytest.mark.parametrize("mask", [(0,), (0, 3), (2, 0), (0, 0), (0, 5), (3,), (2, 3), (2, 4)])
+def test_masks_that_fit_and_that_do_not(shape, mask):
+    array, mask = np.zeros(shape), np.ones(mask, bool)
+    for ours, index in ((wrap(mask), mask), ((..., wrap(mask)), (..., mask))):
+        both(lambda i=ours: wrap(array)[i], lambda i=index: array[i])
+
+
 @few
 @given(numpy_arrays(NUMBERS + SWAPPED, min_dims=1), st.data())
 def test_indexing(array, data):
