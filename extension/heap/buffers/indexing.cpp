@@ -180,8 +180,8 @@ class Indexer {
       strides_.push_back(0);
       return;
     }
-    // A mask picks the places where it is true: as many index arrays as it has axes. An axis without
-    // any fits every other, as in NumPy.
+    // A mask picks the places where it is true: as many index arrays as it has axes. An axis
+    // without any fits every other, as in NumPy.
     for (int i = 0; i < indices->ndim; ++i) {
       if (indices->shape()[i] != 0 && indices->shape()[i] != array_->shape()[axis_ + i]) {
         raise(PyExc_IndexError, "boolean index did not match indexed array along axis " +
