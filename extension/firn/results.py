@@ -61,7 +61,7 @@ def _with_attributes(value: Any) -> Any:
     reduction = value.__reduce_ex__(5)
     if type(reduction) is not tuple or reduction[2:3] not in ((), (None,)):
         return reduction
-    return *reduction[:2], value.__dict__ or None, *reduction[3:]
+    return *reduction[:2], object.__getattribute__(value, "__dict__") or None, *reduction[3:]
 
 
 class _Plain(pickle.Pickler):

@@ -110,7 +110,7 @@ def fill(made: Any, plan: tuple[Any, ...], *values: Any) -> None:
 def _set_attributes(made: Any, state: Any) -> None:
     attributes, slots = state if type(state) is tuple else (state, None)
     if attributes:
-        made.__dict__.update(attributes)
+        object.__getattribute__(made, "__dict__").update(attributes)  # a GenericAlias answers with its origin's
     for name, value in (slots or {}).items():
         try:
             object.__setattr__(made, name, value)
