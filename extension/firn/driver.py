@@ -266,7 +266,7 @@ class Run:
 
     def _prepare(self, loop: SplitLoop, items: Items, entry: Loop) -> shipping.Shipment:
         assert self.plan is not None
-        shipment = shipping.prepare(
+        return shipping.prepare(
             loop.names,
             self.namespace,
             code=loop.code,
@@ -275,7 +275,6 @@ class Run:
             label=self.label,
             seed=self.seed_of(loop.index),
         )
-        return shipment
 
     def seed_of(self, index: int) -> int | None:
         """The seed of one of the cell's loops, for two loops are not to get the same numbers; None without --seed."""

@@ -19,7 +19,7 @@ from firn.analysis.plan import CellPlan, SplitLoop, Verdict
 from firn.analysis.scopes import stored
 from firn.names import ShippingRefusal
 from firn.options import Options
-from firn.readable import count
+from firn.readable import count, plural
 from firn.teach import FROZEN_TYPES
 
 WIDTH = 100
@@ -166,13 +166,13 @@ def explain(tree: ast.Module, *, source: str, filename: str, namespace: dict[str
 def _head(entries: list[Entry]) -> str:
     split, refused = (sum(entry.way == way for entry in entries) for way in ("split", "refused"))
     if refused:
-        more = f", {_loops(split)} could be split" if split else ""
-        return f"the cell would be refused: {_loops(refused)} cannot be split{more}"
-    return f"{_loops(split)} would be split" if split else "the cell would run serially: nothing in it can be split"
-
-
-def _loops(number: int) -> str:
-    return f"{number} loop{'s' if number != 1 else ''}"
+        more = f", {plural(split, 'loop')} could be split" if split else ""
+        return f"the cell would be refused: {plural(refused, 'loop')} cannot be split{more}"
+    return (
+        f"{plural(split, 'loop')} would be split"
+        if split
+        else "the cell would run serially: nothing in it can be split"
+    )
 
 
 def _entry(verdict: Verdict, plan: CellPlan, tree: ast.Module, namespace: dict[str, Any], wanted: Options) -> Entry:

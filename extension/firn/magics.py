@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import firn
 from firn import _core, background, each, errors, history, manual
 from firn.frozen_table import FrozenTable
+from firn.readable import plural
 from firn.session import BACKGROUND, SESSION
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ def state() -> str:
     """The pool in a few lines."""
     pool = SESSION.pool
     if pool is None:
-        return f"{SESSION.workers} workers, not started yet"
+        return f"{plural(SESSION.workers, 'worker')}, not started yet"
     workers = [worker for worker in pool.workers() if worker["state"] != "abandoned"]
     abandoned = len(pool.workers()) - len(workers)
     states = ", ".join(f"{worker['rank']} {worker['state']}" for worker in workers)
-    lines = [f"{len(workers)} worker{'s' if len(workers) != 1 else ''}: {states}"]
+    lines = [f"{plural(len(workers), 'worker')}: {states}"]
     if abandoned:
         lines.append(f"{abandoned} more did not stop when asked to, and may still be at work (they were replaced)")
     lines += [f"in the background: {job!r}" for job in background.ACTIVE]

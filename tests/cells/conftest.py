@@ -98,6 +98,16 @@ def notebook(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.fixture
+def goes_on(notebook: Notebook) -> Iterator[None]:
+    """After the test a plain cell and a parallel one work, and the variable that nobody touched is what it was."""
+    notebook.ok("keep = [1, 2, 3]")
+    yield
+    assert notebook["keep"] == [1, 2, 3]
+    notebook.ok("%%parallel\ncheck = [x + 1 for x in range(10)]")
+    assert notebook["check"] == list(range(1, 11))
+
+
+@pytest.fixture
 def spool() -> Iterator[Path]:
     """An empty folder for spool files, on a disk: the folder of temporary files may be memory."""
     with tempfile.TemporaryDirectory(prefix="firn-test-", dir="/var/tmp") as folder:

@@ -10,15 +10,7 @@ import traceback
 import firn
 import pytest
 
-
-@pytest.fixture(autouse=True)
-def goes_on(notebook):
-    """After every test a plain cell and a parallel one work, and the variable that nobody touched is what it was."""
-    notebook.ok("keep = [1, 2, 3]")
-    yield
-    assert notebook["keep"] == [1, 2, 3]
-    notebook.ok("%%parallel\ncheck = [x + 1 for x in range(10)]")
-    assert notebook["check"] == list(range(1, 11))
+pytestmark = pytest.mark.usefixtures("goes_on")
 
 
 def interrupt_after(seconds: float) -> None:

@@ -14,14 +14,7 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-
-@pytest.fixture(autouse=True)
-def goes_on(notebook):
-    notebook.ok("keep = [1, 2, 3]")
-    yield
-    assert notebook["keep"] == [1, 2, 3]
-    notebook.ok("%%parallel\ncheck = [x + 1 for x in range(10)]")
-    assert notebook["check"] == list(range(1, 11))
+pytestmark = pytest.mark.usefixtures("goes_on")
 
 
 # ---- depth and memory
