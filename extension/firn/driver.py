@@ -18,7 +18,7 @@ from types import CodeType
 from typing import Any
 
 import firn
-from firn import _core, background, brief, errors, jobs, shipping, slowest
+from firn import _core, background, brief, errors, jobs, modules, shipping, slowest
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
 from firn.items import Items, as_items, slice_items
@@ -209,6 +209,7 @@ class Run:
     def _read(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Items:
         """What the loop runs over, which is refused if it could not run over it in parallel."""
         loop.check(self.namespace, iterable)
+        modules.check_imports(modules.body_at(self.tree, loop.lineno), self.filename)
         assert self.plan is not None
         self.plan.check_given(loop.index, self.namespace, self.options.copy)
         began = time.perf_counter()
@@ -385,6 +386,7 @@ class Run:
         if isinstance(error, jobs.Deadline):
             assert self.options.timeout is not None
             return errors.timed_out(self.options.timeout, line, self.source)
+        error = modules.refused_at_work(error) or error
         source = self.source
         if isinstance(error, ShippingRefusal) and error.filename not in ("", self.filename):
             source = "".join(linecache.getlines(error.filename))  # a function of another cell

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import copy
+import io
 import time
+import tokenize
 from types import CodeType
 from typing import TYPE_CHECKING
 
-from firn import errors, jobs, names, shipping
+from firn import errors, jobs, modules, names, shipping
 from firn.rebind import rebind
 from firn.report import Loop
 
@@ -75,10 +77,11 @@ def run(run: Run) -> Result:
 
 
 def _run(run: Run, entry: Loop) -> None:
-    code = _compiled(run.tree, run.filename)
+    code = _compiled(run.tree, run.filename, quiet=_ends_quietly(run.source))
     known = assigned(run.tree) | WORKERS.names | run.namespace.keys()
     if lost := [name for name in run.options.gather if name not in known]:
         raise errors.missing_names("--gather", lost, known)
+    modules.check_imports(run.tree.body, run.filename)
     with run.session.turn() as pool:
         size = entry.items = entry.offered = min(run.options.workers or pool.size, pool.size)
         began = time.perf_counter()
@@ -120,11 +123,18 @@ def _run(run: Run, entry: Loop) -> None:
     entry.merge_seconds = time.perf_counter() - began
 
 
-def _compiled(tree: ast.Module, filename: str) -> CodeType:
-    """The cell as the workers run it: its last expression is shown, as in the notebook."""
+def _ends_quietly(source: str) -> bool:
+    """Whether a semicolon at the cell's end asks not to show its last expression."""
+    kinds = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.DEDENT)
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in kinds]
+    return bool(tokens) and tokens[-1].string == ";"
+
+
+def _compiled(tree: ast.Module, filename: str, quiet: bool) -> CodeType:
+    """The cell as the workers run it: its last expression is shown, as in the notebook, if it is not to be `quiet`."""
     module = copy.copy(tree)
     match tree.body[-1]:
-        case ast.Expr(value=value) as last:
+        case ast.Expr(value=value) as last if not quiet:
             show = ast.parse(_SHOW, mode="eval").body
             call = ast.copy_location(ast.Call(show, [value], []), value)
             module.body = [*tree.body[:-1], ast.copy_location(ast.Expr(call), last)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from firn import analysis, shipping
+from firn import analysis, modules, shipping
 from firn.analysis import refusals
 from firn.analysis.plan import CellPlan, SplitLoop, Verdict
 from firn.analysis.scopes import stored
@@ -188,6 +188,7 @@ def _entry(verdict: Verdict, plan: CellPlan, tree: ast.Module, namespace: dict[s
         try:
             own = loop.names - earlier
             through = shipping.look(own, namespace, code=loop.code, copy=wanted.copy, later=earlier | loop.bound)
+            modules.check_imports(modules.body_at(tree, loop.lineno), loop.code.co_filename)
             plan.check_given(loop.index, namespace, wanted.copy)
         except (analysis.Refusal, ShippingRefusal) as error:
             found = error

@@ -6,12 +6,17 @@ few modules named here only get a better sentence about the way out.
 
 from __future__ import annotations
 
+import ast
+import linecache
+import re
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from firn import errors
 from firn.names import ShippingRefusal
+from firn.raised import FRAME
 
 WAYS_OUT: Final = {
     "numpy": "do the array's part outside the loop, or give the loop plain numbers: values = array.tolist()",
@@ -95,3 +100,52 @@ def unloadable(name: str, reason: str, *, user: str, line: int | None, filename:
     through = "" if user in ("", root, name) else f"{user} needs {root}: "
     way_out = WAYS_OUT.get(root, f"use {root} outside the loop, in the notebook's own part of the cell")
     return Unloadable(f"{through}{why}", way_out, name=user or name, line=line, filename=filename)
+
+
+def check_imports(statements: Iterable[ast.stmt], filename: str) -> None:
+    """Refuses what is imported in a worker by statements that run there for certain, where it cannot be. Of the modules
+    with a sentence of their own only: trying any other one would load it twice."""
+    for name, line in _imported(statements):
+        if name.partition(".")[0] in WAYS_OUT and (reasons := why_not([name])):
+            raise unloadable(name, reasons[name], user="", line=line, filename=filename)
+
+
+def body_at(tree: ast.AST, line: int) -> list[ast.stmt]:
+    """The statements of the `for` loop in a line; none of anything else."""
+    return next((node.body for node in ast.walk(tree) if isinstance(node, ast.For) and node.lineno == line), [])
+
+
+def _imported(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, int]]:
+    """(module, line) of the imports that neither a condition nor an exception can keep from being reached."""
+    for statement in statements:
+        match statement:
+            case ast.Import(names=aliases):
+                yield from ((alias.name, statement.lineno) for alias in aliases)
+            case ast.ImportFrom(module=str(name), level=0):
+                yield name, statement.lineno
+            case ast.With(body=body) | ast.For(body=body):
+                yield from _imported(body)
+
+
+def refused_at_work(error: BaseException) -> Unloadable | None:
+    """For an import that failed in a worker: the refusal, in the place of the module's own long story; else None.
+
+    The same as before the launch, for what could not be seen then: an import in a function, or behind a condition.
+    """
+    details = getattr(error, "worker_error", None)
+    if not isinstance(error, ImportError) or not isinstance(details, errors.WorkerError):
+        return None
+    found = re.search(rf"module '?([\w.]+)'? {REFUSES}", details.traceback)
+    if found is None:
+        return None
+    name, line, filename = found[1], None, ""
+    for frame in FRAME.finditer(details.traceback):
+        entry = linecache.cache.get(frame["file"])
+        if entry is None or len(entry) != 4 or entry[1] is not None:  # not a cell's
+            continue
+        line, filename = int(frame["line"]), frame["file"]
+        if said := re.match(r"\s*(?:import|from)\s+([\w.]+)", linecache.getline(filename, line)):
+            name = said[1]
+    refused = unloadable(name, REFUSES, user="", line=line, filename=filename)
+    refused.__dict__["worker_error"] = details
+    return refused

@@ -70,6 +70,7 @@ def show(value: Any) -> None:
     if any(hasattr(type(value), name) for name in _RICH):
         display(value)
     else:
+        streams.end_line()
         print(repr(value))
 
 

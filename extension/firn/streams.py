@@ -21,6 +21,7 @@ class Stream(io.TextIOBase):
         self._number, self.name = number, name
         self._waiting: list[str] = []
         self._size = 0
+        self._inside = False  # a line that no newline has ended yet
 
     def writable(self) -> bool:
         return True
@@ -33,6 +34,7 @@ class Stream(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         self._waiting.append(text)
         self._size += len(text)
+        self._inside = not text.endswith("\n") if text else self._inside
         if "\n" in text or self._size > _WHOLE:
             self.flush()
         return len(text)
@@ -47,6 +49,11 @@ class Stream(io.TextIOBase):
             text = text.encode("utf-8", "backslashreplace").decode()  # lone surrogates
         if text:
             _core.worker_write(self._number, text)
+
+    def end_line(self) -> None:
+        """What comes next starts a line."""
+        if self._inside:
+            self.write("\n")
 
     @property
     def buffer(self) -> io.BufferedIOBase:
@@ -92,9 +99,16 @@ def refuse_breakpoint(*arguments: object, **words: object) -> NoReturn:
 
 
 def flush() -> None:
-    """Sends what waits, whatever user code has put in the streams' place."""
+    """Sends what waits, whatever user code has put in the streams' place; the notebook ends a line that is not ended."""
     for stream in _streams:
         stream.flush()
+        stream._inside = False
+
+
+def end_line() -> None:
+    """What is written to stdout next starts a line, if stdout is still the worker's own."""
+    if sys.stdout is _streams[0]:
+        _streams[0].end_line()
 
 
 def install() -> None:

@@ -279,6 +279,27 @@ def test_a_module_that_no_worker_can_load(notebook):
     assert "out" not in notebook
 
 
+@pytest.mark.parametrize(
+    ("cell", "seen"),
+    [
+        ("for x in range(3):\n    import numpy as np\n    y = np.sqrt(x)", True),
+        ("for x in range(3):\n    from numpy import sqrt\n    y = sqrt(x)", True),
+        ("for x in range(3):\n    if x == 2:\n        import numpy", False),
+        ("out = [root(x) for x in range(3)]", False),
+    ],
+)
+def test_a_module_that_no_worker_can_load_is_imported_there(notebook, cell, seen):
+    pytest.importorskip("numpy")
+    notebook.ok("def root(x):\n    import numpy as np\n    return np.sqrt(x)")
+    error = notebook.fails(f"%%parallel\n{cell}")
+    assert isinstance(error, ImportError) and "numpy does not load in a worker" in str(error)
+    assert "Instead: " in notebook.shown and "numpy" in notebook.shown.splitlines()[0]
+    assert len(notebook.shown.splitlines()) < 8
+    assert hasattr(error, "worker_error") != seen  # then no worker has begun
+    notebook.ok(f"%%parallel --explain\n{cell}")
+    assert ("numpy does not load" in notebook.reports[0]["text/plain"]) == seen
+
+
 def test_a_lost_effect_shows_the_line_of_the_function(notebook):
     notebook.ok("n = 0\ndef count(x):\n    global n\n    n += x\n    return n")
     error = notebook.fails("%%parallel\n# one\n# two\nout = [count(x) for x in range(3)]")
