@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.apart import apart, measure
 from bench.harness import Figure
 
-BENCHES = ("freeze", "pep795", "share", "reading", "records", "arrays", "scaling", "overhead", "memory")
+BENCHES = ("freeze", "pep795", "share", "reading", "records", "arrays", "scaling", "overhead", "memory", "kernel")
 LONG = ("soak",)
 """Those that run when they are named only, for they take minutes."""
 
@@ -41,15 +41,15 @@ def main(arguments: Sequence[str]) -> int:
         help=f"which ones: {', '.join((*BENCHES, *LONG))} (default: all but {', '.join(LONG)})",
     )
     parser.add_argument("--megabytes", type=int, metavar="N", help="of the soak's data in each round (default: 300)")
-    parser.add_argument("--rounds", type=int, metavar="N", help="of the soak (default: 100)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="of the soak (default: 100) or of kernel (default: 7)")
     wanted = parser.parse_args(arguments)
     chosen = wanted.bench or list(BENCHES)
     known = (*BENCHES, *LONG)
     if unknown := set(chosen) - set(known):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     options = {name: value for name in ("megabytes", "rounds") if (value := getattr(wanted, name)) is not None}
-    if options and chosen != ["soak"]:
-        parser.error("--megabytes and --rounds belong to the soak: python -m bench soak --megabytes 30")
+    if options and (chosen not in (["soak"], ["kernel"]) or (chosen == ["kernel"] and "megabytes" in options)):
+        parser.error("--rounds belongs to soak and kernel, --megabytes to soak: python -m bench soak --megabytes 30")
     print(f"Python {platform.python_version()}, {os.process_cpu_count()} CPUs; medians of interleaved runs")
     entries = []
     for bench in chosen:

@@ -32,11 +32,6 @@ class KernelApplication(BaseIPythonApplication, InteractiveShellApp):
         self.shell.configurables.append(self)
         return self.shell
 
-    def has_startup(self) -> bool:
-        """Whether the user's configuration runs code when the kernel starts."""
-        files = os.listdir(self.profile_dir.startup_dir)
-        return bool(self.exec_lines or self.exec_files or self.extensions or set(files) - {"README"})
-
     def run_users_startup(self) -> None:
         """Extensions, startup files and lines of the configuration; an error in one is shown, and passed over."""
         self.init_gui_pylab()

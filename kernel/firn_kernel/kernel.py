@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from . import _kernel, about, messages
 from .runner import Cell, CellRunner, Done, cell_here, install_interrupt_handler, interruptible, runner_here
 from .streams import STDERR, STDOUT, OutputStream
 
-_AFTER_START = 0.3  # seconds
+_MAGICS = ("parallel", "frozen", "thaw")
+_NAMES_FIRN = ("firn", *_MAGICS, "magic")  # %lsmagic shows what there is
 _WITHOUT_SHELL = {"kernel_info_request": about.kernel_info, "usage_request": about.usage}
 
 
@@ -30,6 +32,7 @@ class Kernel:
         self._answers: Any = None
         self._debugger: Any = None
         self._firn_loaded = False
+        self._loading = threading.RLock()  # of subshells, too
         self._log = 2  # the descriptor of the terminal or file that the kernel was started with
 
     # Called by the C++ half, or by a runner
@@ -74,7 +77,8 @@ class Kernel:
         user_expressions: str,
         done: Done,
     ) -> None:
-        self._load_firn()
+        if _names_firn(code):
+            self._load_firn()
         options = {
             "allow_stdin": allow_stdin,
             "silent": silent,
@@ -135,23 +139,25 @@ class Kernel:
         comms.install()
         self._answers = Answers(self.shell)
         _open_the_notebooks_folder()
-        if application.has_startup():
-            self._load_firn()
+        for magic in _MAGICS:  # for code that nobody has seen before it runs: startup files, %run
+            self.shell.magics_manager.register_lazy(magic, "firn")
         application.run_users_startup()
-        # Loading %%parallel and warming its workers must not delay the first answer to a client.
-        self._runner.loop.call_later(_AFTER_START, self._load_firn)
 
     def _load_firn(self) -> None:
-        """%%parallel, without an import. Where it cannot load, the kernel says so and is a plain one."""
-        if self._firn_loaded:
-            return
-        self._firn_loaded = True
-        try:
-            with _notebooks_folder_closed():
-                self.shell.extension_manager.load_extension("firn")
-        except Exception:
-            os.write(self._log, traceback.format_exc().encode("utf-8", "replace"))
-            self.shell.showtraceback()
+        """%%parallel, without an import. Where it cannot load, the kernel says so and is a plain one.
+
+        A session that never names it does not pay for it: its modules and workers are a third of such a kernel's memory.
+        """
+        with self._loading:
+            if self._firn_loaded:
+                return
+            self._firn_loaded = True
+            try:
+                with _notebooks_folder_closed():
+                    self.shell.extension_manager.load_extension("firn")
+            except Exception:
+                os.write(self._log, traceback.format_exc().encode("utf-8", "replace"))
+                self.shell.showtraceback()
 
     @interruptible
     def _answer(self, request: _kernel.Request, content: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +168,8 @@ class Kernel:
                 return self._subshells.answer(request, content)
             if request.type == "debug_request":
                 return self._debug(content)
-            if request.type != "comm_info_request":
+            code = content.get("code", "")
+            if _names_firn(code) or (request.type == "complete_request" and "%" in code):
                 self._load_firn()
             return self._answers.answer(request, content)
         except BaseException as error:
@@ -186,6 +193,11 @@ class Kernel:
             comms.receive(request, content, buffers)
         except BaseException:
             self.shell.showtraceback()
+
+
+def _names_firn(code: str) -> bool:
+    """Whether this code, or a module that was imported before, may need %%parallel and its companions."""
+    return "firn" in sys.modules or any(name in code for name in _NAMES_FIRN)
 
 
 def _open_the_notebooks_folder() -> None:

@@ -13,6 +13,40 @@ def test_it_is_there_without_an_import(new_kernel):
     assert kernel.run("sum(squares)").result == str(sum(n * n for n in range(1000)))
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "get_ipython().run_line_magic('lsmagic', '')",
+        "%parallel",
+        "%%time\n%%parallel --quiet\nsquares = [n * n for n in range(1000)]",
+        "import user_of",
+    ],
+)
+def test_whatever_names_it_first_has_it(new_kernel, tmp_path, cell):
+    (tmp_path / "user_of.py").write_text("import firn\nrows = firn.freeze([1, 2, 3])\n")
+    kernel = new_kernel(cwd=str(tmp_path))
+    assert kernel.run(cell).status == "ok"
+    assert (
+        kernel.run("all(hook in str(get_ipython().events.callbacks) for hook in ('_before', '_after'))").result
+        == "True"
+    )
+
+
+def test_a_script_that_nobody_has_seen_has_it(new_kernel, tmp_path):
+    script = tmp_path / "cells.ipy"
+    script.write_text(
+        'get_ipython().run_cell_magic("par" "allel", "--quiet", "squares = [n * n for n in range(100)]")\n'
+    )
+    kernel = new_kernel()
+    assert kernel.run(f"%run -i {script}").status == "ok"
+    assert kernel.run("sum(squares)").result == "328350"
+
+
+def test_completion_knows_it_before_it_is_used(new_kernel):
+    kernel = new_kernel()
+    assert kernel.reply(kernel.client.complete("%%par"))["content"]["matches"] == ["%%parallel"]
+
+
 def test_its_output_is_the_cells_and_in_order(kernel):
     outcome = kernel.run("%%parallel --quiet\nfor n in range(200):\n    print(n)")
     assert outcome.text() == "".join(f"{n}\n" for n in range(200))
