@@ -49,6 +49,35 @@ class NotMergeable(TypeError):
     """A value met at run time that cannot be merged with the serial cell's result; the loop has merged nothing."""
 
 
+FIRM = frozenset({int, bool, str, bytes, tuple})
+"""Types of which no key hides another one that a list tells from it."""
+
+
+def odd_keys(record: dict[Any, Any], is_list: bool) -> Callable[[Any], Any]:
+    """A function for the keys of other types than `FIRM`: gives the key for the record, or raises. is_list: the record
+    is of a list's items for certain; else it may be of a dict's."""
+    known: dict[Any, None] = {}
+
+    def odd(key: Any) -> Any:
+        if is_list:
+            try:
+                return operator.index(key)
+            except TypeError:
+                pass
+            [][key]  # raises what the list would
+            raise NotMergeable("slices of a list are assigned in a split loop: assign its items")
+        if key not in known:
+            if key in record:
+                raise NotMergeable(
+                    f"{key!r} is used as a key, and equals an earlier one of another type, which only a dict takes for"
+                    " the same: use keys of one type"
+                )
+            known[key] = None
+        return key
+
+    return odd
+
+
 def _settled(value: Any) -> bool:
     """Whether nobody can change a value (frozen values included, whose __class__ is that of the original)."""
     kind = type(value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from . import refusals
 from .body import check_expressions, mutations
 from .cellfacts import CellFacts
-from .containers import Appended, Counts, Distinct, Grouped, Store, Tally
+from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
 from .flow import Flow
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, change, harmless
@@ -94,6 +94,9 @@ def classify(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> LoopCla
     _check_exposed(loop, bound, kept, found)
     _check_mutations(loop, facts, bound, targets, {id(c.statement) for c in kept})
     forms = {name: _form(name, cs) for name, cs in reductions.items() if cs[0].name == name}
+    for name, form in forms.items():
+        if isinstance(form, Keyed):
+            form.target = facts.kind_of(name, before)
     _check_functions(loop, facts, rest, bound, set(reductions))
     _check_iterable(loop, facts, set(reductions), bound)
     broadcast = {use.name for use in rest if use.how == "load"} - bound - set(reductions)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import chain
 
 from .classify import LoopClasses
-from .containers import Appended, Counts, Distinct, Grouped, Store, Tally
+from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, harmless
 from .scopes import global_uses
@@ -90,6 +90,7 @@ class _Recorder(ast.NodeTransformer):
         form = self._forms[c.name]
         acc = _name(self._locals[c.name])
         value = c.parts["value"]
+        key = _key(c.parts["key"], acc.id) if isinstance(form, Keyed) and form.may_be_list else c.parts.get("key")
         match form:
             case Fold():
                 if form.unit:
@@ -124,12 +125,12 @@ class _Recorder(ast.NodeTransformer):
             case Store():
                 if c.method == "update":
                     return template("ACC.update(VALUE)", node, ACC=acc, VALUE=value)
-                return template("ACC[KEY] = VALUE", node, ACC=acc, KEY=c.parts["key"], VALUE=value)
+                return template("ACC[KEY] = VALUE", node, ACC=acc, KEY=key, VALUE=value)
             case Tally() if form.unit:
-                return template("ACC[KEY] += VALUE", node, ACC=acc, KEY=c.parts["key"], VALUE=value)
+                return template("ACC[KEY] += VALUE", node, ACC=acc, KEY=key, VALUE=value)
             case Tally():
                 operand = _recorded(value, c.tail, self._is_builtin)
-                parts = {"ACC": acc, "KEY": c.parts["key"], "VALUE": operand}
+                parts = {"ACC": acc, "KEY": key, "VALUE": operand}
                 if c.guarded and not harmless(value):
                     # The value first: a failure of it leaves no key behind.
                     return template("__firn_k, __firn_v = KEY, VALUE\nACC[__firn_k].append(__firn_v)", node, **parts)
@@ -138,8 +139,16 @@ class _Recorder(ast.NodeTransformer):
                 if form.inner == "set":
                     value = _hashed(value)
                 method = "extend" if c.method == "extend" else "append"
-                return template(f"ACC[KEY].{method}(VALUE)", node, ACC=acc, KEY=c.parts["key"], VALUE=value)
+                return template(f"ACC[KEY].{method}(VALUE)", node, ACC=acc, KEY=key, VALUE=value)
         raise AssertionError(form)
+
+
+def _key(key: ast.expr, record: str) -> ast.expr:
+    """The key of an item that may be a list's."""
+    source = f"__firn_k if (__firn_k := KEY).__class__ in __firn_firm__ else {record}_odd(__firn_k)"
+    [statement] = template(source, key, KEY=key)
+    assert isinstance(statement, ast.Expr)
+    return statement.value
 
 
 def _hashed(value: ast.expr) -> ast.expr:
@@ -193,6 +202,11 @@ def loop_code(
     for name in order:
         if isinstance(classes.reductions[name], Best):
             start += template(f"{locals_[name]}_fence = {locals_[name]}.fence", loop)
+    for name in order:
+        form = classes.reductions[name]
+        if isinstance(form, Keyed) and form.may_be_list:
+            record, is_list = locals_[name], form.target is list
+            start += template(f"{record}_odd = __firn_tools__.odd_keys({record}, {is_list})", loop)
     accumulators = tuple(
         (locals_[name], classes.reductions[name].packer, classes.reductions[name].argument) for name in order
     )
@@ -217,6 +231,7 @@ def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -
         "__firn_snapshot__ = __firn_tools__.snapshot\n"
         "__firn_settled__ = __firn_tools__.settled\n"
         "__firn_hashed__ = __firn_tools__.hashed\n"
+        "__firn_firm__ = __firn_tools__.FIRM\n"
     )
     head = ast.parse(_PRELUDE + needed + prelude).body
     [function] = ast.parse(f"def {CHUNK}(__firn_items__, __firn_start__): pass").body

@@ -3,7 +3,7 @@
 import operator
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import refusals
@@ -67,7 +67,21 @@ class Distinct(Form):
 
 
 @dataclass
-class Store(Form):
+class Keyed(Form):
+    """A form that is recorded by key. target: the variable's type where the cell makes it certain.
+
+    A record keeps one of two keys that are equal, 1 and 1.0, which a list does not take for the same.
+    """
+
+    target: type | None = field(default=None, kw_only=True)
+
+    @property
+    def may_be_list(self) -> bool:
+        return self.target is None or self.target is list
+
+
+@dataclass
+class Store(Keyed):
     """`x[k] = v`, `x.update(m)` on a dict; `x[i] = v` on a list."""
 
     packer = "dict"
@@ -76,10 +90,14 @@ class Store(Form):
     role = "output"
     updates: bool = False
 
+    @property
+    def may_be_list(self) -> bool:
+        return super().may_be_list and not (self.updates or self.guarded)
+
     def check(self, value: Any) -> None:
-        kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict) if self.updates else (*_DICTS, list)
-        if self.guarded:
-            kinds = tuple(kind for kind in kinds if kind is not list)
+        kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict) if self.updates else _DICTS
+        if self.may_be_list:
+            kinds = (list,) if self.target is list else (*kinds, list)
         _kind(self, value, kinds, "a dict" if self.updates or self.guarded else "a dict or list")
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
@@ -124,7 +142,7 @@ def _indices(form: Form, target: list[Any], effects: Sequence[dict[Any, Any]]) -
 
 
 @dataclass
-class Tally(Form):
+class Tally(Keyed):
     """`d[k] += v`, `d[k] = d.get(k, c) + v` on dicts of numbers and the like; `d[i] += v` on lists."""
 
     op: str = "+"
@@ -144,10 +162,14 @@ class Tally(Form):
     def argument(self) -> str:
         return self.op
 
+    @property
+    def may_be_list(self) -> bool:
+        return super().may_be_list and not (self.default or self.guarded)
+
     def check(self, value: Any) -> None:
         kinds: tuple[type, ...] = _DICTS
-        if not self.default and not self.guarded:
-            kinds = (*_DICTS, list)
+        if self.may_be_list:
+            kinds = (list,) if self.target is list else (*_DICTS, list)
         if self.guarded and not self.default:
             kinds = (Counter, defaultdict)
         _kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
@@ -252,7 +274,7 @@ def _distinct(form: Form, contents: Any) -> None:
 
 
 @dataclass
-class Grouped(Form):
+class Grouped(Keyed):
     """`d[k].append(v)`, `d.setdefault(k, []).append(v)` and the same with extend, add and update. inner: list or set;
     create: for setdefault."""
 
@@ -269,10 +291,16 @@ class Grouped(Form):
     def argument(self) -> str:
         return self.inner
 
+    @property
+    def may_be_list(self) -> bool:
+        return super().may_be_list and not (self.create or self.guarded)
+
     def check(self, value: Any) -> None:
         kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict)
-        if not self.create:
-            kinds = (defaultdict,) if self.guarded else (*kinds, list)
+        if self.guarded and not self.create:
+            kinds = (defaultdict,)
+        if self.may_be_list:
+            kinds = (list,) if self.target is list else (*kinds, list)
         _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
         _distinct(self, value if type(value) is list else value.values())
 
@@ -284,6 +312,9 @@ class Grouped(Form):
         merged: dict[Any, list[Any]] = {}
         for effect in effects:
             for key, values in effect.items():
+                if type(target) is list:
+                    target[key]
+                    key = operator.index(key)
                 merged.setdefault(key, []).append(values)
         created: dict[Any, Any] = {}
         wanted: tuple[type, ...] = (list, deque) if self.inner == "list" else (set,)
