@@ -1,7 +1,6 @@
 """Plans a cell."""
 
 import ast
-import copy
 from collections.abc import Mapping, Set
 
 from . import refusals
@@ -11,7 +10,7 @@ from .later import given, mutated_later
 from .plan import CellPlan
 from .refusals import Refusal
 from .rewrite import Rewriter
-from .scopes import stored
+from .scopes import copied, stored
 
 
 def analyze(
@@ -31,7 +30,7 @@ def analyze(
     """
     if uses_parallel(tree, namespace):
         return CellPlan(tree, uses_parallel=True)
-    module = copy.deepcopy(tree)
+    module = copied(tree)
     facts = CellFacts(tree, filename, namespace)
     rewriter = Rewriter(facts, source, filename, explaining)
     module.body = rewriter.block(module.body, tree.body, [], "")

@@ -175,6 +175,24 @@ def stored(*nodes: ast.AST) -> set[str]:
     return {use.name for use in uses(*nodes) if use.how == "store"}
 
 
+def copied[N: ast.AST](node: N) -> N:
+    """A copy of a tree, without what others have hung on its nodes: IPython's tracebacks link each node to its parent,
+    also the `ast.Load()` that all trees of the process share, through which copy.deepcopy copies whole other files."""
+    if not node._fields and not node._attributes:
+        return node  # shared by all trees
+    new = type(node).__new__(type(node))
+    for name in node._attributes:
+        if hasattr(node, name):
+            setattr(new, name, getattr(node, name))
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, ast.AST):
+            value = copied(value)
+        elif isinstance(value, list):
+            value = [copied(item) if isinstance(item, ast.AST) else item for item in value]
+        setattr(new, name, value)
+    return new
+
+
 def own_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """The statements of a body with those nested in them, without the bodies of functions and classes."""
     for statement in body:

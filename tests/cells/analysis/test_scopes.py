@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from firn.analysis.scopes import global_uses, loaded, root, stored, uses
+from firn.analysis.scopes import copied, global_uses, loaded, root, stored, uses
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,20 @@ def test_global_uses_reach_nested_functions() -> None:
         return lambda: some_name.some_attribute  # noqa: F821
 
     assert global_uses(outer.__code__) == ({"some_name"}, {"written"})
+
+
+def test_a_copy_of_a_tree_has_nothing_that_others_hung_on_its_nodes():
+    """IPython's tracebacks link each node to its parent, through `Load()`, which is one object, whole files."""
+    tree = ast.parse("for x in xs:\n    out.append(f'{x!r:>{n}}')  # é\nmatch y:\n    case {'a': [1, *z]}: pass")
+    tree.body[0].parent = tree
+    load = tree.body[0].iter.ctx
+    load.parent = ast.parse("other = file")
+    try:
+        twin = copied(tree)
+    finally:
+        del load.parent
+    assert ast.dump(twin, include_attributes=True) == ast.dump(tree, include_attributes=True)
+    assert not hasattr(twin.body[0], "parent") and twin.body[0].iter.ctx is load
+    own = {id(node) for node in ast.walk(tree) if node._attributes}
+    assert not own & {id(node) for node in ast.walk(twin)}
+    compile(twin, "<cell>", "exec")

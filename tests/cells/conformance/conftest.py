@@ -9,13 +9,16 @@ import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import firn
 import pytest
 from firn.analysis import CellPlan, Refusal, analyze
+from firn.session import SESSION
 from IPython.core.interactiveshell import InteractiveShell
 
 FILENAME = "<cell>"
+COUNTS = pytest.StashKey[Counter[str]]()
 
 
 @dataclass
@@ -174,11 +177,11 @@ def canonical(namespace: dict) -> str:
 
 
 class InPool:
-    """Runs a cell as a user does: `%%parallel` in IPython, in the process's pool; `chunk` iterations a chunk (0: firn
+    """Runs a cell as a user does: `%%parallel` in IPython, in so many workers, with so many iterations a chunk (0: firn
     decides)."""
 
-    def __init__(self, shell: InteractiveShell, chunk: int) -> None:
-        self.shell, self.chunk = shell, chunk
+    def __init__(self, shell: InteractiveShell, workers: int, chunk: int) -> None:
+        self.shell, self.workers, self.chunk = shell, workers, chunk
 
     def __call__(self, setup: str, code: str) -> Outcome:
         shell = self.shell
@@ -186,7 +189,7 @@ class InPool:
         for name in [name for name in shell.user_ns if name not in hidden]:
             del shell.user_ns[name]
         shell.run_cell(setup).raise_error()
-        options = f"--quiet --chunk {self.chunk}" if self.chunk else "--quiet"
+        options = f"--quiet --compare off --workers {self.workers}" + (f" --chunk {self.chunk}" if self.chunk else "")
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             result = shell.run_cell(f"%%parallel {options}\n{code}")
         namespace = {name: value for name, value in shell.user_ns.items() if name not in hidden and name[:1] != "_"}
@@ -201,24 +204,26 @@ class InPool:
         return Outcome(namespace, text, error)
 
 
-CHUNKINGS = {"one": 1, "two": 2, "three": 3, "all": 0}
+CHUNKINGS = {"one by one": 1, "by twos": 2, "by threes": 3, "all at once": 0}
+POOLS = {"1 worker": (1, 0), "2 workers, one by one": (2, 1), "5 workers, one by one": (5, 1)}
 
 
 @pytest.fixture(scope="module")
 def pool_shell(shell: InteractiveShell) -> Iterator[InteractiveShell]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRN_WORKERS", "2")
-        shell.extension_manager.load_extension("firn")
-        shell.reset(new_session=False)
-        yield shell
-        firn.load_ipython_extension(shell)
+    shell.extension_manager.load_extension("firn")
+    shell.reset(new_session=False)
+    before = SESSION.workers
+    SESSION.resize(5)
+    yield shell
+    SESSION.resize(before)
+    firn.load_ipython_extension(shell)
 
 
-@pytest.fixture(params=[*CHUNKINGS, "pool", "pool, one by one"])
+@pytest.fixture
 def run_cell(request: pytest.FixtureRequest) -> Callable[[str, str], Outcome]:
     if request.param in CHUNKINGS:
         return InProcess(CHUNKINGS[request.param])
-    return InPool(request.getfixturevalue("pool_shell"), 0 if request.param == "pool" else 1)
+    return InPool(request.getfixturevalue("pool_shell"), *POOLS[request.param])
 
 
 @pytest.fixture(scope="session")
@@ -231,6 +236,21 @@ def in_process() -> type[InProcess]:
     return InProcess
 
 
+@pytest.fixture
+def conforming(request: pytest.FixtureRequest) -> Counter[str]:
+    """How often cells ran in each way, for the summary."""
+    counts: Counter[str] = request.config.stash.setdefault(COUNTS, Counter())
+    return counts
+
+
 @pytest.fixture(scope="session")
 def show() -> Callable[[dict], str]:
     return canonical
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    counts = config.stash.get(COUNTS, Counter())
+    if counts:
+        terminalreporter.section("conformance: cells run serially and in parallel, everything compared")
+        for what, count in counts.items():
+            terminalreporter.line(f"{count:6,} {what}")

@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import firn
 import pytest
 from firn.analysis import Refusal
 
@@ -12,15 +13,24 @@ for path in sorted(HERE.glob("*.toml")):
     data = tomllib.loads(path.read_text())
     for cell in data["cell"]:
         setup = data["setup"] + cell.get("setup", "")
-        code = cell["code"]
-        CELLS.append(pytest.param({**cell, "setup": setup, "code": code}, id=f"{path.stem}: {cell['name']}"))
+        CELLS.append({**cell, "setup": setup, "code": cell["code"], "file": path.stem})
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_like_serial(cell, run_cell, run_serial, show):  # type: ignore[no-untyped-def]
+IN_PROCESS = ("one by one", "by twos", "by threes", "all at once")
+POOLS = ("1 worker", "2 workers, one by one", "5 workers, one by one")
+WAYS = []
+for cell in CELLS:
+    # What is refused before it runs, or left serial, does not meet the workers.
+    ways = (*IN_PROCESS, *POOLS) if cell.get("verdict", "split") == "split" else ("all at once", POOLS[1])
+    WAYS += [pytest.param(cell, way, id=f"{way}-{cell['file']}: {cell['name']}") for way in ways]
+
+
+@pytest.mark.parametrize(("cell", "run_cell"), WAYS, indirect=["run_cell"])
+def test_like_serial(cell, run_cell, run_serial, show, conforming):  # type: ignore[no-untyped-def]
     verdict = cell.get("verdict", "split")
     if verdict == "refused":
         refused(cell, run_cell)
+        conforming["times refused, with line, name, reason and remedy"] += 1
         return
     expected = run_serial(cell["setup"], cell["code"])
     outcome = run_cell(cell["setup"], cell["code"])
@@ -46,6 +56,16 @@ def test_like_serial(cell, run_cell, run_serial, show):  # type: ignore[no-untyp
         if outcome.before:
             assert show(outcome.namespace) == outcome.before
 
+    workers = getattr(run_cell, "workers", 0)
+    if verdict == "split" and workers:
+        report = firn.last_report()
+        ran = any(loop.spans for loop in report.loops)
+        assert cell.get("empty") or (report.way == "split" and ran), "split in name only"
+        conforming[f"times split, in {workers} worker{'s' if workers > 1 else ''}"] += 1
+    else:
+        how = "split, chunk by chunk in this process" if verdict == "split" else "left serial, with the reason"
+        conforming[f"times {how}"] += 1
+
 
 def refused(cell, run_cell):  # type: ignore[no-untyped-def]
     try:
@@ -60,7 +80,11 @@ def refused(cell, run_cell):  # type: ignore[no-untyped-def]
     assert found.reason.endswith(".") and found.remedy
 
 
-def test_most_cells_are_split() -> None:
-    verdicts = [parameters.values[0].get("verdict", "split") for parameters in CELLS]
-    assert len(CELLS) >= 150
-    assert verdicts.count("split") >= 100
+def test_most_cells_are_split(conforming) -> None:
+    verdicts = [cell.get("verdict", "split") for cell in CELLS]
+    split = [cell for cell in CELLS if cell.get("verdict", "split") == "split" and not cell.get("empty")]
+    assert len(CELLS) >= 150 and len(split) >= 100
+    conforming["cells"] = len(CELLS)
+    conforming["of them split, with iterations in the workers"] = len(split)
+    conforming["of them split, with nothing to run over"] = verdicts.count("split") - len(split)
+    conforming["of them serial"], conforming["of them refused"] = map(verdicts.count, ("serial", "refused"))
