@@ -90,7 +90,9 @@ class _Recorder(ast.NodeTransformer):
         form = self._forms[c.name]
         acc = _name(self._locals[c.name])
         value = c.parts["value"]
-        key = _key(c.parts["key"], acc.id) if isinstance(form, Keyed) and form.may_be_list else c.parts.get("key")
+        key = c.parts.get("key", value)
+        if isinstance(form, Keyed) and form.may_be_list:
+            key = _key(key, acc.id)
         match form:
             case Fold():
                 if form.unit:
