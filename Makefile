@@ -1,9 +1,9 @@
 # Every target sets up what it needs: the environment (tools/env) and a build of this checkout (tools/build).
 .DEFAULT_GOAL := help
-.PHONY: help env run test test-long lint lab bench shell clean
+.PHONY: help env run test test-long compare-kernels lint lab bench shell clean
 
 help: ## what can be done here
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 env: ## make the environment: two Pythons, the libraries, JupyterLab, a browser
 	@tools/env
@@ -16,6 +16,9 @@ test: ## the test suite, write guard on, on Python 3.14 and 3.15 (SANITIZE=1: wi
 
 test-long: ## the same with the long suites: fuzzing, soaks, thousands of generated cases
 	@tools/test --long $(ARGS)
+
+compare-kernels: ## the kernel suite's rows against firn, ipykernel and xpython: who passes what
+	@tools/run python tools/compare_kernels.py $(ARGS)
 
 lint: ## formatting, style and types: clang-format, ruff, mypy --strict
 	@git ls-files '*.cpp' '*.hpp' | xargs tools/env run clang-format --dry-run -Werror

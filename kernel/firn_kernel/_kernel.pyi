@@ -57,6 +57,7 @@ def set_descriptor_parent(request: Request) -> None:
 def capture_descriptors() -> int:
     """Leads descriptors 1 and 2 into pipes; a descriptor of what stderr was before."""
 
+def murmur2(data: bytes, seed: int) -> int: ...
 def ask_input(request: Request, content: bytes) -> None: ...
 def take_input() -> str | None:
     """The answer, or None after a while without one."""

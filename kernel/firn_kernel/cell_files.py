@@ -10,19 +10,18 @@ import tempfile
 
 from IPython.core.compilerop import CachingCompiler
 
+from . import _kernel
+
 HASH_METHOD, HASH_SEED, SUFFIX = "Murmur2", 0xC70F6907, ".py"
 
 # Nobody else on the machine can guess the name; the folder is made when a debugger asks for a cell's file.
 FOLDER = os.path.join(tempfile.gettempdir(), f"firn_kernel_{os.getpid()}_{secrets.token_hex(4)}")
 PREFIX = FOLDER + os.sep
 
-_MASK = 0xFFFFFFFF
-_MULTIPLIER = 0x5BD1E995
-
 
 def name_of(source: str) -> str:
     """The file that a cell with this source is compiled as; it need not exist."""
-    return f"{PREFIX}{_murmur2(source.encode(errors='replace'), HASH_SEED)}{SUFFIX}"
+    return f"{PREFIX}{_kernel.murmur2(source.encode(errors='replace'), HASH_SEED)}{SUFFIX}"
 
 
 def write(source: str) -> str:
@@ -43,17 +42,3 @@ class CellCompiler(CachingCompiler):
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         return name_of(raw_code)
-
-
-def _murmur2(data: bytes, seed: int) -> int:
-    """MurmurHash2 by Austin Appleby, the 32-bit variant."""
-    value = (seed ^ len(data)) & _MASK
-    whole = len(data) & ~3
-    for start in range(0, whole, 4):
-        part = int.from_bytes(data[start : start + 4], "little") * _MULTIPLIER & _MASK
-        part = (part ^ part >> 24) * _MULTIPLIER & _MASK
-        value = (value * _MULTIPLIER & _MASK) ^ part
-    if rest := data[whole:]:
-        value = (value ^ int.from_bytes(rest, "little")) * _MULTIPLIER & _MASK
-    value = (value ^ value >> 13) * _MULTIPLIER & _MASK
-    return value ^ value >> 15

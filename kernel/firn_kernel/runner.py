@@ -246,7 +246,8 @@ def _leave_forked_child(reply: dict[str, Any]) -> None:
 def install_interrupt_handler(
     runner: CellRunner, others: Callable[[], None], held: Callable[[types.FrameType | None], bool]
 ) -> None:
-    """SIGINT stops what runs in the main thread, and `others` what runs elsewhere.
+    """SIGINT stops what runs in the main thread, and `others` what runs elsewhere; SIGTERM ends the kernel as well, in order:
+    the cell gets its reply, history is written, exit handlers run.
 
     held: whether a debugger holds the main thread at this frame; it then lets it go, and raises the KeyboardInterrupt.
     """
@@ -256,5 +257,15 @@ def install_interrupt_handler(
         if not held(frame):
             runner.on_sigint(number, frame)
 
+    pid = os.getpid()
+
+    def end(number: int, frame: types.FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # for a cell that does not stop: the next one ends the process
+        if os.getpid() != pid:
+            os.kill(os.getpid(), number)  # a forked child, which multiprocessing ends in this way
+        runner.stop()
+        handle(number, frame)
+
     handle.others = others  # type: ignore[attr-defined]  # for who puts a handler of its own in this one's place
     signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, end)

@@ -12,6 +12,7 @@
 #include "connection.hpp"
 #include "history.hpp"
 #include "interpreter.hpp"
+#include "murmur.hpp"
 #include "python_side.hpp"
 #include "server.hpp"
 
@@ -177,6 +178,7 @@ PYBIND11_MODULE(_kernel, module) {
     the_server->publisher().capture_descriptors();
     return the_server->publisher().original_descriptor(1);
   });
+  module.def("murmur2", &murmur2);
   module.def("ask_input", &ask_input);
   module.def("take_input", &take_input);
 }

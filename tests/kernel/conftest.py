@@ -1,4 +1,8 @@
-"""A real firn kernel behind a real jupyter_client, and a raw ZeroMQ client for what jupyter_client would never send."""
+"""A real kernel behind a real jupyter_client, and a raw ZeroMQ client for what jupyter_client would never send.
+
+The kernel is firn, or what --kernel names: then only the tests of rows.toml's rows run, for the others are about firn's
+inner life (`make compare-kernels`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import json
 import os
 import signal
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +24,56 @@ from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.session import Session
 
 TIMEOUT = 30
+ROWS = [
+    row for part in tomllib.loads((Path(__file__).parent / "rows.toml").read_text()).values() for row in part["rows"]
+]
+FAILED = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("kernels")
+    group.addoption("--kernel", metavar="SPEC", help="the kernelspec of another kernel to run the rows' tests against")
+    group.addoption("--patience", type=float, metavar="SECONDS", help="how long a test waits for a message at most")
+    group.addoption("--outcomes", metavar="FILE", help="append a line of JSON for each test of a row that has run")
+
+
+def chosen(config: pytest.Config) -> str:
+    return config.getoption("--kernel", None) or "firn"
+
+
+def row_of(item: pytest.Item) -> str | None:
+    """The row that a test shows. Its name may hold a parameter's: "{interrupt} in a cell"."""
+    marker = item.get_closest_marker("row")
+    if marker is None:
+        return None
+    row = marker.args[0].format(**(item.callspec.params if hasattr(item, "callspec") else {}))
+    if row not in ROWS:
+        raise pytest.UsageError(f"{item.nodeid} names a row that rows.toml lacks: {row!r}")
+    return row
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in here:
+        row_of(item)
+        suite = getattr(item, "cls", None)
+        if suite is not None and hasattr(suite, "kernel_name"):
+            suite.kernel_name = chosen(config)
+    if chosen(config) != "firn":
+        others = [item for item in here if row_of(item) is None]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    if (file := item.config.getoption("--outcomes", None)) and (report.when == "call" or report.failed):
+        line = {"row": row_of(item), "test": item.nodeid, "passed": report.passed, "why": str(report.longrepr or "")}
+        with open(file, "a") as out:
+            out.write(json.dumps(line) + "\n")
+    return report
 
 
 @dataclass
@@ -47,14 +102,21 @@ class Outcome:
 class RunningKernel:
     """A kernel process and a client of it."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, spec: str = "firn", patience: float | None = None, **options: Any) -> None:
         """Options: of KernelManager.start_kernel(); `transport` and `transport_encryption`: of the manager."""
         manager = {name: options.pop(name) for name in ("transport", "transport_encryption") if name in options}
-        self.manager = KernelManager(kernel_name="firn", **manager)
+        self.manager = KernelManager(kernel_name=spec, **manager)
         self.manager.start_kernel(**options)
         self.client: BlockingKernelClient = self.manager.client()
+        if patience is not None:
+            for name in ("get_shell_msg", "get_iopub_msg", "get_stdin_msg", "get_control_msg"):
+                setattr(self.client, name, at_most(patience, getattr(self.client, name)))
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=TIMEOUT)
+        try:
+            self.client.wait_for_ready(timeout=TIMEOUT)
+        except RuntimeError:
+            self.stop()
+            raise
 
     @property
     def pid(self) -> int:
@@ -128,10 +190,16 @@ class RunningKernel:
         return message["header"]["msg_id"]
 
     def stop(self) -> None:
+        """Once, or more often."""
         self.client.stop_channels()
         with contextlib.suppress(Exception):
             self.manager.shutdown_kernel(now=not self.manager.is_alive())
         self.manager.cleanup_resources()
+
+
+def at_most(patience: float, receive: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `receive`, but not as patient."""
+    return lambda timeout=patience, **options: receive(timeout=min(timeout, patience), **options)
 
 
 class RawClient:
@@ -176,29 +244,57 @@ def private_ipython(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["IPYTHONDIR"] = before
 
 
+@pytest.fixture(scope="session")
+def kernel_name(request: pytest.FixtureRequest) -> str:
+    """The kernelspec of the kernel that is tested."""
+    return chosen(request.config)
+
+
 @pytest.fixture(scope="module")
-def shared_kernel(private_ipython: None) -> Iterator[RunningKernel]:
-    kernel = RunningKernel()
-    yield kernel
-    kernel.stop()
+def start_kernel(private_ipython: None, request: pytest.FixtureRequest) -> Iterator[Callable[..., RunningKernel]]:
+    """Starts kernels that live until the module's end, or until somebody stops them."""
+    kernels: list[RunningKernel] = []
+
+    def start(**options: Any) -> RunningKernel:
+        patience = request.config.getoption("--patience", None)
+        kernels.append(RunningKernel(chosen(request.config), patience, **options))
+        return kernels[-1]
+
+    yield start
+    for kernel in kernels:
+        kernel.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_kernel() -> list[RunningKernel]:
+    """The module's kernel, once there is one."""
+    return []
 
 
 @pytest.fixture
-def kernel(shared_kernel: RunningKernel) -> RunningKernel:
-    """The module's kernel, with nothing left over from the test before."""
-    for channel in (shared_kernel.client.iopub_channel, shared_kernel.client.shell_channel):
+def kernel(
+    shared_kernel: list[RunningKernel], start_kernel: Callable[..., RunningKernel], request: pytest.FixtureRequest
+) -> Iterator[RunningKernel]:
+    """The module's kernel, with nothing left over from the test before; a new one after a test that failed."""
+    if not shared_kernel:
+        shared_kernel.append(start_kernel())
+    (kernel,) = shared_kernel
+    for channel in (kernel.client.iopub_channel, kernel.client.shell_channel):
         while channel.msg_ready():
             channel.get_msg(timeout=0)
-    return shared_kernel
+    yield kernel
+    if request.node.stash.get(FAILED, False):
+        shared_kernel.clear()
+        kernel.stop()
 
 
 @pytest.fixture
-def new_kernel() -> Iterator[Callable[..., RunningKernel]]:
+def new_kernel(start_kernel: Callable[..., RunningKernel]) -> Iterator[Callable[..., RunningKernel]]:
     """Starts kernels that are the test's own."""
     kernels: list[RunningKernel] = []
 
     def start(**options: Any) -> RunningKernel:
-        kernels.append(RunningKernel(**options))
+        kernels.append(start_kernel(**options))
         return kernels[-1]
 
     yield start

@@ -12,6 +12,7 @@ import pytest
 import zmq
 
 
+@pytest.mark.row("CurveZMQ")
 def test_an_encrypted_kernel(new_kernel):
     kernel = new_kernel(transport_encryption="required")
     assert kernel.connection["curve_publickey"] and kernel.connection["curve_secretkey"]
@@ -26,6 +27,7 @@ def test_an_encrypted_kernel(new_kernel):
     assert kernel.finish(cell).result == "'me'"
 
 
+@pytest.mark.row("CurveZMQ")
 def test_who_does_not_encrypt_gets_nothing(new_kernel, raw):
     kernel = new_kernel(transport_encryption="required")
     clients = [raw(port, kernel) for port in ("shell_port", "control_port", "stdin_port", "hb_port")]
@@ -65,6 +67,7 @@ def test_unusable_keys_start_no_kernel(tmp_path, keys):
     assert "curve_secretkey" in kernel.stderr and "Traceback" not in kernel.stderr
 
 
+@pytest.mark.row("ipc, with sockets of the owner's alone")
 def test_sockets_in_the_file_system_are_the_owners_alone(new_kernel, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     kernel = new_kernel(transport="ipc")
@@ -78,6 +81,7 @@ def test_sockets_in_the_file_system_are_the_owners_alone(new_kernel, tmp_path, m
     assert kernel.run("import os; mask = os.umask(0o022); mask != 0o077").result == "True"
 
 
+@pytest.mark.row("messages that came before are refused")
 @pytest.mark.parametrize("port", ["shell_port", "control_port"])
 def test_a_message_that_came_before_is_refused(kernel, raw, port):
     client = raw(port)
@@ -90,6 +94,7 @@ def test_a_message_that_came_before_is_refused(kernel, raw, port):
     assert client.receive(0.3) is None
 
 
+@pytest.mark.row("messages that came before are refused")
 def test_a_cell_that_came_before_runs_once(kernel, raw):
     kernel.run("runs = 0")
     client = raw()

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 SETUP = """
 import comm
 opened = []
@@ -27,6 +29,7 @@ def texts(messages):
     return "".join(m["content"]["text"] for m in messages if m["msg_type"] == "stream")
 
 
+@pytest.mark.row("comms, both ways")
 def test_a_front_end_opens_talks_and_closes(kernel):
     kernel.run(SETUP)
     identity = {"comm_id": "c1"}
@@ -43,6 +46,7 @@ def test_a_front_end_opens_talks_and_closes(kernel):
     assert kernel.reply(kernel.shell("comm_info_request", {}))["content"]["comms"] == {}
 
 
+@pytest.mark.row("comms, both ways")
 def test_the_kernel_opens_a_comm(kernel):
     outcome = kernel.run(
         "import comm\nmine = comm.create_comm(target_name='front', data={'x': 1}, metadata={'version': 2})"
@@ -54,11 +58,13 @@ def test_the_kernel_opens_a_comm(kernel):
     assert kernel.run("mine.close()").of("comm_close")[0]["comm_id"] == opened["comm_id"]
 
 
+@pytest.mark.row("comms, both ways")
 def test_a_target_that_does_not_exist_closes_the_comm(kernel):
     messages = send(kernel, "comm_open", {"comm_id": "nobody", "target_name": "no such", "data": {}})
     assert [m["content"]["comm_id"] for m in messages if m["msg_type"] == "comm_close"] == ["nobody"]
 
 
+@pytest.mark.row("comms, both ways")
 def test_a_handler_that_fails_and_an_unknown_comm_leave_the_kernel_answering(kernel):
     kernel.run("import comm\nbad = comm.create_comm(target_name='x', comm_id='bad')\nbad.on_msg(lambda m: 1/0)")
     messages = send(kernel, "comm_msg", {"comm_id": "bad", "data": {}})
@@ -67,6 +73,7 @@ def test_a_handler_that_fails_and_an_unknown_comm_leave_the_kernel_answering(ker
     assert kernel.run("'goes on'").status == "ok"
 
 
+@pytest.mark.row("output of a comm's handler is the message's")
 def test_a_handlers_output_of_every_kind_belongs_to_its_message(kernel):
     kernel.run(
         "import comm, os, subprocess\nc = comm.create_comm(target_name='x', comm_id='out')\n"

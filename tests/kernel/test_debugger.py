@@ -93,6 +93,7 @@ def test_cells_have_the_names_that_front_ends_work_out(source):
     assert cell_files.name_of(source) == f"{cell_files.PREFIX}{hashed}.py"
 
 
+@pytest.mark.row("breakpoints and steps")
 def test_a_breakpoint_in_a_cell_and_steps(debug):
     path = debug.break_at(CELL, 9)
     cell = debug.kernel.client.execute(CELL)
@@ -115,6 +116,7 @@ def test_a_breakpoint_in_a_cell_and_steps(debug):
     assert debug.done("debugInfo")["stoppedThreads"] == []
 
 
+@pytest.mark.row("breakpoints and steps")
 def test_a_breakpoint_in_a_function_of_an_earlier_cell(debug):
     debug.kernel.run(CELL)
     debug.break_at(CELL, 5)
@@ -128,6 +130,7 @@ def test_a_breakpoint_in_a_function_of_an_earlier_cell(debug):
     assert debug.kernel.finish(cell).result == "30"
 
 
+@pytest.mark.row("variables, rich ones, copyToGlobals")
 def test_variables_where_it_stands_still(debug):
     debug.break_at(CELL, 6)
     cell = debug.kernel.client.execute(CELL)
@@ -142,6 +145,7 @@ def test_variables_where_it_stands_still(debug):
     assert debug.kernel.run("copied").result == "3"
 
 
+@pytest.mark.row("variables, rich ones, copyToGlobals")
 def test_variables_between_cells(debug):
     debug.kernel.run(
         "import collections\nrows = [{'a': 1, 'b': [2, 3]}]\nclass C: pass\nc = C(); c.size = 3\nbig = [0] * 10**6"
@@ -173,6 +177,7 @@ def test_a_value_whose_repr_raises(debug):
     assert found["bad"]["value"] == "<Bad, whose repr raised ZeroDivisionError>"
 
 
+@pytest.mark.row("ends and interrupts what stands still")
 def test_the_end_of_a_session_lets_the_cell_go_on(debug):
     debug.break_at(CELL, 9)
     cell = debug.kernel.client.execute(CELL)
@@ -188,6 +193,7 @@ def test_the_end_of_a_session_lets_the_cell_go_on(debug):
     assert debug.kernel.finish(cell).result == "6"
 
 
+@pytest.mark.row("ends and interrupts what stands still")
 def test_an_interrupt_ends_a_cell_that_stands_still(debug):
     debug.break_at(CELL, 9)
     cell = debug.kernel.client.execute(CELL)
@@ -197,6 +203,7 @@ def test_an_interrupt_ends_a_cell_that_stands_still(debug):
     assert debug.kernel.run("6 * 7").result == "42"
 
 
+@pytest.mark.row("ends and interrupts what stands still")
 def test_the_kernel_stops_while_a_cell_stands_still(debug):
     debug.break_at(CELL, 9)
     debug.kernel.client.execute(CELL)

@@ -33,6 +33,7 @@ def test_shutdown_ends_the_process_without_a_word(new_kernel, tmp_path):
     assert log.read_text() == "at exit\n"
 
 
+@pytest.mark.row("shutdown and restart, at any time")
 def test_shutdown_in_the_middle_of_a_cell(new_kernel):
     kernel = new_kernel()
     kernel.client.execute("print('on', flush=True)\nwhile True: pass")
@@ -48,6 +49,7 @@ def test_the_shutdown_is_announced_on_iopub(new_kernel):
     assert kinds == ["status", "shutdown_reply", "status"]
 
 
+@pytest.mark.row("shutdown and restart, at any time")
 def test_restart_gives_a_fresh_namespace(new_kernel):
     kernel = new_kernel()
     kernel.run("old = 1")
@@ -58,6 +60,7 @@ def test_restart_gives_a_fresh_namespace(new_kernel):
     assert kernel.run("'old' in globals()").result == "False"
 
 
+@pytest.mark.row("shutdown and restart, at any time")
 def test_exit_in_a_cell_ends_the_kernel(new_kernel):
     kernel = new_kernel()
     outcome = kernel.run("exit")
@@ -65,12 +68,57 @@ def test_exit_in_a_cell_ends_the_kernel(new_kernel):
     assert gone(kernel.pid, 20)
 
 
+@pytest.mark.row("SIGTERM in the middle of a cell ends it in order")
+@pytest.mark.parametrize(
+    "cell", ["while True: pass", "import asyncio; await asyncio.sleep(1000)", "import time; time.sleep(1000)"]
+)
+def test_sigterm_ends_the_kernel_in_order(new_kernel, tmp_path, cell):
+    ended = tmp_path / "ended"
+    kernel = new_kernel()
+    kernel.run(f"import atexit, pathlib; atexit.register(pathlib.Path({str(ended)!r}).touch)")
+    running = kernel.client.execute(f"print('on', flush=True)\n{cell}")
+    kernel.wait_for_text("on")
+    time.sleep(0.1)
+    os.kill(kernel.pid, signal.SIGTERM)
+    assert kernel.finish(running).status == "error"
+    assert gone(kernel.pid, 20) and ended.exists()
+
+
+def test_sigterm_ends_an_idle_kernel_in_order(new_kernel):
+    kernel = new_kernel()
+    os.kill(kernel.pid, signal.SIGTERM)
+    assert kernel.manager.provisioner.process.wait(20) == 0
+
+
+@pytest.mark.row("forked children of a cell")
+def test_children_end_by_sigterm(kernel):
+    outcome = kernel.run(
+        "import multiprocessing, time\nchild = multiprocessing.get_context('fork').Process(target=time.sleep, args=(1000,))\n"
+        "child.start(); time.sleep(0.2); child.terminate(); child.join(20); child.exitcode"
+    )
+    assert outcome.result == "-15"
+    assert kernel.run("6 * 7").result == "42"
+
+
+@pytest.mark.row("a full disk under the history")
+def test_a_full_disk_under_the_history_costs_the_history_alone(new_kernel):
+    kernel = new_kernel()
+    kernel.run("import resource\nhard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]")
+    kernel.run("resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))  # no file can grow")
+    for number in range(10):
+        assert kernel.run(f"{number}  # {'x' * 5000}").result == str(number)
+    assert kernel.reply(kernel.client.history(hist_access_type="tail", n=1))["content"]["status"] == "ok"
+    assert kernel.run("resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard)); 'room again'").result == "'room again'"
+    assert kernel.run("6 * 7").result == "42"
+
+
+@pytest.mark.row("a client that was killed leaves no kernel")
 @pytest.mark.parametrize("cell", ["'idle'", "while True: pass", "import time; time.sleep(1000)"])
-def test_a_client_that_was_killed_leaves_no_kernel(cell, tmp_path):
+def test_a_client_that_was_killed_leaves_no_kernel(cell, kernel_name):
     script = (
         "import sys, time\n"
         "from jupyter_client.manager import start_new_kernel\n"
-        "manager, client = start_new_kernel(kernel_name='firn')\n"
+        f"manager, client = start_new_kernel(kernel_name={kernel_name!r})\n"
         f"client.execute({cell!r})\n"
         "print(manager.provisioner.pid, flush=True)\n"
         "time.sleep(1000)\n"
@@ -83,15 +131,25 @@ def test_a_client_that_was_killed_leaves_no_kernel(cell, tmp_path):
     assert gone(pid, 20)
 
 
-def test_a_module_beside_the_notebook_cannot_break_the_start_and_can_be_imported(new_kernel, tmp_path):
-    for name in ("selectors", "random", "shutil", "firn", "mine"):
+def beside(tmp_path, *names):
+    for name in names:
         (tmp_path / f"{name}.py").write_text("beside = 'the notebook'\n")
-    kernel = new_kernel(cwd=str(tmp_path))
+    return str(tmp_path)
+
+
+@pytest.mark.row("modules beside the notebook, startup files")
+def test_a_module_beside_the_notebook_cannot_break_the_start_and_can_be_imported(new_kernel, tmp_path):
+    kernel = new_kernel(cwd=beside(tmp_path, "selectors", "random", "shutil", "mine"))
     assert kernel.run("import mine; mine.beside").result == "'the notebook'"
+
+
+def test_a_module_beside_the_notebook_cannot_break_parallel_cells(new_kernel, tmp_path):
+    kernel = new_kernel(cwd=beside(tmp_path, "selectors", "random", "shutil", "firn"))
     assert kernel.run("%%parallel --quiet\nsquares = [n * n for n in range(10)]").status == "ok"
     assert kernel.run("squares[3]").result == "9"
 
 
+@pytest.mark.row("modules beside the notebook, startup files")
 def test_the_users_startup_files_run_and_an_error_in_one_does_not_stop_the_kernel(new_kernel, tmp_path, monkeypatch):
     startup = tmp_path / "profile_default" / "startup"
     startup.mkdir(parents=True)
@@ -132,22 +190,24 @@ def test_a_taken_port_is_named(new_kernel, tmp_path):
     assert done.returncode == 1 and "cannot listen on tcp://127.0.0.1:" in done.stderr
 
 
-def test_the_control_channel_answers_from_the_first_moment_on():
+@pytest.mark.row("control channel while a cell runs")
+def test_the_control_channel_answers_from_the_first_moment_on(kernel_name):
     from jupyter_client import KernelManager
 
-    manager = KernelManager(kernel_name="firn")
+    manager = KernelManager(kernel_name=kernel_name)
     manager.start_kernel()
     client = manager.client()
     client.start_channels()
     try:
         client.control_channel.send(client.session.msg("kernel_info_request", {}))
         reply = client.get_control_msg(timeout=30)
-        assert reply["content"]["status"] == "ok" and reply["content"]["implementation"] == "firn"
+        assert reply["content"]["status"] == "ok" and reply["content"]["language_info"]["name"] == "python"
     finally:
         client.stop_channels()
         manager.shutdown_kernel()
 
 
+@pytest.mark.row("control channel while a cell runs")
 def test_the_control_channel_answers_while_a_cell_runs(new_kernel):
     kernel = new_kernel()
     cell = kernel.client.execute("print('on', flush=True)\nwhile True:\n    pass")
@@ -158,11 +218,12 @@ def test_the_control_channel_answers_while_a_cell_runs(new_kernel):
     assert kernel.reply(cell)["content"]["ename"] == "KeyboardInterrupt"
 
 
+@pytest.mark.row("ipc, with sockets of the owner's alone")
 @pytest.mark.parametrize("transport", ["tcp", "ipc"])
-def test_transports(transport, tmp_path):
+def test_transports(transport, tmp_path, kernel_name):
     from jupyter_client import KernelManager
 
-    manager = KernelManager(kernel_name="firn", transport=transport, connection_file=str(tmp_path / "kernel.json"))
+    manager = KernelManager(kernel_name=kernel_name, transport=transport, connection_file=str(tmp_path / "kernel.json"))
     manager.start_kernel()
     client = manager.client()
     client.start_channels()
@@ -220,6 +281,7 @@ def test_install_says_what_is_wrong():
     assert done.returncode == 1 and "no spaces" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.row("shutdown and restart, at any time")
 def test_background_tasks_that_refuse_to_end_do_not_hold_up_the_shutdown(new_kernel):
     kernel = new_kernel()
     kernel.run(

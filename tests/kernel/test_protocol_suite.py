@@ -3,10 +3,12 @@
 from typing import Any, ClassVar
 
 import jupyter_kernel_test
+import pytest
 
 
-class TestFirnKernel(jupyter_kernel_test.KernelTests):
-    kernel_name = "firn"
+@pytest.mark.row("Jupyter's own suite for kernels")
+class TestKernel(jupyter_kernel_test.KernelTests):
+    kernel_name = "firn"  # or what --kernel says (conftest.py)
     language_name = "python"
     file_extension = ".py"
     code_hello_world = "print('hello, world')"

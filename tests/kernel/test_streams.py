@@ -3,6 +3,14 @@
 import pytest
 
 
+@pytest.mark.row("200 prints are few messages")
+def test_two_hundred_prints_are_a_handful_of_messages(kernel):
+    outcome = kernel.run("for i in range(200):\n    print(i)")
+    assert outcome.text() == "".join(f"{i}\n" for i in range(200))
+    assert len(outcome.of("stream")) <= 10
+
+
+@pytest.mark.row("20,000 prints: complete, idle last")
 def test_twenty_thousand_prints_arrive_complete_in_few_messages(kernel):
     outcome = kernel.run("for i in range(20_000):\n    print(i)")
     assert outcome.text() == "".join(f"{i}\n" for i in range(20_000))
@@ -10,16 +18,19 @@ def test_twenty_thousand_prints_arrive_complete_in_few_messages(kernel):
     assert outcome.messages[-1]["content"] == {"execution_state": "idle"}
 
 
+@pytest.mark.row("20 MB of prints")
 def test_twenty_megabytes_arrive_complete(kernel):
     outcome = kernel.run("line = 'x' * 99 + '\\n'\nfor i in range(200_000):\n    print(line, end='')")
     assert len(outcome.text()) == 20_000_000
 
 
+@pytest.mark.row("20,000 displays and their idle")
 def test_twenty_thousand_displays_and_their_idle_arrive(kernel):
     outcome = kernel.run("for i in range(20_000):\n    display(i)")
     assert [content["data"]["text/plain"] for content in outcome.of("display_data")] == [str(i) for i in range(20_000)]
 
 
+@pytest.mark.row("order of streams, displays and descriptors")
 def test_order_of_streams_displays_and_descriptors(kernel):
     outcome = kernel.run(
         "import os, sys\n"
@@ -40,6 +51,7 @@ def test_order_of_streams_displays_and_descriptors(kernel):
     ]
 
 
+@pytest.mark.row("output of child processes, C, os.write")
 def test_output_of_child_processes_and_c_code(kernel):
     outcome = kernel.run(
         "import subprocess, ctypes, os\n"
@@ -52,11 +64,13 @@ def test_output_of_child_processes_and_c_code(kernel):
         assert text in outcome.text()
 
 
+@pytest.mark.row("output of child processes, C, os.write")
 def test_a_megabyte_written_to_the_descriptor_does_not_block(kernel):
     outcome = kernel.run("import os\nfor _ in range(64):\n    os.write(1, b'y' * 65536)\nNone")
     assert outcome.text() == "y" * (64 * 65536)
 
 
+@pytest.mark.row("output of child processes, C, os.write")
 def test_ill_formed_utf8_is_replaced(kernel):
     outcome = kernel.run(r"import os; os.write(1, b'\xff\xc3'); os.write(1, b'\xa9\n'); os.write(1, b'\xe2\x82'); None")
     assert outcome.status == "ok"
@@ -64,6 +78,7 @@ def test_ill_formed_utf8_is_replaced(kernel):
     assert kernel.run("os.write(1, b'next\\n'); None").text() == "next\n"
 
 
+@pytest.mark.row("output of threads")
 def test_output_of_a_thread_belongs_to_the_running_cell(kernel):
     kernel.run(
         "import threading, time\nflag = threading.Event()\n"
@@ -73,6 +88,7 @@ def test_output_of_a_thread_belongs_to_the_running_cell(kernel):
     assert outcome.text() == "from the thread\n"
 
 
+@pytest.mark.row("output of tasks is their cell's")
 def test_output_of_a_background_task_belongs_to_its_cell(kernel):
     starter = kernel.client.execute(
         "import asyncio\nasync def later():\n    await asyncio.sleep(0.2); print('late')\ntask = asyncio.create_task(later())"
@@ -85,18 +101,28 @@ def test_output_of_a_background_task_belongs_to_its_cell(kernel):
     kernel.published(message)
 
 
+@pytest.mark.row("encoding, fileno, faulthandler")
 def test_streams_are_what_libraries_expect(kernel):
     outcome = kernel.run(
-        "import sys, faulthandler\n"
-        "sys.stdout.buffer.write(b'bytes\\n'); sys.stdout.flush()\n"
-        "sys.stdout.encoding, sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.isatty(), sys.stdout.writable(), faulthandler.is_enabled()"
+        "import os, sys, faulthandler\n"
+        "sys.stdout.encoding.lower(), os.fstat(sys.stdout.fileno()) is None, os.fstat(sys.stderr.fileno()) is None, "
+        "sys.stdout.isatty(), sys.stdout.writable(), faulthandler.is_enabled()"
     )
-    assert outcome.result == "('utf-8', 1, 2, False, True, True)"
-    assert outcome.text() == "bytes\n"
+    assert outcome.result == "('utf-8', False, False, False, True, True)"
     assert kernel.run("sys.stdout.write(5)").reply["content"]["ename"] == "TypeError"
     assert kernel.run("faulthandler.enable(); faulthandler.dump_traceback()").status == "ok"
 
 
+@pytest.mark.row("sys.stdout.buffer takes bytes")
+def test_bytes_go_through_the_buffer(kernel):
+    assert kernel.run("import sys; sys.stdout.buffer.write(b'bytes\\n'); sys.stdout.flush()").text() == "bytes\n"
+
+
+def test_the_descriptors_are_the_streams(kernel):
+    assert kernel.run("sys.stdout.fileno(), sys.stderr.fileno()").result == "(1, 2)"
+
+
+@pytest.mark.row("output of child processes, C, os.write")
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_children_of_multiprocessing_print(kernel, method, tmp_path):
     (tmp_path / f"child_{method}.py").write_text("def work():\n    print('printed by the child', flush=True)\n")
@@ -108,6 +134,7 @@ def test_children_of_multiprocessing_print(kernel, method, tmp_path):
     assert outcome.text() == "printed by the child\n"
 
 
+@pytest.mark.row("forked children of a cell")
 def test_a_forked_child_that_returns_from_its_cell_ends(kernel):
     outcome = kernel.run(
         "import os\npid = os.fork()\nif pid == 0:\n    print('child')\nelse:\n    _, status = os.waitpid(pid, 0)\n    print('parent', status)"

@@ -36,11 +36,13 @@ def run(kernel, subshell, code, **options):
     return kernel.finish(send(kernel, subshell, "execute_request", {"code": code, **options}))
 
 
+@pytest.mark.row("created, listed, deleted")
 def test_the_kernel_says_that_it_has_them(kernel):
     reply = kernel.control("kernel_info_request", {})
     assert "kernel subshells" in reply["content"]["supported_features"]
 
 
+@pytest.mark.row("created, listed, deleted")
 def test_they_are_created_listed_and_deleted(kernel):
     one, two = (kernel.control("create_subshell_request", {})["content"]["subshell_id"] for _ in range(2))
     assert kernel.control("list_subshell_request", {})["content"] == {"status": "ok", "subshell_id": [one, two]}
@@ -52,12 +54,14 @@ def test_they_are_created_listed_and_deleted(kernel):
     assert kernel.control("delete_subshell_request", {})["content"]["status"] == "error"
 
 
+@pytest.mark.row("cells, completion, input beside a cell")
 def test_a_cell_runs_beside_another(kernel, busy, subshell):
     outcome = run(kernel, subshell, "print('beside'); busy")
     assert outcome.result == "True" and outcome.text() == "beside\n"
     assert {m["parent_header"]["subshell_id"] for m in outcome.messages} == {subshell}
 
 
+@pytest.mark.row("cells, completion, input beside a cell")
 def test_completion_and_inspection_answer_beside_a_cell(kernel, busy, subshell):
     reply = kernel.reply(send(kernel, subshell, "complete_request", {"code": "bus", "cursor_pos": 3}))
     assert "busy" in reply["content"]["matches"]
@@ -67,6 +71,7 @@ def test_completion_and_inspection_answer_beside_a_cell(kernel, busy, subshell):
     assert reply["content"]["found"]
 
 
+@pytest.mark.row("cells, completion, input beside a cell")
 def test_results_and_numbers_stay_with_their_cells(kernel, subshell):
     first = kernel.client.execute(
         "import time\nwait = True\nprint('on', flush=True)\nwhile wait: time.sleep(0.01)\n'the first'"
@@ -81,11 +86,13 @@ def test_results_and_numbers_stay_with_their_cells(kernel, subshell):
     assert kernel.run(f"Out[{numbers[0]}], Out[{numbers[1]}]").result == "('the first', 'the second')"
 
 
+@pytest.mark.row("cells, completion, input beside a cell")
 def test_payloads_stay_with_their_cells(kernel, busy, subshell):
     outcome = run(kernel, subshell, "get_ipython().set_next_input('x = 1')")
     assert [p["source"] for p in outcome.reply["content"]["payload"]] == ["set_next_input"]
 
 
+@pytest.mark.row("cells, completion, input beside a cell")
 def test_asyncio_runs_in_each(kernel, subshell):
     kernel.run("import asyncio, threading")
     code = "await asyncio.sleep(0.01)\nthreading.current_thread() is threading.main_thread()"
@@ -93,6 +100,7 @@ def test_asyncio_runs_in_each(kernel, subshell):
     assert kernel.run(code).result == "True"
 
 
+@pytest.mark.row("each its queue, errors, interrupts")
 def test_errors_come_back_and_abort_only_their_own_queue(kernel, busy, subshell):
     failing = send(kernel, subshell, "execute_request", {"code": "import time; time.sleep(0.3); 1 / 0"})
     queued = send(kernel, subshell, "execute_request", {"code": "'never'"})
@@ -101,6 +109,7 @@ def test_errors_come_back_and_abort_only_their_own_queue(kernel, busy, subshell)
     assert run(kernel, subshell, "'goes on'").result == "'goes on'"
 
 
+@pytest.mark.row("each its queue, errors, interrupts")
 @pytest.mark.parametrize("code", ["while True: pass", "import asyncio; await asyncio.sleep(100)"])
 def test_an_interrupt_stops_a_cell_in_a_subshell(kernel, subshell, code):
     cell = send(kernel, subshell, "execute_request", {"code": f"print('on', flush=True)\n{code}"})
@@ -111,6 +120,7 @@ def test_an_interrupt_stops_a_cell_in_a_subshell(kernel, subshell, code):
     assert run(kernel, subshell, "6 * 7").result == "42"
 
 
+@pytest.mark.row("cells, completion, input beside a cell")
 def test_input_asks_the_cells_own_client(kernel, busy, subshell):
     cell = send(kernel, subshell, "execute_request", {"code": "input('name? ')", "allow_stdin": True})
     question = kernel.client.get_stdin_msg(timeout=10)
@@ -119,6 +129,7 @@ def test_input_asks_the_cells_own_client(kernel, busy, subshell):
     assert kernel.finish(cell).result == "'firn'"
 
 
+@pytest.mark.row("cells, completion, input beside a cell")
 def test_input_is_refused_where_the_client_does_not_answer(kernel, subshell):
     outcome = run(kernel, subshell, "input()", allow_stdin=False)
     assert outcome.reply["content"]["ename"] == "StdinNotImplementedError"
@@ -147,6 +158,7 @@ def test_a_parallel_cell_waits_for_its_turn_and_can_be_interrupted(kernel, subsh
     assert run(kernel, subshell, "%%parallel\nfast = [n for n in range(100)]\nlen(fast)").result == "100"
 
 
+@pytest.mark.row("created, listed, deleted")
 def test_a_request_to_a_subshell_that_is_gone_is_answered(kernel):
     created = kernel.control("create_subshell_request", {})["content"]["subshell_id"]
     kernel.control("delete_subshell_request", {"subshell_id": created})
@@ -166,6 +178,7 @@ def test_a_subshells_last_cell_ends_after_its_deletion(kernel):
     )
 
 
+@pytest.mark.row("each its queue, errors, interrupts")
 def test_many_cells_in_many_subshells(kernel):
     subshells = [kernel.control("create_subshell_request", {})["content"]["subshell_id"] for _ in range(5)]
     kernel.run("ran = []")
@@ -186,6 +199,7 @@ def test_many_cells_in_many_subshells(kernel):
         kernel.control("delete_subshell_request", {"subshell_id": s})
 
 
+@pytest.mark.row("each its queue, errors, interrupts")
 def test_a_kernel_with_busy_subshells_shuts_down(new_kernel):
     kernel = new_kernel()
     subshell = kernel.control("create_subshell_request", {})["content"]["subshell_id"]

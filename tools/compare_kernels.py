@@ -1,0 +1,108 @@
+"""Runs the kernel suite's rows (tests/kernel/rows.toml) against firn, ipykernel and xpython, and prints who passes what.
+
+Each kernel is tested in a process of its own. A test that fails is tried once more, so that a busy machine is nobody's
+failure. Writes build/kernels.json: each row's failures with their reasons.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+SUITE = Path("tests", "kernel")
+OUT = PROJECT / "build" / "kernels.json"
+KERNELS = {"firn": "firn", "ipykernel": "python3", "xpython": "xpython"}
+# xpython is Debian's; its shell lies there, IPython is this environment's.
+DEBIANS = "/usr/lib/python3/dist-packages"
+PATIENCE = 10  # seconds for one message
+
+
+@dataclass
+class Row:
+    """What one kernel did with a row's tests."""
+
+    failed: dict[str, str] = field(default_factory=dict)  # the reason, by test
+    passed: set[str] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        if not self.failed:
+            return "passes" if self.passed else "no test"
+        return f"{len(self.failed)} of {len(self.failed) + len(self.passed)} fail"
+
+
+def run(spec: str, tests: Sequence[str], outcomes: Path) -> None:
+    environment = dict(os.environ)
+    if spec == "xpython":
+        environment["PYTHONPATH"] = os.pathsep.join([environment.get("PYTHONPATH", ""), DEBIANS]).strip(os.pathsep)
+    options = [
+        "-q",
+        "--no-header",
+        "--tb=line",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "timeout_method=signal",
+        "--timeout=90",
+    ]
+    command = [sys.executable, "-m", "pytest", "-m", "row and not long", *options]
+    command += [f"--kernel={spec}", f"--patience={PATIENCE}", f"--outcomes={outcomes}", *tests]
+    subprocess.run(command, cwd=PROJECT, env=environment, check=False, stderr=subprocess.DEVNULL)
+
+
+def tested(spec: str, tests: Sequence[str]) -> dict[str, Row]:
+    """The rows of one kernel. What fails is tried again."""
+    rows: dict[str, Row] = defaultdict(Row)
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = Path(folder, "outcomes")
+        outcomes.touch()
+        run(spec, tests, outcomes)
+        first = [json.loads(line) for line in outcomes.read_text().splitlines()]
+        if again := sorted({line["test"] for line in first if not line["passed"]}):
+            outcomes.write_text("")
+            run(spec, again, outcomes)
+        second = [json.loads(line) for line in outcomes.read_text().splitlines()]
+    repeated = {line["test"] for line in second}
+    for line in [line for line in first if line["test"] not in repeated] + second:
+        row = rows[line["row"]]
+        if line["passed"]:
+            row.passed.add(line["test"])
+        else:
+            row.failed[line["test"]] = line["why"].strip().splitlines()[-1]
+    for row in rows.values():
+        row.passed -= row.failed.keys()  # it failed when it was taken down
+    return rows
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tests", nargs="*", default=[str(SUITE)], help="only these (default: all of tests/kernel)")
+    parser.add_argument("--kernel", action="append", choices=KERNELS, help="only this kernel; may be repeated")
+    wanted = parser.parse_args(arguments)
+    names = wanted.kernel or list(KERNELS)
+    found = {name: tested(KERNELS[name], wanted.tests) for name in names}
+    parts = tomllib.loads((PROJECT / SUITE / "rows.toml").read_text())
+    print("\n" + f"{'':56}" + "".join(f"{name:>16}" for name in names))
+    for part, content in parts.items():
+        print(part)
+        for row in content["rows"]:
+            if any(row in rows for rows in found.values()):
+                print(f"  {row:54}" + "".join(f"{found[name].get(row, Row())!s:>16}" for name in names))
+    shown = {name: {row: outcome.failed for row, outcome in sorted(rows.items())} for name, rows in found.items()}
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(shown, indent=1) + "\n")
+    print(f"the reasons are in {OUT.relative_to(PROJECT)}")
+    return 1 if any(row.failed for row in found.get("firn", {}).values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
