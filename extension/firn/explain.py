@@ -187,7 +187,10 @@ def _entry(verdict: Verdict, plan: CellPlan, tree: ast.Module, namespace: dict[s
     if loop is not None and found is None:
         try:
             own = loop.names - earlier
-            through = shipping.look(own, namespace, code=loop.code, copy=wanted.copy, later=earlier | loop.bound)
+            over = _runs_over(tree, verdict.lines) & namespace.keys() - earlier
+            through = shipping.look(
+                own, namespace, code=loop.code, copy=wanted.copy, later=earlier | loop.bound, over=over
+            )
             modules.check_imports(modules.body_at(tree, loop.lineno), loop.code.co_filename)
             plan.check_given(loop.index, namespace, wanted.copy)
         except (analysis.Refusal, ShippingRefusal) as error:
@@ -206,6 +209,23 @@ def _entry(verdict: Verdict, plan: CellPlan, tree: ast.Module, namespace: dict[s
         for name, kind in {**verdict.classes, **dict.fromkeys(through, "broadcast")}.items()
     ]
     return entry
+
+
+def _runs_over(tree: ast.Module, lines: tuple[int, int]) -> set[str]:
+    """The variables that loops in these lines run over as they are, or enumerated, zipped, or by their items."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.For(iter=todo) | ast.comprehension(iter=todo) if lines[0] <= todo.lineno <= lines[1]:
+                match todo:
+                    case ast.Call(func=ast.Name(id="enumerate" | "zip"), args=args):
+                        parts = args
+                    case ast.Call(func=ast.Attribute(value=owner, attr="items" | "values"), args=[]):
+                        parts = [owner]
+                    case _:
+                        parts = [todo]
+                found |= {part.id for part in parts if isinstance(part, ast.Name)}
+    return found
 
 
 def _detail(name: str, kind: str, loop: SplitLoop | None, namespace: dict[str, Any], copied: Set[str]) -> str:

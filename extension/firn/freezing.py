@@ -34,7 +34,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
         for name, value in planner.namespace.items()
         if is_data(value) and not name.startswith("_") and name not in _OURS and name not in planner.copy
     }
-    data = sorted(data, key=_size)  # what does not freeze is found before the big ones are walked
+    data = smallest_first(data)
     own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
     shared = [unit for unit in data if planner.copy.isdisjoint(unit.names)]
     roots = _roots(data)
@@ -73,6 +73,11 @@ def _takes_its_place(frozen: object) -> bool:
     compiled pattern, an Enum member) stays what it is in the notebook; an array becomes a read-only one, whose memory is
     the workers'."""
     return type(frozen) in FROZEN or type(frozen) in FREEZABLE or is_buffer(type(frozen))
+
+
+def smallest_first(data: list[Unit]) -> list[Unit]:
+    """The order in which units are frozen: what does not freeze is found before the big ones are walked."""
+    return sorted(data, key=_size)
 
 
 def _size(unit: Unit) -> int:

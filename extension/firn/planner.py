@@ -14,7 +14,7 @@ from enum import EnumType
 from functools import cached_property
 from typing import Any
 
-from firn import _core, effects, freezing, modules, names, rebuild, replicate, settings, twin_parts
+from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, twin_parts
 from firn.names import BUILTINS, ShippingRefusal
 from firn.units import (
     CONTAINERS,
@@ -32,6 +32,11 @@ from firn.units import (
 )
 
 _IMPORT_NAME = opcode.opmap["IMPORT_NAME"]
+
+
+def lost_effect(unit: Unit, error: _core.NotFreezableError, lost: twin_parts.Lost) -> ShippingRefusal:
+    """The refusal of a part that would be copied, and what happens to the copies lost."""
+    return effects.LostEffect(f"{error.path} {lost.what}", lost.remedy, name=unit.key)
 
 
 def _imports(code: types.CodeType) -> bool:
@@ -305,8 +310,33 @@ class Planner:
         self._find_all()
         self._check()
         data = (unit for unit in self.units.values() if unit.kind == "frozen")
-        new = (unit for unit in data if not (type(unit.value) in FROZEN or is_in_heap(unit.value)))
+        new = [unit for unit in data if not (type(unit.value) in FROZEN or is_in_heap(unit.value))]
+        for unit in freezing.smallest_first(new):
+            if not unit.optional:
+                refuse_state(unit)
+                self._forecast(unit)
         return sorted({name for unit in new for name in unit.names if name not in self.copy})
+
+    def _forecast(self, unit: Unit) -> None:
+        """Refuses what can neither be frozen nor copied, as `_freeze` would."""
+        for path, part in forecast.suspects(unit.value, unit.key):
+            try:
+                _core.freeze_roots({path: part})
+            except _core.NotFreezableError as error:
+                if isinstance(error.__cause__, twin_parts.Lost):
+                    raise lost_effect(unit, error, error.__cause__) from None
+                unit.why = error
+            else:
+                continue
+            before, self._current = self._current, Unit(part, path, "copy")
+            try:
+                replicate.dump(part, self)
+            except ShippingRefusal:
+                raise
+            except Exception as error:
+                raise unshippable(unit, error) from None
+            finally:
+                self._current = before
 
     def settle(self, label: str) -> Figures:
         """Pickles the definitions and freezes the data, until nothing more turns out to be needed; then refuses what
@@ -341,7 +371,7 @@ class Planner:
             unit.kind, unit.why = "copy", error
             lost = error.__cause__
             if isinstance(lost, twin_parts.Lost):  # as it would be in a copy
-                unit.error = effects.LostEffect(f"{error.path} {lost.what}", lost.remedy, name=unit.key)
+                unit.error = lost_effect(unit, error, lost)
                 if not unit.optional:
                     raise unit.error from None
                 return False

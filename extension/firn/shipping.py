@@ -112,14 +112,17 @@ def look(
     code: types.CodeType,
     copy: Iterable[str] = (),
     later: Iterable[str] = (),
+    over: Iterable[str] = (),
 ) -> list[str]:
-    """What `prepare` would refuse before it freezes anything is refused; the names that it would freeze. `later`: names
-    that the cell makes before the loop runs, of which nothing can be known now."""
+    """What `prepare` would refuse is refused, and nothing frozen; the names that it would freeze. `later`: names that the
+    cell makes before the loop runs, of which nothing can be known now. `over`: the variables that the loop runs over."""
     planner = Planner(namespace, frozenset(copy), frozenset(later), frozenset())
     planner.follow(code)
     for name in sorted(wanted):
         planner.need(name, code=code, reader="")
     effects.check_calls(code, namespace, "")
+    for name in sorted(over):
+        planner.source(namespace[name])
     return planner.look()
 
 

@@ -141,3 +141,68 @@ def test_html_has_the_code_with_its_variables_marked(notebook):
     assert "&lt;b&gt;" in page and "class='bad'" in page
     text = html.unescape(re.sub(r"<[^>]*>", "", page.partition("</style>")[2]))
     assert "größe = [r['n'] < 3 for r in rows]  # <b>" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "cell", "path"),
+    [
+        ("[1, {'l': threading.Lock()}]", "out = [len(data) for x in range(3)]", "data[1]['l']"),
+        ("[1, {'l': threading.Lock()}]", "out = [str(x) for x in data]", "data[1]['l']"),
+        ("{'a': Held(open('/dev/null'))}", "for x in range(3):\n    len(data)", "data['a'].value"),
+        ("(1, [2, (n for n in [])])", "out = [x for n, x in enumerate(data)]", "data[1][1]"),
+        ("deque([iter([1])])", "out = [len(data) for x in range(3)]", "data[0]"),
+        ("[functools.partial(print, threading.Lock())]", "out = [len(data) for x in range(3)]", "data[0]"),
+        ("Slotted(io.BytesIO())", "def size(x):\n    return data\nout = [size(x) for x in range(3)]", "data.value"),
+        ("[random.Random(1)]", "out = [len(data) for x in range(3)]", "data[0]"),
+        ("Many([threading.Lock()])", "out = [len(data) for x in range(3)]", "data[0]"),
+    ],
+)
+def test_what_cannot_be_frozen_is_found_with_its_path_and_nothing_is_frozen(notebook, value, cell, path):
+    """In the same words as when the cell runs."""
+    notebook.ok("""
+import functools, io, random, threading
+from collections import deque
+class Held:
+    def __init__(self, value):
+        self.value = value
+class Slotted:
+    __slots__ = ("value",)
+    def __init__(self, value):
+        self.value = value
+class Many(list):
+    pass
+""")
+    notebook.ok(f"data = {value}")
+    *setup, cell = re.split(r"\n(?=out = )", cell)
+    notebook.ok("\n".join(setup))
+    segments = firn._core.count_segments()
+    text = explained(notebook, cell)
+    assert firn._core.count_segments() == segments
+    assert "the cell would be refused" in text and path in text and "Instead: " in text
+    error = notebook.fails(f"%%parallel\n{cell}")
+    assert str(error).replace("\n", " ") in " ".join(text.split())
+
+
+def test_data_that_freezes_is_no_reason_to_refuse(notebook):
+    notebook.ok("""
+import decimal, re, datetime, enum, dataclasses, pathlib, functools, operator
+class Colour(enum.Enum):
+    RED = 1
+@dataclasses.dataclass(slots=True)
+class Ride:
+    start: str
+    to: "Ride | None" = None
+    colour: Colour = Colour.RED
+class Lazy:
+    def __init__(self):
+        self.lock = __import__("threading").Lock()
+    def __reduce__(self):
+        return Lazy, ()
+loop = [1]
+loop.append(loop)
+data = [Ride("a", Ride("b")), {Colour.RED: decimal.Decimal(1)}, re.compile("x"), pathlib.Path("/"), loop, print, Ride,
+        functools.partial(operator.add, 1), {(1, "a"): {frozenset([1, (2,)])}}, datetime.datetime.now(), Lazy(), len, [].append]
+""")
+    notebook.ok("data.pop()")
+    assert "1 loop would be split" in explained(notebook, "out = [len(data) for x in range(3)]")
+    notebook.ok("%%parallel\nout = [len(data) for x in range(3)]")
