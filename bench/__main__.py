@@ -14,8 +14,11 @@ from bench.apart import apart, measure
 from bench.harness import Figure
 
 BENCHES = ("freeze", "pep795", "share", "reading", "records", "arrays", "scaling", "overhead", "memory", "kernel")
-LONG = ("soak",)
+LONG = ("cells", "soak")
 """Those that run when they are named only, for they take minutes."""
+
+OPTIONS = {"megabytes": ("soak",), "rounds": ("soak", "kernel"), "quick": ("cells",), "plot": ("cells",)}
+"""Which benches an option belongs to."""
 
 OUT = Path("build/bench.json")
 
@@ -42,14 +45,24 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--megabytes", type=int, metavar="N", help="of the soak's data in each round (default: 300)")
     parser.add_argument("--rounds", type=int, metavar="N", help="of the soak (default: 100) or of kernel (default: 7)")
+    parser.add_argument(
+        "--quick", action="store_const", const=1, help="of the cells: a small one, to see that all works"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draws the cells' figures into a file (.svg, .png)")
     wanted = parser.parse_args(arguments)
     chosen = wanted.bench or list(BENCHES)
     known = (*BENCHES, *LONG)
     if unknown := set(chosen) - set(known):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    options = {name: value for name in ("megabytes", "rounds") if (value := getattr(wanted, name)) is not None}
-    if options and (chosen not in (["soak"], ["kernel"]) or (chosen == ["kernel"] and "megabytes" in options)):
-        parser.error("--rounds belongs to soak and kernel, --megabytes to soak: python -m bench soak --megabytes 30")
+    options: dict[str, int | str] = {}
+    for option, owners in OPTIONS.items():
+        if (value := getattr(wanted, option)) is None:
+            continue
+        if len(chosen) != 1 or chosen[0] not in owners:
+            parser.error(
+                f"--{option} belongs to {' and '.join(owners)}, alone: python -m bench {owners[0]} --{option} ..."
+            )
+        options[option] = value
     print(f"Python {platform.python_version()}, {os.process_cpu_count()} CPUs; medians of interleaved runs")
     entries = []
     for bench in chosen:

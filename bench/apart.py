@@ -15,6 +15,6 @@ def apart[**P, R](function: Callable[P, R], *arguments: P.args, **keywords: P.kw
         return executor.submit(function, *arguments, **keywords).result()
 
 
-def measure(bench: str, **options: int) -> list[Figure]:
+def measure(bench: str, **options: int | str) -> list[Figure]:
     """The figures of one bench, by the name of its module."""
     return list(importlib.import_module(f"bench.{bench}").figures(**options))

@@ -6,9 +6,11 @@
 namespace firn::pool {
 namespace {
 
-constexpr double target_seconds = 0.02;
-constexpr double least_seconds =
-    0.002;                         // shorter ones would cost more to hand out than they even out
+constexpr double shortest_target = 0.02, longest_target = 0.2;  // seconds
+constexpr double pack_share =
+    0.01;  // a chunk lasts until packing takes no more of it, or longest_target
+constexpr double least_share =
+    0.1;  // of the target: less would cost more to hand out than it evens out
 constexpr std::size_t growth = 8;  // a few cheap items say little about the next ones
 
 std::size_t items_for(double seconds, double seconds_per_item, std::size_t most) {
@@ -23,12 +25,15 @@ std::size_t ChunkSizes::next(std::size_t remaining) const {
   if (largest_ == 0) return 1;
   const std::size_t most = std::min(remaining, largest_ * growth);
   const std::size_t share = (remaining + 2 * workers_ - 1) / (2 * workers_);
-  const std::size_t tail = std::max(share, items_for(least_seconds, seconds_per_item_, most));
-  return std::min(items_for(target_seconds, seconds_per_item_, most), std::min(tail, most));
+  const std::size_t least = items_for(least_share * target_seconds_, seconds_per_item_, most);
+  const std::size_t wanted = items_for(target_seconds_, seconds_per_item_, most);
+  return std::min(wanted, std::min(std::max(share, least), most));
 }
 
-void ChunkSizes::record(std::size_t items, double seconds) {
-  const double cost = std::max(seconds, 1e-9) / static_cast<double>(items);
+void ChunkSizes::record(std::size_t items, double compute_seconds, double pack_seconds) {
+  const double seconds = std::max(compute_seconds + pack_seconds, 1e-9);
+  const double cost = seconds / static_cast<double>(items);
+  target_seconds_ = std::clamp(pack_seconds / pack_share, shortest_target, longest_target);
   seconds_per_item_ = largest_ == 0 ? cost : (seconds_per_item_ + cost) / 2;
   largest_ = std::max(largest_, items);
 }

@@ -6,18 +6,22 @@ namespace firn::pool {
 
 /// How many items the next chunk gets. The first ones have a single item; once the cost of an item
 /// is known a chunk lasts about 20 ms, and towards the end less, so that the workers end together.
+/// Where bringing results back costs something, chunks get longer, up to 200 ms: what many chunks
+/// share (the words of a count) is then packed, sent and merged less often.
 class ChunkSizes {
  public:
   ChunkSizes(std::size_t fixed, std::size_t workers) : fixed_(fixed), workers_(workers) {}
 
   std::size_t next(std::size_t remaining) const;  // 1 .. remaining
-  void record(std::size_t items, double seconds);
+  /// What a chunk cost: computing it, and packing its results.
+  void record(std::size_t items, double compute_seconds, double pack_seconds);
 
  private:
   std::size_t fixed_;  // 0: adapt
   std::size_t workers_;
   std::size_t largest_ = 0;        // items of the largest chunk that was measured
   double seconds_per_item_ = 0.0;  // of late
+  double target_seconds_ = 0.0;
 };
 
 }  // namespace firn::pool

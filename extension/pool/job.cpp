@@ -50,7 +50,9 @@ void Job::finish(Chunk& chunk, Event& event) {
   --running;
   chunk.finished = true;
   if (event.kind == EventKind::chunk) {
-    sizes_.record(chunk.stop - chunk.start, event.ended - event.began + event.freeze_seconds);
+    // Waiting for a CPU is no reason for shorter chunks: there would be all the more to do.
+    sizes_.record(chunk.stop - chunk.start, event.ended - event.began - event.delay_seconds,
+                  event.freeze_seconds);
   }
   if (chunk.unwanted) {
     open.erase(chunk.start);

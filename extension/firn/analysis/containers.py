@@ -2,8 +2,9 @@
 
 import operator
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from . import refusals
@@ -185,13 +186,14 @@ class Tally(Keyed):
         new: dict[Any, Any] = {}
         order: dict[Any, None] = {}
         signs = set()
-        for key, value, operands in _operands(effects, self.unit):
+        adds = self.op == "+"  # exact ints are added right here: there may be thousands in each chunk
+        for key, value, count, operands in _operands(effects, self.unit):
             if type(target) is list:
                 target[key]
                 signs.add(operator.index(key) < 0)
                 key = operator.index(key)
-            order.setdefault(key)
-            if not operands:
+            order[key] = None
+            if not count:
                 continue
             if key not in new:
                 state = self._state(target, key)
@@ -200,7 +202,7 @@ class Tally(Keyed):
                 new[key] = state
             state = new[key]
             if value is not None and type(state) in (int, bool):
-                new[key] = operate(self.op, state, value)
+                new[key] = state + value if adds else operate(self.op, state, value)
                 continue
             for operand in operands:
                 if self.guarded and type(operand) not in NUMBERS:
@@ -245,22 +247,22 @@ def _become(old: Any, new: Any) -> None:
         old.extend(new) if isinstance(old, deque) else old.update(new)
 
 
-def _operands(effects: Sequence[Any], unit: int) -> Any:
-    """(key, their sum or None, operands) of each chunk in order of first appearance."""
+def _operands(effects: Sequence[Any], unit: int) -> Iterator[tuple[Any, Any, int, Iterable[Any]]]:
+    """(key, their sum or None, their number, operands) of each chunk in order of first appearance."""
     for effect in effects:
         if effect[0] == "units":
             for key, total in effect[1].items():
-                yield key, total, [unit] * (total // unit)
+                yield key, total, total // unit, repeat(unit, total // unit)
             continue
         if effect[0] == "lists":
             for key, operands in effect[1].items():
-                yield key, None, operands
+                yield key, None, len(operands), operands
             continue
         _, keys, sums, counts, raw = effect
         operands = unpack(raw, "q")
         start = 0
         for key, total, count in zip(keys, sums, unpack(counts, "q"), strict=True):
-            yield key, total, operands[start : start + count]
+            yield key, total, count, operands[start : start + count]
             start += count
 
 
@@ -309,38 +311,49 @@ class Grouped(Keyed):
             return nothing
         target = self.current(namespace)
         self.check(target)
-        merged: dict[Any, list[Any]] = {}
+        created: dict[Any, Any] = {}
+        own: dict[Any, Any] = {}  # those of `created` that nobody else has: they are filled before the commit
+        others: dict[Any, list[Any]] = {}  # what comes to all other values
+        wanted: tuple[type, ...] = (list, deque) if self.inner == "list" else (set,)
+        make = list if self.inner == "list" else set
+        factory = make if self.create else getattr(target, "default_factory", None)
         for effect in effects:
             for key, values in effect.items():
                 if type(target) is list:
                     target[key]
                     key = operator.index(key)
-                merged.setdefault(key, []).append(values)
-        created: dict[Any, Any] = {}
-        wanted: tuple[type, ...] = (list, deque) if self.inner == "list" else (set,)
-        for key in merged:
-            if type(target) is list or key in target:
-                value = target[key]
-            elif self.create:
-                value = created[key] = [] if self.inner == "list" else set()
-            elif type(target) is defaultdict and target.default_factory is not None:
-                value = created[key] = target.default_factory()
-            else:
-                raise KeyError(key)
-            if type(value) not in wanted:
-                raise refusals.wrong_kind(self.line, f"{self.name}[{key!r}]", value, f"a {self.inner}")
+                if (value := own.get(key)) is not None:
+                    value.extend(values) if self.inner == "list" else value.update(values)
+                elif key in others:
+                    others[key].append(values)
+                elif type(target) is list or key in target:
+                    self._check_item(key, target[key], wanted)
+                    others[key] = [values]
+                elif factory is make:
+                    # A list is the chunk's own, made for this merge.
+                    own[key] = created[key] = values if make is list and type(values) is list else make(values)
+                elif factory is not None:
+                    created[key] = factory()
+                    self._check_item(key, created[key], wanted)
+                    others[key] = [values]
+                else:
+                    raise KeyError(key)
         # Two keys of one object (a list's -1 and len - 1 as well) would need the order among them.
-        _distinct(self, [created[key] if key in created else target[key] for key in merged])
+        _distinct(self, [created[key] if key in created else target[key] for key in others])
 
         def commit() -> None:
             for key, value in created.items():
                 target[key] = value
-            for key, lists in merged.items():
+            for key, lists in others.items():
                 value = target[key]
                 for values in lists:
                     value.extend(values) if self.inner == "list" else value.update(values)
 
         return commit
+
+    def _check_item(self, key: Any, value: Any, wanted: tuple[type, ...]) -> None:
+        if type(value) not in wanted:
+            raise refusals.wrong_kind(self.line, f"{self.name}[{key!r}]", value, f"a {self.inner}")
 
 
 @dataclass
