@@ -132,7 +132,7 @@ class Debugger:
         if body.get("allThreadsContinued", True):
             self._stopped.clear()
         else:
-            self._stopped.discard(body["threadId"])
+            self._stopped.discard(body.get("threadId"))
 
     # The session
 
@@ -231,9 +231,14 @@ class Debugger:
         return {"stackFrames": frames[: cells[-1] + 1] if cells else frames, "totalFrames": len(frames)}
 
     def _continue(self, arguments: Message) -> Message:
-        body = self._ask("continue", arguments)
-        self._goes_on({"threadId": arguments.get("threadId"), **body})
-        return body
+        """What goes on is counted off beforehand: the next stop's event may come before this answer is read."""
+        stood = set(self._stopped)
+        self._goes_on({**arguments, "allThreadsContinued": not arguments.get("singleThread", False)})
+        try:
+            return self._ask("continue", arguments)
+        except _Refused:
+            self._stopped |= stood
+            raise
 
     # Variables
 

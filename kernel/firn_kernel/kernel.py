@@ -85,7 +85,9 @@ class Kernel:
             "store_history": store_history,
             "user_expressions": json.loads(user_expressions),
         }
-        runner_here().execute(Cell(request, code, options, done))
+        stored = store_history and not silent and bool(code.strip())
+        count = self.shell.count_cell() if stored else self.shell.execution_count
+        runner_here().execute(Cell(request, code, count, options, done))
 
     def answer(self, request: _kernel.Request, content: str) -> bytes:
         token = messages.current.set(request)

@@ -21,16 +21,16 @@ _FAREWELL = 1.0  # seconds that background tasks have to end when the kernel sto
 class Cell:
     """A cell that runs: its request, and what has happened to it."""
 
-    def __init__(self, request: _kernel.Request, code: str, options: dict[str, Any], done: Done) -> None:
-        self.request, self.code, self.options, self._done = request, code, options, done
+    def __init__(self, request: _kernel.Request, code: str, count: int, options: dict[str, Any], done: Done) -> None:
+        self.request, self.code, self.count, self.options, self._done = request, code, count, options, done
         self.error: dict[str, Any] | None = None
         self.interrupted = False  # by cancelling its task
         self.running = False  # while an interrupt may stop it
         self.task: asyncio.Task[None] | None = None
 
-    def reply(self, content: dict[str, Any], count: int) -> None:
+    def reply(self, content: dict[str, Any]) -> None:
         """Sends the reply and idle, in the C++ half."""
-        content["firn"] = {"started": self.request.received, "execution_count": count}
+        content["firn"] = {"started": self.request.received, "execution_count": self.count}
         self._done(messages.encode(content, lenient=True))
 
 
@@ -104,11 +104,12 @@ class CellRunner:
         context.run(messages.current.set, cell.request)
         context.run(cell_here.set, cell)
         context.run(stdin.allowed.set, cell.options["allow_stdin"])
+        if not cell.options["silent"]:
+            context.run(messages.publish, "execute_input", {"code": cell.code, "execution_count": cell.count})
         cell.task = self.loop.create_task(self._run_cell(cell), context=context)
 
     async def _run_cell(self, cell: Cell) -> None:
         shell = self._kernel.shell
-        count = shell.execution_count
         reply: dict[str, Any]
         try:
             cell.running = True
@@ -128,8 +129,9 @@ class CellRunner:
         reply["payload"] = shell.payload_manager.read_payload()
         shell.payload_manager.clear_payload()
         try:
-            cell.reply(reply, count)
+            cell.reply(reply)
         finally:
+            shell.end_count()
             self._cell = cell.task = None  # the task's context refers to the cell
             self.loop.call_soon(self._work_off)
             if shell.exit_now:

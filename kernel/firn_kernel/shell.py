@@ -8,10 +8,12 @@ later (ours are published with the output around them), and imports urllib3; wha
 import os
 import sys
 import threading
-from typing import Any
+from typing import Any, Literal
 
 from IPython.core import page
 from IPython.core.autocall import ZMQExitAutocall
+from IPython.core.builtin_trap import BuiltinTrap
+from IPython.core.display_trap import DisplayTrap
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
@@ -100,6 +102,30 @@ class KernelPayloads(PayloadManager):
         self._here.payload = payload
 
 
+# IPython puts its builtins and its displayhook in place for each cell, and takes them out after the last one of those
+# that run. It counts these in two steps: cells of several threads would leave with what others still need. A kernel has
+# no other use for sys.displayhook and `exit`; here they stay.
+
+
+class KernelBuiltins(BuiltinTrap):
+    def __enter__(self) -> BuiltinTrap:
+        return self
+
+    def __exit__(self, *exception: Any) -> Literal[False]:
+        return False
+
+
+class KernelDisplay(DisplayTrap):
+    is_active = True
+
+    def __enter__(self) -> DisplayTrap:
+        self.set()  # a cell may have changed it
+        return self
+
+    def __exit__(self, *exception: Any) -> Literal[False]:
+        return False
+
+
 class KernelShell(InteractiveShell):
     """IPython's shell with the front end as its terminal."""
 
@@ -109,6 +135,40 @@ class KernelShell(InteractiveShell):
     compiler_class = Type(CellCompiler)
     exiter = Instance(ZMQExitAutocall)
     keepkernel_on_exit: bool | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._counting = threading.Lock()
+        self._count = 1  # the next cell's number
+        self._here = threading.local()  # .count: what this thread's cell sees; .counted: whether IPython has counted it
+        super().__init__(*arguments, **options)
+
+    # IPython reads the counter and adds one to it in two steps. Cells of several threads would get the same number, so
+    # each takes its own beforehand.
+
+    def count_cell(self) -> int:
+        """The number of the cell that this thread is about to run; until end_count() the thread sees a counter of its own."""
+        with self._counting:
+            number = self._count
+            self._count += 1
+        self._here.count, self._here.counted = number, False
+        return number
+
+    def end_count(self) -> None:
+        """The cell has ended."""
+        self._here.count = None
+
+    @property
+    def execution_count(self) -> int:
+        return getattr(self._here, "count", None) or self._count
+
+    @execution_count.setter
+    def execution_count(self, count: int) -> None:
+        if getattr(self._here, "count", None) is not None:
+            self._here.count = count
+            if not self._here.counted:
+                self._here.counted = True
+                return
+        self._count = count
 
     @default("exiter")
     def _default_exiter(self) -> ZMQExitAutocall:
@@ -127,6 +187,14 @@ class KernelShell(InteractiveShell):
 
     def init_virtualenv(self) -> None:
         pass  # the kernelspec names the interpreter
+
+    def init_builtins(self) -> None:
+        super().init_builtins()
+        self.builtin_trap = KernelBuiltins(shell=self)
+        self.builtin_trap.activate()
+
+    def init_display_trap(self) -> None:
+        self.display_trap = KernelDisplay(hook=self.displayhook)
 
     def init_payload(self) -> None:
         self.payload_manager = KernelPayloads(parent=self)

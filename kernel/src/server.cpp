@@ -244,12 +244,12 @@ void Server::send_input_request(const Request& request, const std::string& conte
 void Server::publish_impl(xeus::xpub_message message, xeus::channel) {
   release_reply();
   std::string type = message.header().value("msg_type", "");
-  nl::json content = message.content();
-  if (type == "interrupt") return;  // no message of the protocol
+  // The first is no message of the protocol; the second the Python half publishes, with the number
+  // that it has given the cell.
+  if (type == "interrupt" || type == "execute_input") return;
   if (type == "shutdown") type = "shutdown_reply";
-  if (type == "execute_input") content["execution_count"] = python_.execution_count();
   publisher_.publish(type, to_text(message.parent_header()), to_text(message.metadata()),
-                     to_text(content));
+                     to_text(message.content()));
 }
 
 // xeus asks for this between the failing cell's reply and its idle: nothing may be answered yet.

@@ -181,7 +181,7 @@ def test_a_subshells_last_cell_ends_after_its_deletion(kernel):
 @pytest.mark.row("each its queue, errors, interrupts")
 def test_many_cells_in_many_subshells(kernel):
     subshells = [kernel.control("create_subshell_request", {})["content"]["subshell_id"] for _ in range(5)]
-    kernel.run("ran = []")
+    kernel.run("import sys; ran = []; often = sys.getswitchinterval(); sys.setswitchinterval(1e-6)")
     sent = [
         (s, n, send(kernel, s, "execute_request", {"code": f"ran.append(({k}, {n})); {n}"}))
         for n in range(40)
@@ -191,9 +191,10 @@ def test_many_cells_in_many_subshells(kernel):
     while len(replies) < len(sent):
         message = kernel.client.get_shell_msg(timeout=20)
         replies[message["parent_header"]["msg_id"]] = message["content"]
-    assert {replies[cell]["status"] for _, _, cell in sent} == {"ok"}
+    assert [replies[cell] for _, _, cell in sent if replies[cell]["status"] != "ok"] == []
     counts = [replies[cell]["execution_count"] for _, _, cell in sent]
     assert len(set(counts)) == len(counts)
+    kernel.run("sys.setswitchinterval(often)")
     assert kernel.run("sorted(ran) == sorted({*ran}) and len(ran)").result == "200"
     for s in subshells:
         kernel.control("delete_subshell_request", {"subshell_id": s})
