@@ -364,10 +364,9 @@ class Report:
             )
         pieces += [f"{how} {names}" for how in ("reused", "copied") if (names := self.names(how))]
         if self.pickled is not None:
-            label = "" if self.pickled.measured == "full" else ", estimated"
-            pieces.append(
-                f"shared in {seconds(self.share_seconds)}, by pickle {seconds(self.pickled.elapsed_seconds)}{label}"
-            )
+            taken = seconds(self.pickled.elapsed_seconds)
+            by_pickle = taken if self.pickled.measured == "full" else f"at least {taken}, estimated"
+            pieces.append(f"shared in {seconds(self.share_seconds)}, by pickle {by_pickle}")
         return [*pieces, *self._compared(), *self.why, *self.notes, *self.keeping()]
 
     def _compared(self) -> list[str]:

@@ -163,12 +163,17 @@ def _pickled(report: Report) -> str:
     if pickled is None:
         return ""
     ours, theirs = report.transfer_seconds, pickled.elapsed_seconds
-    rows = _compared("by reference", ours, "by pickle", theirs, seconds)
+    in_full = pickled.measured == "full"
+    rows = _compared("by reference", ours, "by pickle" if in_full else "by pickle, at least", theirs, seconds)
     if pickled.memory_bytes:
         rows += _compared(
             "memory, frozen", pickled.shared_bytes, "copies", pickled.workers * pickled.memory_bytes, size
         )
-    label = "Measured in full" if pickled.measured == "full" else f"Estimated from {escape(pickled.sampled)}"
+    label = (
+        "Measured in full"
+        if in_full
+        else f"Estimated from {escape(pickled.sampled)}, which fit the CPU's caches as the whole does not: it takes longer"
+    )
     each = "in the worker" if pickled.workers == 1 else f"in each of {pickled.workers} workers"
     detail = (
         f"By reference: as it went. By pickle, in CPU time: dumps once, {seconds(pickled.dumps_seconds)} for {size(pickled.bytes)}; loads {each}, "

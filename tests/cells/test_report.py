@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import firn
 import pytest
-from firn import _core
+from firn import _core, compare, driver
 from firn.readable import count, seconds, size
 from firn.report import PHASES, Loop, Pickled, Report, Shared, Slow, Span
 from firn.report_html import render
@@ -94,13 +94,35 @@ def test_the_cost_of_pickling_says_how_it_was_measured(notebook, compare, measur
     assert ("estimated" in str(notebook.report)) == (pickled.measured == "sample")
 
 
-def test_a_sample_is_near_the_full_measure_in_bytes(notebook):
-    notebook.ok(DATA)
-    notebook.ok("%%parallel --compare full\nout = [len(r['text']) for r in data]")
-    full = notebook.report.pickled.bytes
+KINDS = {
+    "rows": "[{'n': i, 'text': 'x' * (i % 50), 'tags': [str(i % 7)] * 3} for i in range(20_000)]",
+    "table": "{f'key{i}': (i, i / 3) for i in range(40_000)}",
+    "words": "['word%d' % (i % 5000) for i in range(100_000)]",
+    "groups": "{g: [(i, str(i)) for i in range(5_000)] for g in range(6)}",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sample_has_the_bytes_and_the_memory_of_the_whole(kind):
+    """What is counted, not timed: of any kind of data, whatever the budget allowed to look at."""
+    value = firn.freeze(eval(KINDS[kind]))
+    whole = compare._cost(value, None)
+    for budget in (0.0005, 0.005, 0.02):
+        sampled = compare._cost(value, budget)
+        assert whole.in_full and not sampled.in_full and sampled.part < sampled.whole
+        assert sampled.bytes == pytest.approx(whole.bytes, rel=0.35)
+        assert sampled.memory == pytest.approx(whole.memory, rel=0.5)
+
+
+def test_sampled_times_are_called_a_lower_bound(notebook, monkeypatch):
+    monkeypatch.setattr(driver, "BUDGET", 1e-6)
     notebook.ok("import time\n" + DATA)
-    notebook.ok("%%parallel\nout = [len(r['text']) for r in data]\ntime.sleep(0.5)")
-    assert notebook.report.pickled.bytes == pytest.approx(full, rel=0.3)
+    notebook.ok("%%parallel\nout = [len(r['text']) for r in data]")
+    assert notebook.report.pickled.measured == "sample"
+    assert re.search(r"by pickle at least .*, estimated", str(notebook.report))
+    assert "by pickle, at least" in notebook.reports[0]["text/html"]
+    notebook.ok("%%parallel --compare full\nout = [len(r['text']) for r in data]")
+    assert "at least" not in str(notebook.report) + notebook.reports[0]["text/html"]
 
 
 def test_no_comparison_when_it_is_switched_off(notebook):
@@ -125,7 +147,7 @@ def sample(**changes) -> Report:
 def test_the_line_of_text():
     assert str(sample()) == (
         "firn [7]: 0.12 s instead of 0.16 s (1.3×) · list comprehension of 120 iterations on 2 workers · "
-        "froze rows (3.0 million objects, 127 MB) in 10 ms · shared in 200 µs, by pickle 0.90 s, estimated"
+        "froze rows (3.0 million objects, 127 MB) in 10 ms · shared in 200 µs, by pickle at least 0.90 s, estimated"
     )
 
 
