@@ -1,8 +1,8 @@
 """Executes a notebook in the firn kernel, and shows what its parallel cells report while it goes.
 
-Writes build/quickstart.html, the executed notebook, and build/report.json, the figures of every parallel cell; of
-notebooks/freezing.ipynb (--notebook freezing) it is build/freezing.html. In another kernel (--kernel python3) the notebook
-starts with %load_ext firn.
+Writes build/quickstart.html and build/quickstart.ipynb, the executed notebook, and build/report.json, the figures of every
+parallel cell; of notebooks/tour.ipynb (--notebook tour) it is build/tour.html. In another kernel (--kernel python3) the
+notebook starts with %load_ext firn.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from nbconvert import HTMLExporter
 PROJECT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = PROJECT / "notebooks"
 
-# What the kernel is asked after a parallel cell: the report as text and as data.
-QUESTION = (
-    "(lambda report: __import__('json').dumps([str(report), report.to_dict()]))(__import__('firn').last_report())"
-)
+# What the kernel is asked after a parallel cell: the new reports as text and as data (a cell in the background has its
+# report later, one that only explains has none).
+QUESTION = "__import__('json').dumps([(str(one), one.to_dict()) for one in __import__('firn').reports()[{known}:]])"
 
 
 def bold(text: str) -> str:
@@ -56,19 +55,18 @@ class Quickstart:
                     print(f"       {output.text.rstrip()}", flush=True)
             return
         print(bold(f"  [{count}] {cell.source.splitlines()[1]}"), flush=True)
-        if execute_reply["content"]["status"] != "ok":
-            return
         kc = self.client.kc
         assert kc is not None
-        request = kc.execute("", silent=True, user_expressions={"report": QUESTION})
+        question = QUESTION.format(known=len(self.reports))
+        request = kc.execute("", silent=True, user_expressions={"reports": question})
         reply = await self.client.async_wait_for_reply(request)
-        answer = reply["content"]["user_expressions"]["report"]
+        answer = reply["content"]["user_expressions"]["reports"]
         if answer["status"] != "ok":
             raise RuntimeError(f"the kernel has no report of this cell: {answer['ename']}: {answer['evalue']}")
-        text, figures = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
-        self.reports.append({"cell": count, "source": cell.source, "report": figures})
-        for line in text.splitlines():
-            print(f"       {line}", flush=True)
+        for text, figures in json.loads(ast.literal_eval(answer["data"]["text/plain"])):
+            self.reports.append({"cell": count, "source": cell.source, "report": figures})
+            for line in text.splitlines():
+                print(f"       {line}", flush=True)
 
     def run(self) -> CellExecutionError | None:
         """Executes all cells; the error of the one that failed, if one did."""
@@ -102,6 +100,7 @@ def main() -> int:
     html, report = options.out / f"{options.notebook}.html", options.out / "report.json"
     page, _ = HTMLExporter().from_notebook_node(quickstart.notebook, {"metadata": {"name": f"firn {options.notebook}"}})
     html.write_text(page)
+    nbformat.write(quickstart.notebook, options.out / f"{options.notebook}.ipynb")
     report.write_text(json.dumps(quickstart.reports, indent=1) + "\n")
     if error is not None:
         print(f"\n{error}", file=sys.stderr)

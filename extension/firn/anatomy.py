@@ -109,6 +109,7 @@ class Anatomy:
         return f"<{self.summary}>"
 
     def _repr_html_(self) -> str:
+        from firn import timeline
         from firn.report_html import STYLE
 
         figures = self.figures() if self.parts else []
@@ -119,7 +120,7 @@ class Anatomy:
         )
         name, _, rest = self.summary.partition(": ")
         return (
-            f"<style>{STYLE}{_STYLE}</style><div class='firn'><div class='h'><code>{escape(name)}</code>"
+            f"<style>{timeline.variables()}{STYLE}{_STYLE}</style><div class='firn'><div class='h'><code>{escape(name)}</code>"
             f"<span>{escape(rest)}</span></div><div class='a'>{rows}</div></div>"
         )
 
@@ -127,7 +128,7 @@ class Anatomy:
 _STYLE: Final = (
     ".firn .a{display:grid;grid-template-columns:max-content max-content max-content minmax(60px,1fr) max-content;"
     "gap:2px 14px;align-items:center;margin-top:7px;font-size:12.5px;overflow-x:auto}"
-    ".firn .a .bar{height:8px}.firn .a .bar i{display:block;height:100%;border-radius:2px;background:var(--i)}"
+    ".firn .a .bar{height:8px}.firn .a .bar i{display:block;height:100%;border-radius:2px;background:var(--firn-run)}"
 )
 
 

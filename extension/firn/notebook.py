@@ -198,6 +198,7 @@ class Notebook:
             return tree  # compiling the cell says it better
         except Exception as error:
             run.error = errors.internal(error)
+        run.report.failed = type(run.error).__name__
         self._hand_over(run, frame)
         return transform.calling("refuse", run.number, line=run.error.line or 1)
 

@@ -158,6 +158,24 @@ class _Placed(Exception):
     """Raised where a frame is made."""
 
 
+def cell_once(error: BaseException) -> bool:
+    """Takes the notebook's own frame of a cell out of a traceback that has it twice: where the loop begins, which raises
+    for the workers, and where it failed, with the worker's variables. Whether there was one to take out."""
+    before, at = None, TRACEBACK(error)
+    while at is not None and at.tb_next is not None:
+        here, following = at.tb_frame.f_code, at.tb_next.tb_frame.f_code
+        if _RAISED in following.co_names and _RAISED not in here.co_names and here.co_filename == following.co_filename:
+            if here.co_name == following.co_name == "<module>":
+                if before is None:
+                    BaseException.with_traceback(error, at.tb_next)
+                else:
+                    before.tb_next = at.tb_next
+                return True
+            return False
+        before, at = at, at.tb_next
+    return False
+
+
 def without_firn(error: BaseException) -> BaseException:
     """Takes firn's frames out of an exception's traceback and of those that it was raised from."""
     seen: set[int] = set()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
-from firn import _core
+from firn import _core, raised
 
 _SAYS: Final = ("read-only", "read only", "WRITEABLE", "writeable", "writable", "does not own its data")
 _CONTAINERS: Final = (list, dict, tuple, _core.FrozenList, _core.FrozenDict)
@@ -25,10 +25,12 @@ _FRAMES: Final = 50
 
 
 def showing(show: Callable[..., Any]) -> Callable[..., Any]:
-    """A shell's `showtraceback` that adds the note first."""
+    """A shell's `showtraceback` that adds the note first, and shows the cell of a failed loop once."""
 
     def showtraceback(exc_tuple: Any = None, *arguments: Any, **options: Any) -> Any:
         error = exc_tuple[1] if exc_tuple is not None else sys.exception()
+        if isinstance(error, BaseException) and raised.cell_once(error) and exc_tuple is not None:
+            exc_tuple = exc_tuple[0], error, raised.TRACEBACK(error)
         if isinstance(error, (ValueError, TypeError, BufferError)):
             try:
                 advise(error)

@@ -339,12 +339,14 @@ class Report:
     def parts(self) -> list[str]:
         """The pieces of the line of text."""
         head = f"firn [{self.cell}]" if self.cell is not None else "firn"
-        if self.way == "serial":
+        if self.way == "serial" and not self.failed:
             reason = "; ".join(self.why) or "nothing to split"
             return [f"{head}: ran serially in {seconds(self.wall_seconds)}: {reason}"]
         pieces = []
         if self.failed:
             pieces.append(f"{head}: failed after {seconds(self.wall_seconds)} ({self.failed})")
+            if self.way == "serial":
+                return pieces
         elif self.way == "each":
             pieces.append(f"{head}: ran in every worker, {seconds(self.wall_seconds)}")
         elif self.slower:

@@ -7,6 +7,7 @@ import io
 import pdb
 import pickle
 import sys
+import traceback
 
 import firn
 import pytest
@@ -108,6 +109,14 @@ def test_a_debugger_can_look_around(notebook, monkeypatch):
     assert "(0, 5)" in shown and "return 1 / inside" in shown
     assert "('abc', {'id': 5, 'v': 0})" in shown and "<list of 2, in its worker>" in shown
     assert "{'id': 2, 'v': -3}" in shown
+
+
+def test_the_traceback_has_the_cell_once_on_the_line_that_failed(notebook):
+    error = notebook.fails("%%parallel\nout = []\nfor row in rows:\n    text = 'abc'\n    invert(row)")
+    assert notebook.shown.count("-> 5 ") == 1 and "-> 3 " not in notebook.shown
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
+    assert lines[-2:] == [5, 4] and 3 not in lines[1:]
+    assert "'abc'" in debug(sys.last_traceback, "up", "p text")
 
 
 def test_the_variables_of_a_deep_stack(notebook):

@@ -77,3 +77,10 @@ def test_the_magic_shows_the_cells_of_the_session(notebook):
 
 def test_before_the_first_cell_it_says_so():
     assert history.text([]) in history.html([])
+
+
+def test_a_refused_cell_has_not_run_serially(notebook):
+    notebook.fails("%%parallel\ntotal = 0\nfor x in range(9):\n    total = 2 * total + x")
+    report = firn.last_report()
+    assert report.failed == "Refused" and history.row(report)[-1] == "failed: Refused"
+    assert "serial" not in str(report) and "(Refused)" in str(report)

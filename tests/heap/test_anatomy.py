@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from typing import Any
 
@@ -146,3 +147,9 @@ def test_a_tree_of_instances_has_one_path_for_all_depths():
         ("tree….value", "float"): 50,
         ("tree….value", "str"): 1,
     }
+
+
+def test_the_bars_have_a_colour():
+    page = dissect(firn.freeze([[1.5] * 10]), "rows")._repr_html_()
+    used = set(re.findall(r"var\((--(?!jp-)[a-z-]+)", page))
+    assert used and used <= set(re.findall(r"(--[a-z-]+):", page))
