@@ -1,17 +1,29 @@
-"""What a parallel cell costs that has nothing to do, with two warm workers."""
+"""What parallel cells cost that is no work: a cell that has nothing to do, one more chunk, items that are hardly any work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import InterpreterPoolExecutor
 
-from bench.harness import Figure, pair, seconds
+from bench.harness import Figure, pair, quickest_pair, seconds
 from bench.notebook import Notebook
 
 CELL = """%%parallel --quiet --workers 2
 for _ in range(2):
     pass
 """
+
+CHUNKS = """%%parallel --quiet --workers 2 --chunk 1
+for _ in range({count}):
+    pass
+"""
+FEW, MANY = 2, 1002
+
+ITEMS = 1_000_000
+TRIVIAL = {
+    "for loop that adds them up": "total = 0\nfor x in {items}:\n    total += x",
+    "comprehension": "found = [x + 1 for x in {items}]",
+}
 
 
 def nothing(_: int) -> None:
@@ -36,3 +48,42 @@ def figures() -> Iterator[Figure]:
         "times the time",
         "at most 2 ms",
     )
+    with InterpreterPoolExecutor(max_workers=2) as executor:
+        ours, theirs = _slopes(notebook, executor)
+    yield Figure(
+        "one more chunk", ours * 1e6, theirs * 1e6, "µs", "a task of that executor", "times the time", "at most 30 µs"
+    )
+    yield from _trivial(notebook)
+
+
+def _slopes(notebook: Notebook, executor: InterpreterPoolExecutor) -> tuple[float, float]:
+    """Seconds that one more chunk costs, and one more task of an executor, with two workers."""
+    for count in (FEW, MANY):
+        notebook.run(CHUNKS.format(count=count))
+        list(executor.map(nothing, range(count)))
+    few, theirs_few = quickest_pair(
+        lambda: notebook.run(CHUNKS.format(count=FEW)), lambda: list(executor.map(nothing, range(FEW))), rounds=15
+    )
+    many, theirs_many = quickest_pair(
+        lambda: notebook.run(CHUNKS.format(count=MANY)), lambda: list(executor.map(nothing, range(MANY))), rounds=15
+    )
+    return (many - few) / (MANY - FEW), (theirs_many - theirs_few) / (MANY - FEW)
+
+
+def _trivial(notebook: Notebook) -> Iterator[Figure]:
+    """A million items that are hardly any work, on one worker and in the plain cell, over a list that is not frozen."""
+    notebook.names.update(items=list(range(ITEMS)), plain=list(range(ITEMS)))
+    for name, cell in TRIVIAL.items():
+        split = "%%parallel --quiet --workers 1\n" + cell.format(items="items")
+        serial = cell.format(items="plain")
+        notebook.run(split)
+        ours, theirs = quickest_pair(lambda: notebook.run(split), lambda: notebook.run(serial), rounds=15)  # noqa: B023
+        yield Figure(
+            f"{ITEMS:,} trivial items, a {name}",
+            ours * 1000,
+            theirs * 1000,
+            "ms",
+            "the plain cell, serial",
+            "times the time",
+            "at most 1.3, on one worker",
+        )

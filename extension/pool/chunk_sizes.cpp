@@ -9,8 +9,8 @@ namespace {
 constexpr double shortest_target = 0.02, longest_target = 0.2;  // seconds
 constexpr double pack_share =
     0.01;  // a chunk lasts until packing takes no more of it, or longest_target
-constexpr double least_share =
-    0.1;  // of the target: less would cost more to hand out than it evens out
+// Shorter chunks, in seconds and of the target, would cost more to hand out than they even out.
+constexpr double least_seconds = 0.002, least_share = 0.04;
 constexpr std::size_t growth = 8;  // a few cheap items say little about the next ones
 
 std::size_t items_for(double seconds, double seconds_per_item, std::size_t most) {
@@ -25,7 +25,8 @@ std::size_t ChunkSizes::next(std::size_t remaining) const {
   if (largest_ == 0) return 1;
   const std::size_t most = std::min(remaining, largest_ * growth);
   const std::size_t share = (remaining + 2 * workers_ - 1) / (2 * workers_);
-  const std::size_t least = items_for(least_share * target_seconds_, seconds_per_item_, most);
+  const std::size_t least =
+      items_for(std::max(least_seconds, least_share * target_seconds_), seconds_per_item_, most);
   const std::size_t wanted = items_for(target_seconds_, seconds_per_item_, most);
   return std::min(wanted, std::min(std::max(share, least), most));
 }

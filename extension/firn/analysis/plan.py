@@ -34,10 +34,15 @@ class Merger(ABC):
 
 
 class Lists(Merger):
+    """One list of all; the first chunk's, which nobody else has, takes the others."""
+
     def value(self, results: list[Any]) -> Any:
-        if len(results) == 1 and type(results[0]) is list:
-            return results[0]
-        return list(chain.from_iterable(results))
+        if not results:
+            return []
+        found = results[0] if type(results[0]) is list else list(results[0])
+        for part in results[1:]:
+            found.extend(part)
+        return found
 
 
 class Sets(Merger):
