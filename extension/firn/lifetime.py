@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any, Final
 
 from firn import _core, errors
@@ -60,8 +61,14 @@ LIFETIME = Lifetime()
 
 
 def variables(namespace: dict[str, Any]) -> dict[str, Any]:
-    """The variables that count: those of the user."""
-    return {name: value for name, value in namespace.copy().items() if not _HISTORY.fullmatch(name)}
+    """The variables that count: those of the user that are bound to data. Classes and members of enumerations are every
+    interpreter's own: frozen data refers to them, but they need nothing of it. (Asked of the type: no code of the values'
+    classes runs.)"""
+    return {
+        name: value
+        for name, value in namespace.copy().items()
+        if not _HISTORY.fullmatch(name) and not issubclass(type(value), type | Enum)
+    }
 
 
 def holders(namespace: dict[str, Any]) -> dict[int, list[str]]:

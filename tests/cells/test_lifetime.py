@@ -103,6 +103,23 @@ def test_a_variable_that_is_bound_to_a_part_keeps_it_in_memory(notebook, frozen,
     assert some_go(notebook, steps)
 
 
+def test_classes_and_members_that_data_refers_to_keep_it_not_in_memory(notebook, spool, monkeypatch):
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    notebook.ok(
+        "import enum\nclass Color(enum.Enum):\n    RED = 1\nclass Plain: pass\nred, text = Color.RED, 'x' * 100"
+    )
+    notebook.ok("rows = [(Color.RED, Color, Plain, text + str(i)) for i in range(3000)]")
+    notebook.ok("%%parallel\nfound = sum([r[0] is red and r[1] is Color and r[2] is Plain for r in rows])")
+    assert notebook["found"] == 3000
+    segment = segment_of(notebook["rows"])
+    notebook.ok("1")
+    assert backing(segment) == "memory"
+    assert table(notebook).splitlines()[1].startswith("rows ")
+    notebook.ok("del rows")
+    assert backing(segment) in ("file", "gone")
+    notebook.ok("assert red is Color.RED and isinstance(Plain(), Plain)")
+
+
 def test_what_cells_showed_keeps_nothing_in_memory(notebook, frozen):
     notebook.ok("rows[0]")
     notebook.ok("rows")
