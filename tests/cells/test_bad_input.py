@@ -112,6 +112,23 @@ def test_an_endless_iterator_can_be_interrupted(notebook):
     assert "out" not in notebook
 
 
+def test_what_was_read_of_an_endless_iterator_is_given_back(notebook):
+    notebook.ok("""
+import gc, itertools
+class Item:
+    made = gone = 0
+    def __init__(self):
+        Item.made += 1
+    def __del__(self):
+        Item.gone += 1
+items = (Item() for _ in itertools.count())
+""")
+    interrupt_after(0.5)
+    assert isinstance(notebook.fails("%%parallel\nout = [1 for _ in items]"), KeyboardInterrupt)
+    notebook.ok("gc.collect()")
+    assert notebook["Item"].made > 0 and notebook["Item"].made == notebook["Item"].gone
+
+
 @pytest.mark.parametrize("sequence", ["[]", "()", "''", "{}", "range(0)", "iter([])", "set()"])
 def test_an_empty_sequence(notebook, sequence):
     notebook.ok("n = 5")

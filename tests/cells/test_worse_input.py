@@ -1,13 +1,19 @@
 """More bad input: depth and memory without end, what loops do to their own sequence and names, odd cells and results,
-interrupts while freezing, two front ends, many workers. After each, a plain and a parallel cell still work."""
+interrupts while freezing, two front ends, many workers. After each, a plain and a parallel cell still work.
+
+`bad_input.toml` lists every kind of bad input with its tests.
+"""
 
 from __future__ import annotations
 
+import ast
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tomllib
+from pathlib import Path
 
 import firn
 import pytest
@@ -282,3 +288,14 @@ def test_64_workers_on_few_cores(notebook):
     finally:
         notebook.ok("%parallel workers 2")
     assert firn.last_report() is not None
+
+
+def test_each_kind_of_bad_input_has_its_tests():
+    here = Path(__file__).parent
+    for kinds in tomllib.loads((here / "bad_input.toml").read_text()).values():
+        for kind, tests in kinds.items():
+            assert tests, kind
+            for test in tests:
+                module, _, name = test.partition("::")
+                body = ast.parse((here / f"{module}.py").read_text()).body
+                assert name in {node.name for node in body if isinstance(node, ast.FunctionDef)}, (kind, test)
