@@ -11,6 +11,7 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from firn import errors, jobs, modules, names, shipping
+from firn.progress import Progress
 from firn.rebind import rebind
 from firn.report import Loop
 
@@ -111,6 +112,7 @@ def _run(run: Run, entry: Loop) -> None:
             write=labelled,
             failed=jobs.own_failure("cell", entry.line),
             place=errors.in_worker,
+            progress=Progress(run.screen, "--each", size, unit="worker"),
         )
         labelled.flush()
         run.count(entry, outcome, prepared)

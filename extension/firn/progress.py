@@ -1,4 +1,5 @@
-"""The progress of a split loop that takes longer than a second: how much is done, how quickly, and how long it will take.
+"""The progress of what takes longer than a second: of a split loop how much is done, how quickly, and how long it will
+take; of an `--each` cell how many workers are done.
 
 It is drawn by the thread that waits for the workers, between two of their results, and at most a few times a second. The
 workers know nothing of it and never wait for it; a screen that fails is not asked again.
@@ -40,9 +41,14 @@ class Progress:
     """The progress of one loop; nothing is seen without a screen. Belongs to the thread that waits for the workers."""
 
     def __init__(
-        self, screen: Screen | None, what: str, total: int, clock: Callable[[], float] = time.perf_counter
+        self,
+        screen: Screen | None,
+        what: str,
+        total: int,
+        clock: Callable[[], float] = time.perf_counter,
+        unit: str = "iteration",
     ) -> None:
-        self.what, self.total, self.done = what, total, 0
+        self.what, self.total, self.done, self.unit = what, total, 0, unit
         self._screen: Screen | None = screen
         self._clock = clock
         self._began = clock()
@@ -105,8 +111,10 @@ class Progress:
         return 100 * self.done // max(1, self.total)
 
     def figures(self) -> str:
-        """4,500 of 10,000 iterations, 1,234 per second, 4.5 s left."""
-        parts = [f"{self.done:,} of {plural(self.total, 'iteration')}"]
+        """4,500 of 10,000 iterations, 1,234 per second, 4.5 s left; 1 of 2 workers done, 12 s so far."""
+        parts = [f"{self.done:,} of {plural(self.total, self.unit)}"]
+        if self.unit == "worker":  # all began at once: the first that is done says nothing of the others
+            return f"{parts[0]} done, {coarse(self.elapsed)} so far"
         if self.left is not None and self.elapsed > 0:
             rate = self.done / self.elapsed
             parts.append(f"{rate:,.0f} per second" if rate >= 9.5 else f"{seconds(1 / rate)} each")

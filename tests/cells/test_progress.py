@@ -183,6 +183,31 @@ shell.run_cell(sys.argv[1])
 LOUD = "%%parallel --chunk 1\nfor n in range(30):\n    time.sleep(0.1)\n    print('row', n)"
 
 
+def test_a_cell_in_every_worker_says_how_many_are_done(notebook, monkeypatch):
+    clock = Clock()
+    progress = Progress(None, "--each", 3, clock, unit="worker")
+    clock.now += 12
+    assert str(progress) == "--each: 0 %, 0 of 3 workers done, 12 s so far"
+    progress.add(2)
+    assert progress.figures() == "2 of 3 workers done, 12 s so far"
+    wall = Wall(Clock())
+    wall.clock = lambda: 0.0  # type: ignore[assignment]
+    wall.draw = lambda progress: wall.calls.append(str(progress))  # type: ignore[method-assign]
+    monkeypatch.setattr("firn.notebook.screen_of", lambda shell, number: wall)
+    notebook.ok("import firn\nfrom firn.progress import DELAY\ndone = firn.shared_field(0)")
+    notebook.ok("""%%parallel --each
+import time
+if parallel.rank == 0:
+    done.set(1)
+else:
+    while not done.get():
+        time.sleep(0.01)
+    time.sleep(DELAY + 0.5)
+""")
+    assert wall.calls[0].startswith("--each: ") and wall.calls[-1] == "clear"
+    assert any(call.startswith("--each: 50 %, 1 of 2 workers done, ") for call in wall.calls)
+
+
 def run_console(cell: str, stderr: int) -> subprocess.Popen[str]:
     environment = os.environ | {"FIRN_WORKERS": "2", "COLUMNS": "100"}
     return subprocess.Popen(
