@@ -62,10 +62,10 @@ def tables(rows: Sequence[Row]) -> Iterator[str]:
     for name, measure in MEASURES.items():
         yield ""
         yield f"  {name} ({EXPLAINED[name]}), as multiples of firn's time"
-        yield f"  {'':16}{'firn':>9}" + "".join(f"{title.replace('processes, ', ''):>16}" for title in titles)
+        yield f"  {'':16}{'firn':>9}" + "".join(f"{title.replace('processes, ', ''):>18}" for title in titles)
         for row in rows:
             ours = measure(row.firn)
-            ratios = "".join(f"{measure(row.of(title)) / ours:>16.2f}" for title in titles)
+            ratios = "".join(f"{measure(row.of(title)) / ours:>18.2f}" for title in titles)
             yield f"  {row.name:16}{ours * 1000:>6.0f} ms{ratios}"
     yield ""
     for line in targets(rows):

@@ -10,8 +10,6 @@ import gc
 import multiprocessing
 import os
 import pickle
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, InterpreterPoolExecutor, ProcessPoolExecutor
 from functools import partial
@@ -25,14 +23,14 @@ WORKERS = os.process_cpu_count() or 1
 
 
 class Peer:
-    """One way of running a workload: by its module's name `key`, over the variables `names`."""
+    """One way of running a workload: by its module's name `key`, over the variables `names`; `folder` is for its files."""
 
     title = ""
     copies = True  # the data is copied or pickled for the workers
     later = ""  # what a later cell meets, where that is not simply the data in place
 
-    def __init__(self, key: str, names: Names) -> None:
-        self.key, self.names = key, names
+    def __init__(self, key: str, names: Names, folder: Path) -> None:
+        self.key, self.names, self.folder = key, names, folder
         self.workload: Workload = workload(key)
         self.bounds = self.workload.bounds(names)
 
@@ -110,29 +108,28 @@ class Firn(Peer):
 class Pool(Peer):
     """An executor of concurrent.futures, whose workers load one pickle each when they start."""
 
-    executor: Executor
+    executor: Executor | None = None
 
-    def __init__(self, key: str, names: Names) -> None:
-        super().__init__(key, names)
-        # In memory, where the machine has such a folder: the pickle never meets a disk.
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.folder = tempfile.mkdtemp(prefix="firn-cells-", dir=memory)
-        self.path = str(Path(self.folder, "names"))
+    @property
+    def path(self) -> str:
+        return str(self.folder / type(self).__name__)
 
     def dump(self) -> None:
         with open(self.path, "wb") as file:
             pickle.dump(self.names, file, 5)
 
     def warm(self) -> None:
+        assert self.executor is not None
         list(self.executor.map(there.ready, range(2 * WORKERS)))
 
     def map(self, fresh: bytes) -> Iterable[Any]:
+        assert self.executor is not None
         tasks = [self.executor.submit(there.piece, self.key, *bounds, fresh) for bounds in self.bounds]
         return [task.result() for task in tasks]
 
     def end(self) -> None:
-        self.executor.shutdown()
-        shutil.rmtree(self.folder)
+        if self.executor is not None:
+            self.executor.shutdown()
 
 
 class Interpreters(Pool):
@@ -183,6 +180,7 @@ class ForkAnew(Fork):
     later = "forks the pool again, and so sees functions and variables that are new"
 
     def run_again(self) -> Any:
+        assert self.executor is not None
         self.executor.shutdown()
         self.share()
         return self.run()
@@ -217,7 +215,6 @@ class Loky(Pool):
 
         self.parallel.__exit__(None, None, None)
         get_reusable_executor().shutdown()
-        shutil.rmtree(self.folder)
 
 
 class IPyParallel(Peer):
@@ -244,7 +241,6 @@ class IPyParallel(Peer):
         return [task.get() for task in tasks]
 
     def end(self) -> None:
-        self.client.close()
         self.cluster.stop_cluster_sync()
 
 

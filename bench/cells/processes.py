@@ -6,9 +6,11 @@ import gc
 import hashlib
 import multiprocessing
 import os
+import tempfile
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -46,16 +48,18 @@ def digest(result: Any) -> str:
     return hashlib.sha256(repr(result).encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _serve(connection: Connection, kind: type[Peer], key: str, size: float) -> None:
+def _serve(connection: Connection, kind: type[Peer], key: str, size: float, folder: Path) -> None:
     """The peer's process."""
     try:
-        peer = kind(key, workload(key).make(size))
-        peer.prepare()
-        gc.collect()
-        connection.send(("ready",))
-        while (order := connection.recv()) != "end":
-            connection.send(("ran", *_measured(peer, order)))
-        peer.end()
+        peer = kind(key, workload(key).make(size), folder)
+        try:
+            peer.prepare()
+            gc.collect()
+            connection.send(("ready",))
+            while (order := connection.recv()) != "end":
+                connection.send(("ran", *_measured(peer, order)))
+        finally:
+            peer.end()
         connection.send(("ended",))
     except BaseException:
         connection.send(("failed", traceback.format_exc()))
@@ -79,12 +83,12 @@ def _measured(peer: Peer, order: str) -> tuple[float, float, str]:
 class Held:
     """A peer's process, seen from the one that measures."""
 
-    def __init__(self, kind: type[Peer], key: str, size: float) -> None:
+    def __init__(self, kind: type[Peer], key: str, size: float, folder: Path) -> None:
         self.times = Times(kind.title, kind.copies)
         self.key = key
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, kind, key, size))
+        self._process = context.Process(target=_serve, args=(theirs, kind, key, size, folder))
         self._process.start()
         theirs.close()
         self._answer()
@@ -118,14 +122,22 @@ class Held:
         try:
             self._connection.send("end")
             self._answer()
-        finally:
             self._process.join(10)
+        finally:
             self.kill()
 
     def kill(self) -> None:
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        """Ends what is left of the peer: its process, and all that this has started."""
+        if not self._process.is_alive():
+            return
+        import psutil  # here, for subinterpreters import this package too, and psutil does not load there
+
+        left = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.kill()
+        self._process.join()
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def measure(key: str, size: float, rounds: int, peers: Sequence[type[Peer]] = PEERS) -> list[Times]:
@@ -134,19 +146,22 @@ def measure(key: str, size: float, rounds: int, peers: Sequence[type[Peer]] = PE
     if project not in os.environ.get("PYTHONPATH", "").split(os.pathsep):  # workers of all kinds import the workloads
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH", "")]))
     held: list[Held] = []
-    try:
-        expected = ""
-        for kind in peers:
-            held.append(Held(kind, key, size))
-            expected = _same(held[-1], held[-1].first(), expected)
-        for _ in range(rounds):
+    # In memory, where the machine has such a folder: no pickle meets a disk.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="firn-cells-", dir=memory) as folder:
+        try:
+            expected = ""
+            for kind in peers:
+                held.append(Held(kind, key, size, Path(folder)))
+                expected = _same(held[-1], held[-1].first(), expected)
+            for _ in range(rounds):
+                for peer in held:
+                    _same(peer, peer.again(), expected)
             for peer in held:
-                _same(peer, peer.again(), expected)
-        for peer in held:
-            peer.end()
-    finally:
-        for peer in held:
-            peer.kill()
+                peer.end()
+        finally:
+            for peer in held:
+                peer.kill()
     return [peer.times for peer in held]
 
 
