@@ -35,7 +35,7 @@ def figures(quick: int = 0, plot: str = "") -> Iterator[Figure]:
     rows = []
     for key in QUICK if quick else SHARED + CONTROLS:
         print(f"  {key} ...", file=sys.stderr, flush=True)
-        rows.append(outcome.Row(key, measure(key, size=0.02 if quick else 1.0, rounds=1 if quick else 5)))
+        rows.append(outcome.Row(key, measure(key, size=0.02 if quick else 1.0, rounds=1 if quick else 4)))
     print("\n".join(outcome.tables(rows)), flush=True)
     if plot:
         draw(rows, Path(plot))

@@ -35,7 +35,7 @@ def grow(generator: random.Random, depth: int) -> dict[str, object]:
 
 
 def data(generator: random.Random, size: float) -> Names:
-    rows = [{field: generator.random() for field in FIELDS} for _ in range(int(50_000 * size))]
+    rows = [{field: generator.random() for field in FIELDS} for _ in range(int(36_000 * size))]
     return {"rows": rows, "forest": [grow(generator, DEPTH) for _ in range(TREES)]}
 
 

@@ -22,7 +22,7 @@ result = [0.15 / len(links) + 0.85 * sum([given[source] for source in sources]) 
 
 
 def data(generator: random.Random, size: float) -> Names:
-    count = int(100_000 * size)
+    count = int(75_000 * size)
     incoming: list[list[int]] = [[] for _ in range(count)]
     links = [generator.randint(4, 20) for _ in range(count)]
     for source, number in enumerate(links):

@@ -31,7 +31,7 @@ def digits(count):
 
 
 def data(generator: random.Random, size: float) -> Names:
-    return {"counts": [generator.randint(int(780 * size) + 5, int(820 * size) + 6) for _ in range(64)]}
+    return {"counts": [generator.randint(int(640 * size) + 5, int(680 * size) + 6) for _ in range(64)]}
 
 
 def part(counts: list[int], start: int) -> list[str]:

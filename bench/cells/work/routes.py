@@ -37,7 +37,7 @@ def data(generator: random.Random, size: float) -> Names:
     side = 1_000
     grid = [generator.choices((1, 1, 2, 3, 9), k=side) for _ in range(side)]
     trips = []
-    for _ in range(int(280 * size) + 1):
+    for _ in range(int(190 * size) + 1):
         row, column = generator.randrange(side - 40), generator.randrange(side - 40)
         trips.append(((row, column), (row + generator.randint(5, 39), column + generator.randint(5, 39))))
     return {"grid": grid, "trips": trips}
