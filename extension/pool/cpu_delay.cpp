@@ -5,9 +5,12 @@
 
 #include <cstdio>
 
+#include "pool/descriptor.hpp"
+
 namespace firn::pool {
 
-CpuDelay::CpuDelay() : fd_(::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)) {}
+CpuDelay::CpuDelay()
+    : fd_(out_of_the_way(::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC))) {}
 
 CpuDelay::~CpuDelay() {
   if (fd_ >= 0) ::close(fd_);

@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <system_error>
 
+#include "pool/descriptor.hpp"
+
 namespace firn::pool {
 
-Wake::Wake() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Wake::Wake() : fd_(out_of_the_way(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))) {
   if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
 

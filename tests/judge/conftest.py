@@ -8,6 +8,7 @@ import pytest
 
 COUNTS = pytest.StashKey[dict[str, Any]]()
 EXECUTOR = pytest.StashKey[dict[str, dict[str, int]]]()
+NEIGHBOUR = pytest.StashKey[dict[str, dict[str, Any]]]()
 
 
 @pytest.fixture
@@ -22,6 +23,12 @@ def judged_executor(request: pytest.FixtureRequest) -> dict[str, dict[str, int]]
     return counts
 
 
+@pytest.fixture
+def judged_neighbour(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    counts: dict[str, dict[str, Any]] = request.config.stash.setdefault(NEIGHBOUR, {})
+    return counts
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     executor = config.stash.get(EXECUTOR, {})
     if executor:
@@ -30,6 +37,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.line(columns.format("", "passed", "skip themselves", "left out"))
         for module, count in executor.items():
             terminalreporter.line(columns.format(module, *count.values()))
+    neighbour = config.stash.get(NEIGHBOUR, {})
+    if neighbour:
+        terminalreporter.section("CPython's cases beside a warm pool, compared with none")
+        columns = "{:<28} {:>8} {:>18} {:>14} {:>24}  {}"
+        names = ("passed", "skip themselves", "fail without", "differ for a reason", "now and then")
+        terminalreporter.line(columns.format("", *names))
+        for module, count in neighbour.items():
+            *numbers, unsteady = count.values()
+            terminalreporter.line(columns.format(module, *numbers, ", ".join(unsteady)))
     counts = config.stash.get(COUNTS, {})
     if not counts:
         return
