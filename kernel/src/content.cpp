@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "wire.hpp"
+
 namespace firn::kernel {
 namespace {
 
@@ -34,6 +36,27 @@ const std::map<std::string, Kind>& kinds() {
   return fields;
 }
 
+// What a request means without a field (messaging protocol, and IPython's own where it is silent).
+const std::map<std::string, nlohmann::json>& defaults() {
+  static const std::map<std::string, nlohmann::json> fields{
+      {"execute_request", {{"stop_on_error", true}}},
+      {"complete_request", {{"cursor_pos", -1}}},
+      {"inspect_request", {{"cursor_pos", -1}, {"detail_level", 0}}},
+      {"history_request",
+       {{"hist_access_type", "tail"},
+        {"n", 10},
+        {"raw", true},
+        {"output", false},
+        {"session", 0},
+        {"start", 1},
+        {"stop", 0},
+        {"pattern", "*"},
+        {"unique", false}}},
+      {"shutdown_request", {{"restart", false}}},
+  };
+  return fields;
+}
+
 bool is_a(const nlohmann::json& value, Kind kind) {
   if (kind == Kind::number_integer) return value.is_number_integer();
   return value.type() == kind;
@@ -60,6 +83,13 @@ std::optional<std::string> complaint(const std::string& type, const nlohmann::js
       return type + " with '" + field + "' of type " + found->type_name();
     }
   }
+  if (type == "history_request") {
+    const auto way = content.value("hist_access_type", "tail");
+    if (way != "tail" && way != "range" && way != "search") {
+      return type + " with the 'hist_access_type' " + to_text(way) +
+             ": it is tail, range or search";
+    }
+  }
   return std::nullopt;
 }
 
@@ -67,8 +97,10 @@ nlohmann::json normalized(const std::string& type, nlohmann::json content) {
   for (auto field = content.begin(); field != content.end();) {
     field = field->is_null() ? content.erase(field) : std::next(field);
   }
-  if (type == "execute_request" && !content.contains("stop_on_error")) {
-    content["stop_on_error"] = true;
+  if (const auto found = defaults().find(type); found != defaults().end()) {
+    for (const auto& [field, value] : found->second.items()) {
+      if (!content.contains(field)) content[field] = value;
+    }
   }
   return content;
 }

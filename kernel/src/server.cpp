@@ -112,8 +112,7 @@ bool Server::dispatch_next(const std::shared_ptr<Inbox>& inbox) {
           std::move(content));
     publish_status(*current_request(), "idle");
   } else if (item->kind == Item::Kind::lost) {
-    answer_ourselves(item->message, Channel::shell,
-                     error_content("NoSuchSubshell", "the kernel has no subshell of this id"));
+    refuse(Channel::shell, "NoSuchSubshell", "the kernel has no subshell of this id");
   } else {
     dispatch_shell(std::move(item->message));
   }
@@ -124,7 +123,7 @@ void Server::dispatch_shell(xeus::xmessage message) {
   const std::string type = current_request()->type;
   nl::json content = normalized(type, message.content());
   if (const auto wrong = complaint(type, content)) {
-    answer_ourselves(message, Channel::shell, error_content("InvalidRequest", *wrong));
+    refuse(Channel::shell, "InvalidRequest", *wrong);
   } else if (kShellTypesOfXeus.contains(type)) {
     const auto identities = message.identities();
     notify_shell_listener(xeus::xmessage(identities, message.header(), message.parent_header(),
@@ -137,10 +136,9 @@ void Server::dispatch_shell(xeus::xmessage message) {
     python_.receive(to_text(content), message.buffers());
     publish_status(*current_request(), "idle");
   } else if (type == "comm_info_request") {
-    answer_ourselves(message, Channel::shell, content);
+    answer_ourselves(Channel::shell, content);
   } else {
-    answer_ourselves(message, Channel::shell,
-                     error_content("UnknownRequest", "the kernel does not know " + type));
+    refuse(Channel::shell, "UnknownRequest", "the kernel does not know " + type);
   }
 }
 
@@ -149,27 +147,32 @@ void Server::dispatch_control(xeus::xmessage message) {
   const std::string type = current_request()->type;
   nl::json content = normalized(type, message.content());
   if (const auto wrong = complaint(type, content)) {
-    answer_ourselves(message, Channel::control, error_content("InvalidRequest", *wrong));
+    refuse(Channel::control, "InvalidRequest", *wrong);
   } else if (kControlTypesOfXeus.contains(type)) {
     const auto identities = message.identities();
     notify_control_listener(xeus::xmessage(identities, message.header(), message.parent_header(),
                                            message.metadata(), std::move(content),
                                            std::move(message).buffers()));
   } else if (kControlTypesOfOurs.contains(type)) {
-    answer_ourselves(message, Channel::control, content);
+    answer_ourselves(Channel::control, content);
   } else {
-    answer_ourselves(message, Channel::control,
-                     error_content("UnknownRequest", "the control channel does not take " + type));
+    refuse(Channel::control, "UnknownRequest", "the control channel does not take " + type);
   }
 }
 
-// Requests that xeus's core leaves without reply or idle. An error goes out as it is; anything else
-// is a question to Python.
-void Server::answer_ourselves(const xeus::xmessage&, Channel channel, nl::json content) {
+// Requests that xeus's core leaves without reply or idle: a question to Python.
+void Server::answer_ourselves(Channel channel, const nl::json& content) {
+  const Request& request = *current_request();
+  publish_status(request, "busy");
+  reply(channel, request, "{}", python_.answer(content));
+  publish_status(request, "idle");
+}
+
+void Server::refuse(Channel channel, const std::string& name, const std::string& value) {
   const Request& request = *current_request();
   publish_status(request, "busy");
   if (is_request(request.type)) {
-    if (content.value("status", "") != "error") content = python_.answer(content);
+    nl::json content = error_content(name, value);
     if (request.type == "execute_request") content["execution_count"] = python_.execution_count();
     reply(channel, request, "{}", std::move(content));
   }

@@ -67,7 +67,8 @@ class Server final : public xeus::xserver {
 
   void dispatch_shell(xeus::xmessage message);
   void dispatch_control(xeus::xmessage message);
-  void answer_ourselves(const xeus::xmessage& message, Channel channel, nl::json content);
+  void answer_ourselves(Channel channel, const nl::json& content);
+  void refuse(Channel channel, const std::string& name, const std::string& value);
   void run_control();
   Frames encode(const xeus::xmessage& message, const nl::json& metadata,
                 const nl::json& content) const;

@@ -17,8 +17,32 @@ namespace {
 
 constexpr std::string_view kDelimiter = "<IDS|MSG>";
 
+// Deeper than anything that a front end sends. The JSON library copies and prints by recursion: a
+// few ten thousand levels end the process.
+constexpr int kDeepest = 400;
+
+bool is_too_deep(std::string_view json) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      if (c == '"') quoted = false;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kDeepest) return true;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
+
 // A JSON object, or a discarded value.
 nlohmann::json parse_object(std::string_view text) {
+  if (is_too_deep(text)) return nlohmann::json(nlohmann::json::value_t::discarded);
   auto value = nlohmann::json::parse(text, nullptr, false);
   if (value.is_discarded()) {
     value = nlohmann::json::parse(without_lone_surrogates(valid_utf8(text)), nullptr, false);
@@ -61,9 +85,9 @@ Wire::Wire(const std::string& key, const std::string& scheme, std::string sessio
 
 std::string Wire::new_header(std::string_view type) const {
   std::string text = R"({"msg_id":")" + session_ + '_' + std::to_string(::getpid()) + '_' +
-                     std::to_string(count_++) + R"(","msg_type":")";
-  text.append(type);
-  text.append(R"(","username":)").append(user_);
+                     std::to_string(count_++) + R"(","msg_type":)";
+  text.append(to_text(type));  // a reply's comes from the request, and may hold anything
+  text.append(R"(,"username":)").append(user_);
   text.append(R"(,"session":")").append(session_);
   text.append(R"(","date":")").append(now());
   text.append(R"(","version":")").append(xeus::get_protocol_version()).append(R"("})");

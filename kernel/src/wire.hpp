@@ -40,7 +40,8 @@ class Wire {
 
   Frames encode(Frames prefix, Body body) const;
 
-  // A received message, or nothing when it is malformed, unsigned, wrongly signed or came before.
+  // A received message, or nothing when it is malformed (or nested 400 levels deep), unsigned,
+  // wrongly signed or came before.
   std::optional<xeus::xmessage> decode(Frames frames);
 
  private:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -23,7 +24,8 @@ import zmq
 from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.session import Session
 
-TIMEOUT = 30
+sys.path.insert(0, str(Path(__file__).parent))  # mutations.py is imported by its tests
+TIMEOUT = 60
 ROWS = [
     row for part in tomllib.loads((Path(__file__).parent / "rows.toml").read_text()).values() for row in part["rows"]
 ]

@@ -60,6 +60,7 @@ def test_unsigned_and_malformed_messages_are_refused(kernel, raw, port, damage):
         [b'{"msg_type": "execute_request", "msg_id": "a"}', b"{}", b"{}", b"[1]"],
         [b"\xff\xfe", b"\xff", b"\xff", b"\xff"],
         [b"[" * 100_000, b"{}", b"{}", b"{}"],
+        [b'{"msg_type": "execute_request", "msg_id": "a"}', b"{}", b"{}", b'{"a": ' * 100_000 + b"1" + b"}" * 100_000],
     ],
 )
 def test_signed_nonsense_is_refused(kernel, raw, parts):
@@ -90,6 +91,36 @@ def test_ill_formed_text_is_repaired(kernel, raw, code):
     client.send(client.signed([header(client), b"{}", b"{}", b'{"code": ' + code + b', "user_expressions": {}}']))
     assert wait_reply(client, "execute_reply")["status"] in ("ok", "error")
     answered(kernel)
+
+
+@pytest.mark.parametrize("port", ["shell_port", "control_port"])
+def test_a_reply_to_an_odd_type_is_well_formed(kernel, raw, port):
+    client = raw(port)
+    for kind in ('"_request', "\\_request", "\n_request", "_request"):
+        client.send(client.frames(kind, {}))
+        reply = client.receive(20)
+        assert reply["content"]["ename"] == "UnknownRequest"
+    answered(kernel)
+
+
+@pytest.mark.parametrize("status", [5, "error", "ok", [], {}])
+@pytest.mark.parametrize("port, kind", [("control_port", "usage_request"), ("shell_port", "comm_info_request")])
+def test_fields_of_a_reply_mean_nothing_in_a_request(kernel, raw, port, kind, status):
+    client = raw(port)
+    client.send(client.frames(kind, {"status": status, "ename": 5}))
+    assert wait_reply(client, kind.replace("request", "reply"))["status"] == "ok"
+
+
+@pytest.mark.parametrize("content", [{}, {"hist_access_type": "range"}, {"hist_access_type": "search", "raw": None}])
+def test_what_a_request_for_history_leaves_out_is_as_usual(kernel, content):
+    kernel.run("the_last_cell = 1")
+    (*_, last) = kernel.reply(kernel.shell("history_request", content))["content"]["history"]
+    assert last[2] == "the_last_cell = 1"
+
+
+def test_history_of_an_unknown_kind_is_refused(kernel):
+    reply = kernel.reply(kernel.shell("history_request", {"hist_access_type": "tale"}))["content"]
+    assert reply["status"] == "error" and "tail, range or search" in reply["evalue"]
 
 
 @pytest.mark.row("a message of 100 MB")
