@@ -268,6 +268,11 @@ def install_interrupt_handler(
         runner.stop()
         handle(number, frame)
 
+    # Between the loop's last look at signals and its waiting, one that comes would be seen only when something else wakes
+    # the loop up: Python's own C code writes to this pipe, which the loop reads.
+    seen, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    runner.loop.add_reader(seen, os.read, seen, 4096)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     handle.others = others  # type: ignore[attr-defined]  # for who puts a handler of its own in this one's place
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, end)

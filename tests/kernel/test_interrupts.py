@@ -54,6 +54,15 @@ def test_a_cell_that_awaits_stops_at_the_first_press(kernel, interrupt, where):
 
 
 @pytest.mark.row("{interrupt} in a cell")
+def test_one_that_comes_as_the_cell_begins_to_wait_is_not_lost(kernel, interrupt):
+    """Between the event loop's last look at signals and its waiting."""
+    for _ in range(40):
+        cell = kernel.client.execute("import asyncio\nprint('on', flush=True)\nawait asyncio.sleep(1000)")
+        kernel.wait_for_text("on")
+        interrupt()
+        assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"
+
+
 def test_a_cell_can_catch_it(kernel, interrupt):
     cell = kernel.client.execute(
         "try:\n    print('on', flush=True)\n    while True: pass\nexcept KeyboardInterrupt:\n    print('caught')"

@@ -1,0 +1,189 @@
+"""A long session: cells of every kind in random order, interrupts, restarts of workers. Nothing is lost, memory stays.
+
+Each cell's messages are compared with what it must bring, from its reply to its idle. The short form runs each kind a few
+times; the long one is 5,000 cells, and its memory stays within 5 % after it has warmed up.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+
+import pytest
+
+SETUP = """
+import asyncio, comm, gc, os, time
+class Table(list): pass
+opened = {}
+def target(c, message):
+    opened[c.comm_id] = c
+    @c.on_msg
+    def handle(message):
+        print('got', message['content']['data'])
+        c.send(message['content']['data'])
+    @c.on_close
+    def closed(message):
+        del opened[c.comm_id]
+comm.get_comm_manager().register_target('soak', target)
+rows = [{'name': f'row {n}', 'value': n} for n in range(500)]
+def settled():
+    gc.collect()
+    with open('/proc/self/smaps_rollup') as file:
+        return next(int(line.split()[1]) for line in file if line.startswith('Pss:'))
+"""
+
+
+class Session:
+    """Runs one cell of a kind and checks all that came of it; `i` makes its text and values its own."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+        assert kernel.run(SETUP).status == "ok"
+        assert kernel.run("%%parallel --quiet\nfirst = [n for n in range(100)]").status == "ok"
+
+    def memory(self) -> int:
+        """KB that the kernel's process needs."""
+        return int(self.kernel.run("settled()", store_history=False).result)
+
+    def plain(self, i):
+        assert self.kernel.run(f"x{i % 10} = list(range({i})); len(x{i % 10})").result == str(i)
+
+    def parallel(self, i):
+        outcome = self.kernel.run(f"%%parallel --quiet\nfound = [row['value'] + {i} for row in rows]\nsum(found)")
+        assert outcome.result == str(sum(range(500)) + 500 * i)
+
+    def freezing(self, i):
+        cell = f"%%parallel --quiet\nrows = [{{'name': f'row {{n}}', 'value': n}} for n in range(500)]\nlen(rows) + {i}"
+        assert self.kernel.run(cell).result == str(500 + i)
+
+    def output_of_workers(self, i):
+        outcome = self.kernel.run(f"%%parallel --quiet\nfor n in range(300):\n    print({i}, n)")
+        assert outcome.text() == "".join(f"{i} {n}\n" for n in range(300))
+
+    def each(self, i):
+        outcome = self.kernel.run(f"%%parallel --each --quiet\nprint('rank', parallel.rank, {i})")
+        assert f"rank 0 {i}" in outcome.text() and outcome.status == "ok"
+
+    def error(self, i):
+        outcome = self.kernel.run(f"print('before')\n{i} / 0")
+        assert outcome.reply["content"]["ename"] == "ZeroDivisionError" and outcome.text() == "before\n"
+        assert [e["ename"] for e in outcome.of("error")] == ["ZeroDivisionError"]
+
+    def error_in_workers(self, i):
+        outcome = self.kernel.run(f"%%parallel --quiet\nfor n in range(100):\n    rows[n]['no such key {i}']")
+        assert outcome.reply["content"]["ename"] == "KeyError", outcome.reply
+        assert len(outcome.of("error")) == 1
+
+    def output(self, i):
+        outcome = self.kernel.run(f"for n in range(2000):\n    print({i}, n)")
+        assert outcome.text() == "".join(f"{i} {n}\n" for n in range(2000))
+
+    def output_of_children(self, i):
+        outcome = self.kernel.run(f"print('a')\nos.system('echo {i}')\nos.write(2, b'c')\nprint('d')")
+        assert outcome.text() == f"a\n{i}\nd\n" and outcome.text("stderr") == "c"
+
+    def display(self, i):
+        cell = (
+            f"handle = display({i}, display_id=True)\nfor n in range(20): handle.update(n)\ndisplay('last')\n'result'"
+        )
+        outcome = self.kernel.run(cell)
+        assert len(outcome.of("display_data")) == 2 and outcome.result == "'result'"
+        assert [c["data"]["text/plain"] for c in outcome.of("update_display_data")] == [str(n) for n in range(20)]
+
+    def questions(self, i):
+        client = self.kernel.client
+        ids = [
+            client.complete("settl"),
+            client.inspect("settled"),
+            client.is_complete("if 1:"),
+            client.history(hist_access_type="tail", n=3),
+        ]
+        replies = [self.kernel.finish(message_id).reply["content"] for message_id in ids]
+        assert replies[0]["matches"] == ["settled"] and replies[1]["found"]
+        assert replies[2]["status"] == "incomplete" and len(replies[3]["history"]) == 3
+
+    def comms(self, i):
+        name = f"comm {i}"
+        self.kernel.published(self.kernel.shell("comm_open", {"comm_id": name, "target_name": "soak", "data": {}}))
+        messages = self.kernel.published(self.kernel.shell("comm_msg", {"comm_id": name, "data": i}))
+        assert [m["content"]["data"] for m in messages if m["msg_type"] == "comm_msg"] == [i]
+        assert [m["content"]["text"] for m in messages if m["msg_type"] == "stream"] == [f"got {i}\n"]
+        self.kernel.published(self.kernel.shell("comm_close", {"comm_id": name, "data": {}}))
+        assert self.kernel.run("opened").result == "{}"
+
+    def question_of_a_cell(self, i):
+        cell = self.kernel.client.execute(f"input('which {i}? ')", allow_stdin=True)
+        assert self.kernel.client.get_stdin_msg(timeout=60)["content"]["prompt"] == f"which {i}? "
+        self.kernel.client.input(str(i))
+        assert self.kernel.finish(cell).result == f"'{i}'"
+
+    def background(self, i):
+        assert self.kernel.run(f"%%parallel --background job\nlater = [n + {i} for n in range(100)]").status == "ok"
+        assert self.kernel.run("await job\nlater[-1]").result == str(99 + i)
+
+    def subshell(self, i):
+        subshell = self.kernel.control("create_subshell_request", {})["content"]["subshell_id"]
+        message = self.kernel.client.session.msg("execute_request", {"code": f"print({i})"})
+        message["header"]["subshell_id"] = subshell
+        self.kernel.client.shell_channel.send(message)
+        assert self.kernel.finish(message["header"]["msg_id"]).text() == f"{i}\n"
+        assert self.kernel.control("delete_subshell_request", {"subshell_id": subshell})["content"]["status"] == "ok"
+
+    def many_at_once(self, i):
+        ids = [self.kernel.client.execute(f"{i} + {n}") for n in range(20)]
+        assert [self.kernel.finish(message_id).result for message_id in ids] == [str(i + n) for n in range(20)]
+
+    def interrupt(self, i):
+        busy = ("while True: pass", "time.sleep(1000)", "await asyncio.sleep(1000)")[i % 3]
+        self._interrupted(f"print('on', flush=True)\n{busy}", i)
+
+    def interrupt_of_workers(self, i):
+        self._interrupted(
+            f"%%parallel --quiet --chunk 1\nfor n in range(10):\n    print('on')\n    while n < {i} + 10: pass", i
+        )
+
+    def _interrupted(self, code, i):
+        cell = self.kernel.client.execute(code)
+        self.kernel.wait_for_text("on")
+        self.kernel.interrupt(by_message=i % 2 == 0)
+        outcome = self.kernel.finish(cell)
+        assert outcome.reply["content"]["ename"] == "KeyboardInterrupt"
+
+    def restart_of_workers(self, i):
+        assert self.kernel.run("%parallel restart").status == "ok"
+
+    def idle_signal(self, i):
+        os.kill(self.kernel.pid, signal.SIGINT)
+
+
+KINDS = [name for name in vars(Session) if not name.startswith("_") and name != "memory"]
+RARE = {"restart_of_workers": 0.2, "interrupt_of_workers": 0.3, "each": 0.5, "background": 0.5}
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "count, flat", [pytest.param(150, False, id="short"), pytest.param(5000, True, id="full", marks=pytest.mark.long)]
+)
+def test_a_long_session(new_kernel, count, flat):
+    session = Session(new_kernel())
+    chance = random.Random(count)
+    weights = [RARE.get(kind, 1) for kind in KINDS]
+    order = [*KINDS, *chance.choices(KINDS, weights, k=count - len(KINDS))]
+    chance.shuffle(order)
+    memory = []
+    for i, kind in enumerate(order):
+        try:
+            getattr(session, kind)(i)
+        except BaseException as error:
+            error.add_note(f"cell {i}, {kind}, after {order[max(0, i - 3) : i]}")
+            raise
+        if flat and i % 50 == 49:
+            memory.append(session.memory())
+    assert session.kernel.manager.is_alive() and session.kernel.run("6 * 7").result == "42"
+    if flat:
+        fifth = len(memory) // 5
+        early, late = (statistics.median(part) for part in (memory[fifth : 2 * fifth], memory[-fifth:]))
+        assert late <= 1.05 * early, memory
+        print(f"memory after 1,500 cells {early / 1024:.1f} MB, at the end {late / 1024:.1f} MB")
