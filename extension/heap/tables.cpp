@@ -111,7 +111,9 @@ TableSize TableSize::for_entries(std::size_t count) {
 void set_keys_header(PyDictKeysObject* keys, TableSize size, DictKeysKind kind,
                      std::size_t entries) {
   std::memset(static_cast<void*>(keys), 0, sizeof(PyDictKeysObject));
-  keys->dk_refcnt = kImmortalKeys;  // negative: nobody counts it (hazard 6)
+  // Of a shared table negative: nobody counts it (hazard 6). A copy of any other takes the count
+  // over with the rest, and with such a one would never be freed.
+  keys->dk_refcnt = kind == DICT_KEYS_SPLIT ? kImmortalKeys : 1;
   keys->dk_log2_size = size.log2_size;
   keys->dk_log2_index_bytes = size.log2_index_bytes;
   keys->dk_kind = static_cast<std::uint8_t>(kind);

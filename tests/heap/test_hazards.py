@@ -363,6 +363,25 @@ def test_copies_of_dicts_count_no_references_of_frozen_tables(readers):
     readers.run(code, rows)
 
 
+def test_copies_of_dicts_give_their_tables_back(readers):
+    code = """
+    import gc
+    import sys
+    from firn import thaw
+    for row in frozen:
+        for read in (lambda: row.copy(), lambda: {**row}, lambda: row | {}, lambda: dict(row), lambda: thaw(row)):
+            read()
+            gc.collect()
+            before = sys.getallocatedblocks()
+            for _ in range(500):
+                read()
+            gc.collect()
+            assert sys.getallocatedblocks() - before < 250, (row, sys.getallocatedblocks() - before)
+    """
+    rows = [{i: i for i in range(4)}, {(i,): i for i in range(4)}, {"a": 1, "b": 2}, {1: "a", "b": [1]}]
+    readers.run(code, firn.freeze(rows))
+
+
 def test_types_work_in_an_interpreter_that_never_imported_datetime_or_collections():
     import collections
     import concurrent.interpreters as interpreters
