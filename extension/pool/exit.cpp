@@ -23,6 +23,8 @@ namespace firn::pool {
 namespace {
 
 constexpr double patience = 1.0;  // seconds until workers that do not end are left behind
+// Those that are at it get more: an interpreter that ends when it has been forgotten kills the process.
+constexpr double patience_for_ending = 60.0;
 
 std::atomic<bool> leaving_workers{false};
 
@@ -107,11 +109,16 @@ void shutdown() {
   const WithoutGil released;
   const Time deadline = Clock::now() + ticks(patience);
   for (const auto& scheduler : open) scheduler->close(deadline);
-  std::vector<Scheduler::Left> left;
   for (const auto& scheduler : open) {
     while (!scheduler->ended() && Clock::now() < deadline) {
       scheduler->wake.wait_until(std::min(deadline, scheduler->tick(Clock::now())));
     }
+    scheduler->leave_behind();
+  }
+  const Time late = Clock::now() + ticks(patience_for_ending);
+  std::vector<Scheduler::Left> left;
+  for (const auto& scheduler : open) {
+    while (scheduler->ending() && Clock::now() < late) scheduler->wake.wait_until(late);
     for (const Scheduler::Left& worker : scheduler->leave_behind()) left.push_back(worker);
   }
   if (!left.empty()) leave(left);

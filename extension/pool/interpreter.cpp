@@ -61,6 +61,19 @@ PyThreadState* create_interpreter() {
   return thread;
 }
 
+void join_threads() {
+  const auto threading = py::module_::import("sys").attr("modules").attr("get")("threading");
+  if (threading.is_none()) return;
+  try {
+    const auto main = threading.attr("main_thread")();  // the notebook's, in any interpreter
+    for (const auto& other : threading.attr("enumerate")()) {
+      if (other.is(main) || other.is(threading.attr("current_thread")())) continue;
+      if (!other.attr("daemon").cast<bool>()) other.attr("join")();
+    }
+  } catch (py::error_already_set&) {  // stopped meanwhile; then the interpreter's end waits
+  }
+}
+
 void end_interpreter(PyThreadState* thread) {
   // pybind11 finds its per-interpreter data through a thread-local cache, which must be filled
   // while the interpreter lives, and its owner (as ~py::subinterpreter) deletes them when it is

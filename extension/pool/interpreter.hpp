@@ -30,6 +30,8 @@ struct StartInfo {
 /// A new interpreter with its own GIL, which the calling thread then holds. Throws
 /// std::runtime_error with a message for the user.
 PyThreadState* create_interpreter();
+/// Waits for the current interpreter's threads, as its end does: there it could not be left behind.
+void join_threads();
 /// Ends the interpreter of the calling thread, and frees what pybind11 keeps for it.
 void end_interpreter(PyThreadState* thread);
 

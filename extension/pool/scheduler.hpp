@@ -63,6 +63,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     bool ending;
   };
   std::vector<Left> leave_behind();
+  /// Whether a worker is ending its interpreter.
+  bool ending() const;
   struct Info {
     int rank, generation;
     const char* state;

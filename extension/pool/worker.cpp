@@ -90,6 +90,7 @@ void Worker::live(const StartInfo& info) {
     py::dict(py::reinterpret_borrow<py::object>(
         PyInterpreterState_GetDict(thread_->interp)))[state_key] = py::capsule(this, state_key);
     serve(runtime);
+    join_threads();
   } catch (const std::exception& error) {
     scheduler.failed(*this, error.what());
   }
