@@ -35,6 +35,8 @@ class Inbox:
         """Handles the next request; False when there is none or the runner is to stop."""
     @property
     def stopped(self) -> bool: ...
+    busy: bool
+    """Whether its runner runs a cell: then the control thread answers what needs no runner."""
 
 def main_inbox() -> Inbox: ...
 def open_inbox(subshell: str) -> Inbox:

@@ -35,6 +35,7 @@ class Debugger:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._client: Client | None = None
+        self._strips_empty_lines: int | None = None  # where that stood among the shell's transformations
         self._address: tuple[str, int] | None = None  # debugpy listens once a process
         self._initialized = threading.Event()
         self._breakpoints: dict[str, list[Any]] = {}
@@ -144,7 +145,8 @@ class Debugger:
             # Breakpoints count the lines of the cell as it is.
             transforms = self._shell.input_transformer_manager.cleanup_transforms
             if leading_empty_lines in transforms:
-                transforms.remove(leading_empty_lines)
+                self._strips_empty_lines = transforms.index(leading_empty_lines)
+                del transforms[self._strips_empty_lines]
         return self._ask("initialize", arguments)
 
     def _listening(self) -> tuple[str, int]:
@@ -185,7 +187,10 @@ class Debugger:
         self._client = None
         self._breakpoints.clear()
         self._stopped.clear()
-        self._shell.input_transformer_manager.cleanup_transforms.insert(0, leading_empty_lines)
+        if self._strips_empty_lines is not None:
+            transforms = self._shell.input_transformer_manager.cleanup_transforms
+            transforms.insert(self._strips_empty_lines, leading_empty_lines)
+            self._strips_empty_lines = None
         return {}
 
     def _debug_info(self, arguments: Message) -> Message:

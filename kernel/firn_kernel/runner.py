@@ -98,7 +98,7 @@ class CellRunner:
 
     def execute(self, cell: Cell) -> None:
         """Starts a cell; its reply is sent when it has ended. Called by the C++ half inside dispatch_next()."""
-        self._cell = cell
+        self._cell, self._inbox.busy = cell, True
         messages.set_latest(cell.request)
         context = contextvars.copy_context()
         context.run(messages.current.set, cell.request)
@@ -133,6 +133,7 @@ class CellRunner:
         finally:
             shell.end_count()
             self._cell = cell.task = None  # the task's context refers to the cell
+            self._inbox.busy = False
             self.loop.call_soon(self._work_off)
             if shell.exit_now:
                 self._kernel.stop()

@@ -19,6 +19,7 @@ struct Item {
     message,  // a request
     aborted,  // an execute request that came before the failure of an earlier cell was known
     lost,     // a request to a subshell that is not there, or no longer
+    beside,   // of the shell channel, but answered by the control thread: the main runner is busy
     fence,    // everything that had reached the sockets when the fence was asked for lies before it
     stop,
   };
@@ -42,12 +43,17 @@ class Inbox {
   // Whether its runner has found the stop in it.
   bool stopped() const { return stopped_; }
 
+  // Whether its runner runs a cell, as the runner says.
+  bool busy() const { return busy_; }
+  void set_busy(bool busy) { busy_ = busy; }
+
  private:
   EventFd arrived_;
   std::mutex mutex_;
   std::deque<Item> items_;
   int fences_awaited_ = 0;
   std::atomic<bool> stopped_{false};
+  std::atomic<bool> busy_{false};
 };
 
 // Which inbox a request goes to: header.subshell_id names it, without one the main thread's. Any

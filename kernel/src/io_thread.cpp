@@ -12,6 +12,12 @@ namespace {
 constexpr std::chrono::seconds kOrphansGrace{5};
 constexpr int kParentPolling = 1000;  // ms, where there is no pidfd
 
+// A front end that connects while a cell runs asks this first, on the shell channel: without the
+// answer it could not open a subshell, which would be there for it.
+bool needs_no_runner(const xeus::xmessage& message) {
+  return message.header().value("msg_type", "") == "kernel_info_request";
+}
+
 }  // namespace
 
 IoThread::IoThread(zmq::context_t& context, const Connection& connection, Wire& wire, Boxes boxes,
@@ -96,6 +102,8 @@ bool IoThread::receive_requests(Router& router, bool control) {
     if (!message) continue;
     if (control) {
       boxes_.control.push({Item::Kind::message, std::move(*message)});
+    } else if (needs_no_runner(*message) && boxes_.shell.main()->busy()) {
+      boxes_.control.push({Item::Kind::beside, std::move(*message)});
     } else {
       boxes_.shell.route(std::move(*message));
     }

@@ -157,7 +157,8 @@ PYBIND11_MODULE(_kernel, module) {
            [](const std::shared_ptr<Inbox>& inbox) {
              return the_server != nullptr && the_server->dispatch_next(inbox);
            })
-      .def_property_readonly("stopped", &Inbox::stopped);
+      .def_property_readonly("stopped", &Inbox::stopped)
+      .def_property("busy", &Inbox::busy, &Inbox::set_busy);
 
   module.def("run", &run);
   module.def("main_inbox", [] { return the_server->inboxes().main(); });

@@ -89,7 +89,13 @@ void Server::run_control() {
   pollfd watched{control_.fd(), POLLIN, 0};
   while (!control_stops_) {
     while (auto item = control_.pop()) {
-      if (item->kind == Item::Kind::message) dispatch_control(std::move(item->message));
+      if (item->kind == Item::Kind::stop) continue;
+      current_request() = std::make_shared<const Request>(item->message);
+      if (item->kind == Item::Kind::beside) {
+        dispatch_shell(std::move(item->message));
+      } else {
+        dispatch_control(std::move(item->message));
+      }
     }
     if (control_stops_) break;
     ::poll(&watched, 1, -1);
@@ -143,7 +149,6 @@ void Server::dispatch_shell(xeus::xmessage message) {
 }
 
 void Server::dispatch_control(xeus::xmessage message) {
-  current_request() = std::make_shared<const Request>(message);
   const std::string type = current_request()->type;
   nl::json content = normalized(type, message.content());
   if (const auto wrong = complaint(type, content)) {

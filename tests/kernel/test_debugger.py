@@ -230,3 +230,19 @@ def test_before_it_is_started(kernel):
     assert not session.ask("source", source={"path": "/nowhere"})["success"]
     session.done("disconnect")
     assert kernel.run("6 * 7").result == "42"
+
+
+def test_a_session_leaves_the_shells_transformations_as_they_were(debug):
+    debug.done("disconnect")
+    transforms = "get_ipython().input_transformer_manager.cleanup_transforms"
+    named = "[getattr(each, '__name__', '') for each in %s]"
+    kernel = debug.kernel
+    kernel.run(f"{transforms}.insert(0, lambda lines: lines)\nbefore = list({transforms})")
+    for there in ("True", "False"):
+        assert kernel.run(f"'leading_empty_lines' in {named % transforms}").result == there
+        debug.start()
+        assert kernel.run(f"'leading_empty_lines' in {named % transforms}").result == "False"
+        debug.done("disconnect")
+        assert kernel.run(f"before == {transforms}").result == "True"
+        # And where there was none to take away.
+        kernel.run(f"del {transforms}[1]; before = list({transforms})")

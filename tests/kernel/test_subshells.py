@@ -54,6 +54,13 @@ def test_they_are_created_listed_and_deleted(kernel):
     assert kernel.control("delete_subshell_request", {})["content"]["status"] == "error"
 
 
+def test_who_connects_while_a_cell_runs_learns_that_there_are_subshells(kernel, busy):
+    outcome = kernel.finish(kernel.shell("kernel_info_request", {}))
+    assert "kernel subshells" in outcome.reply["content"]["supported_features"]
+    assert outcome.reply["content"]["protocol_version"].startswith("5.")
+    assert [status["execution_state"] for status in outcome.of("status")] == ["busy", "idle"]
+
+
 @pytest.mark.row("cells, completion, input beside a cell")
 def test_a_cell_runs_beside_another(kernel, busy, subshell):
     outcome = run(kernel, subshell, "print('beside'); busy")
