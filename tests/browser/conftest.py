@@ -10,10 +10,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from .actions import Notebook
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -26,6 +29,15 @@ FLAGS = [
     "--no-first-run",
 ]
 START_SECONDS = 90
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # no question about news
+    "notebook-extension/tracker": {"recordTiming": True},
+    "completer-extension/manager": {
+        "providerTimeout": 60_000
+    },  # ms; a loaded machine may need more than the usual one second
+}
+PROJECT = Path(__file__).parents[2]
+SCALE = 1.5  # pixels of a picture for one of the page
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,16 @@ class Lab:
     url: str
     token: str
     folder: Path
+
+    def stop_kernels(self) -> None:
+        for kernel in json.load(self._request("GET", "kernels")):
+            self._request("DELETE", f"kernels/{kernel['id']}").close()
+
+    def _request(self, method: str, path: str) -> HTTPResponse:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.url}/api/{path}", method=method, headers=headers)
+        response: HTTPResponse = urllib.request.urlopen(request, timeout=60)
+        return response
 
 
 def free_port() -> int:
@@ -58,13 +80,11 @@ def wait_until_it_answers(server: subprocess.Popen[bytes], url: str, log: Path) 
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     home = tmp_path_factory.mktemp("lab")
     folder = home / "notebooks"
-    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     folder.mkdir()
-    settings.mkdir(parents=True)
-    # No question about news on the first start.
-    (settings / "notification.jupyterlab-settings").write_text(
-        json.dumps({"fetchNews": "false", "checkForUpdates": False})
-    )
+    for name, settings in SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(settings))
     environment = os.environ | {
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
@@ -90,7 +110,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             os.killpg(server.pid, signal.SIGKILL)
 
 
-@pytest.fixture(scope="module")  # while it lives, an event loop runs in this thread: other tests want their own
+@pytest.fixture(scope="package")  # while it lives, an event loop runs in this thread: other tests want their own
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -98,9 +118,24 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1500, "height": 900}, device_scale_factor=2)
+@pytest.fixture(scope="package")
+def page(lab: Lab, browser: Browser) -> Iterator[Page]:
+    """One page for all tests: what it has loaded once it has in its cache."""
+    context = browser.new_context(viewport={"width": 1400, "height": 840}, device_scale_factor=SCALE)
     context.set_default_timeout(60_000)
-    yield context.new_page()
+    page = context.new_page()
+    page.goto(f"{lab.url}/lab?token={lab.token}")
+    yield page
     context.close()
+
+
+@pytest.fixture
+def notebook(lab: Lab, page: Page) -> Iterator[Notebook]:
+    """A new notebook with a kernel of its own."""
+    page.goto(f"{lab.url}/lab?reset")
+    page.locator('.jp-LauncherCard[data-category="Notebook"][title^="firn"]').first.click()
+    notebook = Notebook(page)
+    notebook.wait_for_idle()
+    yield notebook
+    page.goto("about:blank")  # so that nobody there misses the kernel
+    lab.stop_kernels()

@@ -83,3 +83,33 @@ def test_a_handlers_output_of_every_kind_belongs_to_its_message(kernel):
     messages = send(kernel, "comm_msg", {"comm_id": "out", "data": {}})
     assert texts(messages) == "printed\nwritten\nchild\n"
     assert [m["msg_type"] for m in messages if m["msg_type"] not in ("stream", "status")] == ["display_data"]
+
+
+def test_a_widget_is_moved_from_both_sides_and_drives_a_parallel_cell(kernel):
+    made = kernel.run(
+        "import ipywidgets\nslider, label = ipywidgets.IntSlider(value=1, max=9), ipywidgets.Label()\n"
+        "words = [f'{n:b}' for n in range(1000)]\n"
+        "def count(change):\n    global ones; ones = change['new']\n"
+        "    get_ipython().run_cell_magic('parallel', '--quiet', 'found = [w for w in words if w.count(\"1\") == ones]')\n"
+        "    label.value = f'{len(found)} words'\n"
+        "slider.observe(count, 'value')\nslider"
+    )
+    (shown,) = made.of("execute_result")
+    view = shown["data"]["application/vnd.jupyter.widget-view+json"]
+    models = {opened["comm_id"]: opened["data"]["state"]["_model_name"] for opened in made.of("comm_open")}
+    assert models[view["model_id"]] == "IntSliderModel"
+    (label,) = [identity for identity, model in models.items() if model == "LabelModel"]
+
+    def told(messages):
+        """What the front end is told: (the widget, the part of its state that is new)."""
+        contents = [m["content"] for m in messages if m["msg_type"] == "comm_msg"]
+        return [(c["comm_id"], c["data"]["state"]) for c in contents if c["data"]["method"] == "update"]
+
+    def words(ones):
+        return {"value": f"{sum(f'{n:b}'.count('1') == ones for n in range(1000))} words"}
+
+    moved = {"method": "update", "state": {"value": 3}, "buffer_paths": []}
+    assert (label, words(3)) in told(send(kernel, "comm_msg", {"comm_id": view["model_id"], "data": moved}))
+    assert kernel.run("slider.value, ones").result == "(3, 3)"
+    messages = told(kernel.run("slider.value = 2").messages)
+    assert (view["model_id"], {"value": 2}) in messages and (label, words(2)) in messages

@@ -1,4 +1,4 @@
-"""The programs that people run kernels with: nbclient, nbconvert and jupyter console."""
+"""The programs that people run kernels with: nbclient, nbconvert, papermill and jupyter console."""
 
 import os
 import pty
@@ -9,6 +9,7 @@ import sys
 import time
 
 import nbformat
+import papermill
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -41,6 +42,19 @@ def test_nbclient_shows_an_error_with_the_cells_line():
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         NotebookClient(executed, timeout=60, kernel_name="firn").execute()
     assert executed.cells[0].outputs[0]["ename"] == "ZeroDivisionError"
+
+
+def test_papermill_executes_a_notebook_with_parameters(tmp_path):
+    source = notebook("count = 1", "%%parallel --quiet\nsquares = [n * n for n in range(count)]", "len(squares)")
+    source.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(source, tmp_path / "in.ipynb")
+    paths = str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb")
+    papermill.execute_notebook(
+        *paths, parameters={"count": 70}, kernel_name="firn", language="python", progress_bar=False
+    )
+    executed = nbformat.read(paths[1], as_version=4)
+    assert executed.cells[-1].outputs[0]["data"]["text/plain"] == "70"
+    assert [cell.metadata["papermill"]["status"] for cell in executed.cells] == ["completed"] * 4
 
 
 def test_jupyter_console():

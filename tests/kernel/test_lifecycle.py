@@ -264,6 +264,18 @@ def test_install_puts_the_kernelspec_where_jupyter_looks(where, tmp_path):
     assert {p.name for p in folder.iterdir()} == {"kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"}
 
 
+def test_install_in_the_environment_and_under_several_names(tmp_path):
+    code = "import sys; from firn_kernel.install import main; sys.prefix = sys.argv[1]; sys.exit(main(sys.argv[2:]))"
+    for name, level in (("one", "1"), ("two", "2"), ("two", "3")):  # the last in place of the one before
+        options = ["--sys-prefix", "--name", name, "--env", "FIRN_TEST", level, "--env", "OTHER", "x y"]
+        command = [sys.executable, "-c", code, str(tmp_path), *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    specs = {p.parent.name: json.loads(p.read_text()) for p in tmp_path.glob("share/jupyter/kernels/*/kernel.json")}
+    assert {name: spec["env"]["FIRN_TEST"] for name, spec in specs.items()} == {"one": "1", "two": "3"}
+    assert all(spec["env"]["OTHER"] == "x y" and spec["display_name"] == "firn (Python)" for spec in specs.values())
+
+
 def test_install_says_what_is_wrong():
     done = subprocess.run(
         [sys.executable, "-m", "firn_kernel", "install", "--user", "--sys-prefix"],
