@@ -7,6 +7,7 @@ failure. Writes build/kernels.json: each row's failures with their reasons.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import subprocess
@@ -15,8 +16,11 @@ import tempfile
 import tomllib
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
 SUITE = Path("tests", "kernel")
@@ -24,7 +28,7 @@ OUT = PROJECT / "build" / "kernels.json"
 KERNELS = {"firn": "firn", "ipykernel": "python3", "xpython": "xpython"}
 # xpython is Debian's; its shell lies there, IPython is this environment's.
 DEBIANS = "/usr/lib/python3/dist-packages"
-PATIENCE = 10  # seconds for one message
+PATIENCE = (10, 30)  # seconds for one message: at first, and for what has failed
 
 
 @dataclass
@@ -40,7 +44,12 @@ class Row:
         return f"{len(self.failed)} of {len(self.failed) + len(self.passed)} fail"
 
 
-def run(spec: str, tests: Sequence[str], outcomes: Path) -> None:
+def become_reaper() -> None:
+    """What loses its parent becomes a child of this process instead of the system's first one, so that it is found."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
+
+
+def run(spec: str, tests: Sequence[str], outcomes: Path, patience: int) -> None:
     environment = dict(os.environ)
     if spec == "xpython":
         environment["PYTHONPATH"] = os.pathsep.join([environment.get("PYTHONPATH", ""), DEBIANS]).strip(os.pathsep)
@@ -52,11 +61,23 @@ def run(spec: str, tests: Sequence[str], outcomes: Path) -> None:
         "no:cacheprovider",
         "-o",
         "timeout_method=signal",
-        "--timeout=90",
+        "--timeout=120",
     ]
     command = [sys.executable, "-m", "pytest", "-m", "row and not long", *options]
-    command += [f"--kernel={spec}", f"--patience={PATIENCE}", f"--outcomes={outcomes}", *tests]
-    subprocess.run(command, cwd=PROJECT, env=environment, check=False, stderr=subprocess.DEVNULL)
+    command += [f"--kernel={spec}", f"--patience={patience}", f"--outcomes={outcomes}", *tests]
+    become_reaper()
+    try:
+        subprocess.run(command, cwd=PROJECT, env=environment, check=False, stderr=subprocess.DEVNULL)
+    finally:
+        for left in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                left.kill()  # a kernel whose client was killed, and that went on
+
+
+def reason(why: str) -> str:
+    """The assertion or exception of pytest's long report."""
+    lines = [line.removeprefix("E").strip() for line in why.splitlines() if line.startswith("E ")]
+    return " ".join(lines[:3])[:300] or why.strip()[-300:]
 
 
 def tested(spec: str, tests: Sequence[str]) -> dict[str, Row]:
@@ -65,11 +86,11 @@ def tested(spec: str, tests: Sequence[str]) -> dict[str, Row]:
     with tempfile.TemporaryDirectory() as folder:
         outcomes = Path(folder, "outcomes")
         outcomes.touch()
-        run(spec, tests, outcomes)
+        run(spec, tests, outcomes, PATIENCE[0])
         first = [json.loads(line) for line in outcomes.read_text().splitlines()]
         if again := sorted({line["test"] for line in first if not line["passed"]}):
             outcomes.write_text("")
-            run(spec, again, outcomes)
+            run(spec, again, outcomes, PATIENCE[1])
         second = [json.loads(line) for line in outcomes.read_text().splitlines()]
     repeated = {line["test"] for line in second}
     for line in [line for line in first if line["test"] not in repeated] + second:
@@ -77,7 +98,7 @@ def tested(spec: str, tests: Sequence[str]) -> dict[str, Row]:
         if line["passed"]:
             row.passed.add(line["test"])
         else:
-            row.failed[line["test"]] = line["why"].strip().splitlines()[-1]
+            row.failed[line["test"]] = reason(line["why"])
     for row in rows.values():
         row.passed -= row.failed.keys()  # it failed when it was taken down
     return rows

@@ -5,6 +5,8 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
+from ._version import version
+
 
 def usage() -> dict[str, Any]:
     """The content of a usage_reply: seconds of CPU, bytes of memory."""
@@ -24,15 +26,15 @@ def usage() -> dict[str, Any]:
 
 def kernel_info() -> dict[str, Any]:
     """The content of a kernel_info_reply; xeus adds the protocol's version."""
-    version = ".".join(map(str, sys.version_info[:3]))
+    python = ".".join(map(str, sys.version_info[:3]))
     return {
         "status": "ok",
         "implementation": "firn",
-        "implementation_version": _version(),
-        "banner": f"firn {_version()}, Python {version}. %%parallel runs a cell on all cores; %%parallel? explains it.\n",
+        "implementation_version": version,
+        "banner": f"firn {version}, Python {python}. %%parallel runs a cell on all cores; %%parallel? explains it.\n",
         "language_info": {
             "name": "python",
-            "version": version,
+            "version": python,
             "mimetype": "text/x-python",
             "file_extension": ".py",
             "pygments_lexer": "ipython3",
@@ -45,12 +47,3 @@ def kernel_info() -> dict[str, Any]:
         ],
         "supported_features": ["kernel subshells"] + ["debugger"] * (find_spec("debugpy") is not None),
     }
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("firn")
-    except PackageNotFoundError:
-        return "0"

@@ -4,7 +4,6 @@ JupyterLab hashes the source with the method and the seed that debugInfo names.
 """
 
 import os
-import secrets
 import shutil
 import tempfile
 
@@ -15,7 +14,7 @@ from . import _kernel
 HASH_METHOD, HASH_SEED, SUFFIX = "Murmur2", 0xC70F6907, ".py"
 
 # Nobody else on the machine can guess the name; the folder is made when a debugger asks for a cell's file.
-FOLDER = os.path.join(tempfile.gettempdir(), f"firn_kernel_{os.getpid()}_{secrets.token_hex(4)}")
+FOLDER = os.path.join(tempfile.gettempdir(), f"firn_kernel_{os.getpid()}_{os.urandom(4).hex()}")
 PREFIX = FOLDER + os.sep
 
 

@@ -23,6 +23,7 @@ from traitlets import Instance, Type, default
 
 from . import messages
 from .cell_files import CellCompiler
+from .history import KernelHistory
 
 
 class KernelDisplayPublisher(DisplayPublisher):
@@ -195,6 +196,10 @@ class KernelShell(InteractiveShell):
 
     def init_display_trap(self) -> None:
         self.display_trap = KernelDisplay(hook=self.displayhook)
+
+    def init_history(self) -> None:
+        self.history_manager = KernelHistory(shell=self, parent=self)
+        self.configurables.append(self.history_manager)
 
     def init_payload(self) -> None:
         self.payload_manager = KernelPayloads(parent=self)

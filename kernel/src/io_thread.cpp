@@ -77,18 +77,20 @@ bool IoThread::send_errands() {
     Parcel& parcel = std::get<Parcel>(errand);
     switch (parcel.channel) {
       case Channel::shell:
-        shell_.send(parcel.frames);
+        shell_.send(std::move(parcel.frames));
         break;
       case Channel::control:
-        control_.send(parcel.frames);
+        control_.send(std::move(parcel.frames));
         break;
       case Channel::stdin_:
-        stdin_.send(parcel.frames);
+        stdin_.send(std::move(parcel.frames));
         break;
-      case Channel::iopub:
-        iopub_.send(parcel.frames);
-        boxes_.outbox.published(byte_count(parcel.frames));
+      case Channel::iopub: {
+        const std::size_t bytes = byte_count(parcel.frames);
+        iopub_.send(std::move(parcel.frames));
+        boxes_.outbox.published(bytes);
         break;
+      }
     }
   }
   return !errands.empty();

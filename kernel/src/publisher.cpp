@@ -86,7 +86,10 @@ void Publisher::collect_locked(int stream, std::string_view text, const Parent& 
 void Publisher::flush_locked() {
   if (text_.empty()) return;
   std::string content = R"({"name":")";
-  content.append(kStreamNames[stream_]).append(R"(","text":)").append(to_text(text_)).append("}");
+  content.append(kStreamNames[stream_])
+      .append(R"(","text":)")
+      .append(json_string(text_))
+      .append("}");
   text_.clear();
   send_locked("stream", *parent_, "{}", std::move(content), {});
 }

@@ -2,7 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <memory>
 #include <stdexcept>
+#include <utility>
 #include <zmq_addon.hpp>
 
 namespace firn::kernel {
@@ -20,11 +22,26 @@ struct PrivateFiles {
   mode_t before;
 };
 
-void send_frames(zmq::socket_t& socket, const Frames& frames) {
+constexpr std::size_t kWorthKeeping = 1u << 16;  // bytes; below, a copy costs less than keeping
+
+// A frame that ZeroMQ reads where it is, and deletes.
+zmq::message_t kept(std::string frame) {
+  auto owned = std::make_unique<std::string>(std::move(frame));
+  const auto forget = [](void*, void* string) { delete static_cast<std::string*>(string); };
+  zmq::message_t message(owned->data(), owned->size(), forget, owned.get());
+  owned.release();
+  return message;
+}
+
+void send_frames(zmq::socket_t& socket, Frames frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     auto flags = zmq::send_flags::dontwait;
     if (i + 1 < frames.size()) flags = flags | zmq::send_flags::sndmore;
-    socket.send(zmq::buffer(frames[i]), flags);
+    if (frames[i].size() >= kWorthKeeping) {
+      socket.send(kept(std::move(frames[i])), flags);
+    } else {
+      socket.send(zmq::buffer(frames[i]), flags);
+    }
   }
 }
 
@@ -66,9 +83,9 @@ std::optional<Frames> Router::receive() {
   return frames;
 }
 
-void Router::send(const Frames& frames) {
+void Router::send(Frames frames) {
   try {
-    send_frames(socket_, frames);
+    send_frames(socket_, std::move(frames));
   } catch (const zmq::error_t&) {
     // The client is gone; nobody is left to be told.
   }
@@ -85,7 +102,7 @@ Broadcast::Broadcast(zmq::context_t& context, const Connection& connection, int 
 
 int Broadcast::fd() const { return socket_.get(zmq::sockopt::fd); }
 
-void Broadcast::send(const Frames& frames) { send_frames(socket_, frames); }
+void Broadcast::send(Frames frames) { send_frames(socket_, std::move(frames)); }
 
 std::optional<std::string> Broadcast::new_subscription() {
   zmq::message_t event;

@@ -21,7 +21,7 @@ class Router {
 
   int fd() const;
   std::optional<Frames> receive();  // never waits
-  void send(const Frames& frames);
+  void send(Frames frames);
 
  private:
   zmq::socket_t socket_;
@@ -37,7 +37,7 @@ class Broadcast {
   Broadcast(zmq::context_t& context, const Connection& connection, int port);
 
   int fd() const;
-  void send(const Frames& frames);
+  void send(Frames frames);
   // The topic of a new subscription, if there is one.
   std::optional<std::string> new_subscription();
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <numeric>
 #include <xeus/xkernel.hpp>
@@ -64,6 +66,57 @@ std::size_t byte_count(const Frames& frames) {
 
 std::string to_text(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string json_string(std::string_view text) {
+  // Eight bytes at a time: the lowest bits of a byte that is less than n, or that is c.
+  constexpr std::uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
+  const auto below_space = [](std::uint64_t x) { return (x - kOnes * ' ') & ~x & kHighs; };
+  const auto is = [](std::uint64_t x, unsigned char c) {
+    x ^= kOnes * c;
+    return (x - kOnes) & ~x & kHighs;
+  };
+  const auto is_plain = [](char c) {
+    return static_cast<unsigned char>(c) >= ' ' && c != '"' && c != '\\';
+  };
+  std::string json;
+  json.reserve(text.size() + text.size() / 32 + 16);
+  json.push_back('"');
+  std::size_t done = 0, at = 0;
+  while (at < text.size()) {
+    if (at + 8 <= text.size()) {
+      std::uint64_t eight;
+      std::memcpy(&eight, text.data() + at, sizeof eight);
+      if ((below_space(eight) | is(eight, '"') | is(eight, '\\')) == 0) {
+        at += 8;
+        continue;
+      }
+    }
+    if (is_plain(text[at])) {
+      ++at;
+      continue;
+    }
+    json.append(text, done, at - done);
+    switch (text[at]) {
+      case '\n':
+        json.append("\\n");
+        break;
+      case '"':
+        json.append("\\\"");
+        break;
+      case '\\':
+        json.append("\\\\");
+        break;
+      default: {
+        std::array<char, 8> escape;
+        std::snprintf(escape.data(), escape.size(), "\\u%04x", static_cast<unsigned>(text[at]));
+        json.append(escape.data());
+      }
+    }
+    done = ++at;
+  }
+  json.append(text, done).push_back('"');
+  return json;
 }
 
 std::string now() {

@@ -26,6 +26,9 @@ std::size_t byte_count(const Frames& frames);
 // JSON text; ill-formed UTF-8 in it is replaced, never an exception.
 std::string to_text(const nlohmann::json& value);
 
+// Well-formed UTF-8 as a JSON string. Streams are long: nlohmann's dump takes ten times as long.
+std::string json_string(std::string_view text);
+
 // ISO 8601 in UTC, with six decimals.
 std::string now();
 

@@ -108,6 +108,8 @@ class RunningKernel:
         """Options: of KernelManager.start_kernel(); `transport` and `transport_encryption`: of the manager."""
         manager = {name: options.pop(name) for name in ("transport", "transport_encryption") if name in options}
         self.manager = KernelManager(kernel_name=spec, **manager)
+        # ipykernel leaves the descriptors alone when it sees this.
+        options.setdefault("env", {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"})
         self.manager.start_kernel(**options)
         self.client: BlockingKernelClient = self.manager.client()
         if patience is not None:

@@ -44,7 +44,7 @@ class Session:
     def done(self, command, **arguments):
         content = self.ask(command, **arguments)
         assert content["success"], content
-        return content["body"]
+        return content.get("body", {})
 
     def start(self):
         self.done("initialize", clientID="test", adapterID="", linesStartAt1=True, columnsStartAt1=True)

@@ -129,7 +129,7 @@ def test_a_hundred_interrupts_at_any_moment(kernel):
         kernel.wait_for_text("on")
         time.sleep(i % 10 * 0.001)
         os.kill(kernel.pid, signal.SIGINT)
-        assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"
+        assert kernel.finish(cell).status == "error"
 
 
 def test_a_background_task_that_blocks_an_idle_kernel_stops(kernel, interrupt):

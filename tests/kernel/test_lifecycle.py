@@ -1,5 +1,6 @@
 """Start, shutdown, restart, a client that was killed, installation."""
 
+import contextlib
 import json
 import os
 import signal
@@ -128,7 +129,11 @@ def test_a_client_that_was_killed_leaves_no_kernel(cell, kernel_name):
         pid = int(client.stdout.readline())
         time.sleep(0.3)
         client.send_signal(signal.SIGKILL)
-    assert gone(pid, 20)
+    try:
+        assert gone(pid, 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def beside(tmp_path, *names):

@@ -18,6 +18,16 @@ def test_twenty_thousand_prints_arrive_complete_in_few_messages(kernel):
     assert outcome.messages[-1]["content"] == {"execution_state": "idle"}
 
 
+def test_every_character_arrives_as_it_is(kernel):
+    """At every offset: text is escaped eight bytes at a time."""
+    characters = "".join(map(chr, [*range(0x250), 0x2028, 0xD7FF, 0xE000, 0xFFFD, 0x10000, 0x10FFFF]))
+    outcome = kernel.run(
+        f"import sys\ncharacters = ''.join(map(chr, {[*map(ord, characters)]}))\n"
+        "for n in range(9):\n    sys.stdout.write('x' * n + characters + '\"' * n)"
+    )
+    assert outcome.text() == "".join("x" * n + characters + '"' * n for n in range(9))
+
+
 @pytest.mark.row("20 MB of prints")
 def test_twenty_megabytes_arrive_complete(kernel):
     outcome = kernel.run("line = 'x' * 99 + '\\n'\nfor i in range(200_000):\n    print(line, end='')")
