@@ -26,7 +26,9 @@ char* heap_base = nullptr;
 namespace {
 
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kLargestExtent = std::size_t{16} << 20;  // pages are touched that far ahead
+// Pages are touched that far ahead, so far that nobody waits for them, and no farther: what is
+// touched and not used in the end costs as much as what is.
+constexpr std::size_t kLargestExtent = std::size_t{4} << 20;
 constexpr std::size_t kCommitStep = std::size_t{64} << 20;
 // A huge page takes 0.2 ms to get where the memory is at hand, and several where a virtual machine
 // has to ask its host for it, page by page; then small ones, of which the system has some that were
@@ -167,27 +169,34 @@ void Area::commit(char* end) {
 }
 
 void Area::choose_pages(const Extent& extent) {
-  if (small_pages_left_ > extent.size()) {
-    small_pages_left_ -= extent.size();
-    madvise(extent.begin, extent.size(), MADV_NOHUGEPAGE);
-    return;
-  }
-  madvise(extent.begin, extent.size(), MADV_HUGEPAGE);
+  const std::size_t left = small_pages_left_;
+  const bool small = left > extent.size();
+  if (small) small_pages_left_ = left - extent.size();
+  madvise(extent.begin, extent.size(), small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
   const double began = thread_seconds();
+  // What is touched first; the rest is for the populator.
   madvise(extent.begin, kHugePage, MADV_POPULATE_WRITE);
-  if (thread_seconds() - began < kSlowHugePage) return;
+  if (small || thread_seconds() - began < kSlowHugePage) return;
   small_pages_left_ = kSmallPagesAfterSlow;
   madvise(extent.begin + kHugePage, extent.size() - kHugePage, MADV_NOHUGEPAGE);
 }
 
 Extent Area::take(std::size_t bytes) {
   const std::size_t size = round_up(bytes, grain_);
+  bool warm = false;
+  const Extent extent = take_addresses(size, &warm);
+  if (huge_pages_ && !warm) choose_pages(extent);  // takes its time, others need not wait for it
+  return extent;
+}
+
+Extent Area::take_addresses(std::size_t size, bool* warm) {
   const std::lock_guard hold(mutex_);
   Extent extent = find(free_, size);
   if (extent.begin) {
     warm_bytes_ -= std::min(warm_bytes_, size);
     if (guard_is_on() && mprotect(extent.begin, size, PROT_READ | PROT_WRITE))
       throw std::bad_alloc();
+    *warm = true;
     return extent;
   }
   extent = find(cold_, size);
@@ -196,14 +205,12 @@ Extent Area::take(std::size_t bytes) {
       insert(cold_, extent.begin, size);
       throw std::bad_alloc();
     }
-    if (huge_pages_) choose_pages(extent);
     return extent;
   }
   if (size > static_cast<std::size_t>(end_ - frontier_)) throw std::bad_alloc();
   commit(frontier_ + size);
   extent = {frontier_, frontier_ + size};
   frontier_ += size;
-  if (huge_pages_) choose_pages(extent);
   return extent;
 }
 
@@ -297,6 +304,7 @@ char* Region::allocate_slowly(std::size_t bytes) {
     const Extent extent = zone_.take(bytes);
     single_.push_back(span_of(extent));
     used_before_ += bytes;
+    populator_->add({extent.begin, extent.begin + bytes});
     return extent.begin;
   }
   extents_.reserve(extents_.size() + 1);

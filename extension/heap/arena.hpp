@@ -1,6 +1,7 @@
 // The heap's address range: one reservation of 1 TiB, cut into extents.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -91,6 +92,7 @@ class Area {
 
  private:
   void commit(char* end);
+  Extent take_addresses(std::size_t size, bool* warm);
   void choose_pages(const Extent& extent);
   // Offset -> bytes.
   using Free = std::map<std::size_t, std::size_t, std::less<>,
@@ -110,8 +112,9 @@ class Area {
   Free free_;
   Free cold_;                   // PROT_NONE
   std::size_t warm_bytes_ = 0;  // of the free extents that keep their pages
-  std::size_t small_pages_left_ =
-      0;  // bytes that get small pages because huge ones were slow to get
+  // Bytes that get small pages because huge ones were slow to get; threads that change it at the
+  // same time may lose a change.
+  std::atomic<std::size_t> small_pages_left_{0};
 };
 
 // The two areas of a kind of segment: small pages for small ones, huge pages for the rest.

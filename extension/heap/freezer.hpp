@@ -254,7 +254,7 @@ class Copier {
   void build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries, std::size_t count);
   void complete(const Frame& frame);
   void share_out(const Frame& frame);
-  void prefetch_slots(const Frame& frame) const;
+  void prefetch_slots(const Frame& frame, std::size_t first) const;
   static void prefetch_behind(const Frame& frame);
   void prepare(const Frame& frame);
   void put_off(std::size_t depth, std::size_t before);

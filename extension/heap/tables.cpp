@@ -265,6 +265,7 @@ void Copier::build_table(std::size_t depth) {
 
   if (whole && row) {
     build_row(frame, dict, DK_UNICODE_ENTRIES(from), count);
+    prefetch_slots(frame, 0);
     return;
   }
   std::vector<PyDictKeyEntry> entries;

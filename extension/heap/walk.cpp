@@ -20,8 +20,10 @@
 namespace firn::heap {
 namespace {
 
-// In one container: the original that comes so many slots later is asked for now.
-constexpr std::size_t kAhead = 4;
+// Originals are asked for so many at a time, for most lie in pages that the processor has to look
+// up first: it looks up several at once when they are asked for in a row, and waits for one after
+// the other when there is copying in between.
+constexpr std::size_t kAhead = 8;
 // A frame that has brought up so many others lets them go first.
 constexpr std::size_t kBrood = 8;
 // A frame that cannot do so, as another one waits for it, puts off no more than this.
@@ -39,6 +41,16 @@ void prefetch_object(const PyObject* object) {
   __builtin_prefetch(at + 56);
 }
 
+// The keys and values of a dict that is to share its keys with others.
+void prefetch_row(const PyDictObject* dict) {
+  PyDictKeysObject* keys = dict->ma_keys;
+  if (!DK_IS_UNICODE(keys) || dict->ma_values || keys->dk_nentries > SHARED_KEYS_MAX_SIZE) return;
+  const PyDictUnicodeEntry* entries = DK_UNICODE_ENTRIES(keys);
+  for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
+    __builtin_prefetch(entries[i].me_key);
+  }
+}
+
 // Whether the container of `outer` gets its hash without that of what is copied by `inner`.
 bool may_wait(const Frame& outer, const Frame& inner) {
   if (outer.role == Role::values) return true;
@@ -49,9 +61,9 @@ bool may_wait(const Frame& outer, const Frame& inner) {
 
 }  // namespace
 
-void Copier::prefetch_slots(const Frame& frame) const {
-  const std::size_t last = std::min(frame.count, frame.index + kAhead + 1);
-  for (std::size_t i = frame.index; i < last; ++i) {
+void Copier::prefetch_slots(const Frame& frame, std::size_t first) const {
+  const std::size_t last = std::min(frame.count, first + kAhead);
+  for (std::size_t i = first; i < last; ++i) {
     PyObject* const object = frame.slots[i * frame.stride];
     if (is_static(object)) continue;
     prefetch_object(object);
@@ -61,8 +73,11 @@ void Copier::prefetch_slots(const Frame& frame) const {
 
 // What the objects in its slots refer to that is needed to copy them; they themselves have come.
 void Copier::prefetch_behind(const Frame& frame) {
-  if (frame.role == Role::unbuilt) return;
-  const std::size_t last = std::min(frame.count, frame.index + kAhead + 1);
+  if (frame.role == Role::unbuilt) {
+    prefetch_row(dict_of(frame.source));
+    return;
+  }
+  const std::size_t last = std::min(frame.count, frame.index + kAhead);
   for (std::size_t i = frame.index; i < last; ++i) {
     PyObject* const object = frame.slots[i * frame.stride];
     if (!object || is_static(object)) continue;
@@ -79,10 +94,11 @@ void Copier::prefetch_behind(const Frame& frame) {
 void Copier::prepare(const Frame& frame) {
   if (frame.role == Role::unbuilt) {
     const auto* keys = reinterpret_cast<const char*>(dict_of(frame.source)->ma_keys);
-    __builtin_prefetch(keys);
-    __builtin_prefetch(keys + 64);
+    constexpr std::size_t line = 64;
+    constexpr std::size_t most = 6;  // the header, the indices and the entries of a short one
+    for (std::size_t i = 0; i < most; ++i) __builtin_prefetch(keys + i * line);
   } else {
-    prefetch_slots(frame);
+    prefetch_slots(frame, frame.index);
   }
   work_.soon[(work_.soon_first + work_.soon_size++) % Work::kSoon] = frame;
 }
@@ -99,7 +115,7 @@ void Copier::put_off(std::size_t depth, std::size_t before) {
       left_order_ = true;
       work_.later.push_back(frames[i]);
     } else {
-      prefetch_slots(frames[i]);
+      prefetch_slots(frames[i], frames[i].index);
       frames[kept++] = frames[i];
     }
   }
@@ -124,14 +140,11 @@ void Copier::walk(std::size_t before) {
     const bool members = frame->role == Role::members;
     bool waits = false;
     while (frame->index < frame->count) {
+      if (frame->index % kAhead == 0) prefetch_slots(*frame, frame->index + kAhead);
       PyObject** slot = frame->slots + frame->index * frame->stride;
       ++frame->index;
       PyObject* child = *slot;
       if (!child) continue;
-      if (frame->count - frame->index > kAhead) {
-        prefetch_object(slot[kAhead * frame->stride]);
-        freezing_.memo.prefetch(slot[kAhead * frame->stride]);
-      }
       if (members && reinterpret_cast<setentry*>(slot)->hash == -1) continue;  // was deleted
       if (PyObject* made = copy(child)) {
         *slot = made;
@@ -167,12 +180,14 @@ void Copier::run() {
   Work& work = work_;
   walk(work.later.size());
   while (true) {
-    while (work.soon_size < Work::kSoon && work.has_later()) {
-      prepare(work.later.back());
-      work.later.pop_back();
+    if (work.soon_size <= Work::kSoon / 2) {
+      while (work.soon_size < Work::kSoon && work.has_later()) {
+        prepare(work.later.back());
+        work.later.pop_back();
+      }
     }
     if (!work.soon_size) break;
-    if (work.soon_size == Work::kSoon)
+    if (work.soon_size > Work::kSoon / 2)
       prefetch_behind(work.soon[(work.soon_first + Work::kSoon / 2) % Work::kSoon]);
     --work.soon_size;
     work.frames.push_back(work.soon[work.soon_first++ % Work::kSoon]);
