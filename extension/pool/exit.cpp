@@ -23,7 +23,8 @@ namespace firn::pool {
 namespace {
 
 constexpr double patience = 1.0;  // seconds until workers that do not end are left behind
-// Those that are at it get more: an interpreter that ends when it has been forgotten kills the process.
+// Those that are at it get more: an interpreter that ends when it has been forgotten kills the
+// process.
 constexpr double patience_for_ending = 60.0;
 
 std::atomic<bool> leaving_workers{false};

@@ -220,9 +220,8 @@ std::vector<Scheduler::Left> Scheduler::leave_behind() {
 
 bool Scheduler::ending() const {
   Lock lock(mutex_);
-  return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) {
-    return worker->state == Worker::State::ended;
-  });
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker->state == Worker::State::ended; });
 }
 
 std::vector<Scheduler::Info> Scheduler::infos() const {
