@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 from firn import each, errors, jobs
 from firn.raised import without_firn
 from firn.readable import seconds
-from firn.report import Report
 from firn.session import BACKGROUND, SESSION
 
 if TYPE_CHECKING:
@@ -85,7 +84,8 @@ class BackgroundJob:
         self, name: str, run: Run, ended: Callable[[Run], object], between_cells: Callable[[], object]
     ) -> None:
         self.name = name
-        self._run = run
+        self._run: Run | None = run  # until the end: it has the cell's code, and the data
+        self.report = run.report  # the cell's figures, complete when it has ended
         self._ended = ended
         self._between_cells = between_cells
         self.thread = threading.get_ident()  # whose cells its own parts stand between
@@ -141,7 +141,7 @@ class BackgroundJob:
             if self._state != "running" or self._stepper:
                 return False
             self._state = "cancelled"
-            self._run.report.failed = "CancelledError"
+            self.report.failed = "CancelledError"
             watched = self._watched
             if watched is not None and not watched.ended:
                 watched.started.job.truncate(0)
@@ -159,11 +159,6 @@ class BackgroundJob:
         """(iterations done, all iterations) of the loop that runs, or of the last one."""
         watched = self._watched
         return self._progress if watched is None else watched.started.done_and_all
-
-    @property
-    def report(self) -> Report:
-        """The cell's figures, complete when it has ended."""
-        return self._run.report
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._await().__await__()
@@ -196,8 +191,9 @@ class BackgroundJob:
                 self._stepper = 0
 
     def _step(self) -> None:
-        space, code = self._run.namespace, self._run.code
-        assert code is not None
+        run = self._run
+        assert run is not None and run.code is not None
+        space, code = run.namespace, run.code
         try:
             if self._coroutine is not None:
                 watched = self._context.run(self._coroutine.send, None)
@@ -208,7 +204,7 @@ class BackgroundJob:
                 self._context.run(exec, code, space)
                 raise StopIteration
         except StopIteration:
-            self._value = space.pop(value_name(self._run.number), None)
+            self._value = space.pop(value_name(run.number), None)
             self._state = "done"
             self._end()
         except BaseException as error:
@@ -225,8 +221,10 @@ class BackgroundJob:
         ACTIVE.remove(self)
         SESSION.apart -= 1
         self._progress = self.progress
-        self._coroutine = self._watched = None  # and with them the data
-        self._ended(self._run)
+        self._coroutine = self._watched = None
+        run, self._run = self._run, None
+        assert run is not None
+        self._ended(run)
 
     def _call_loop(self) -> None:
         assert self._loop is not None

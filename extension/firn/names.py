@@ -11,6 +11,7 @@ import difflib
 import opcode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import CodeType
 
 _OPNAME = opcode.opname
@@ -76,20 +77,12 @@ def assigned(code: CodeType) -> set[str]:
     return {code.co_names[argument] for _, op, argument in instructions(code) if op == _STORE_NAME}
 
 
-_reads: dict[CodeType, Reads] = {}
-
-
+@lru_cache(maxsize=512)  # each cell brings code of its own, and what is remembered of it keeps it
 def reads(code: CodeType) -> Reads:
     """The globals and attributes that a code object reads, nested functions, comprehensions and classes included."""
-    known = _reads.get(code)
-    if known is not None:
-        return known
     found = Reads()
     for part in nested(code):
         _scan(part, found)
-    if len(_reads) >= 4096:
-        _reads.clear()
-    _reads[code] = found
     return found
 
 

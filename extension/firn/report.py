@@ -344,7 +344,9 @@ class Report:
             return [f"{head}: ran serially in {seconds(self.wall_seconds)}: {reason}"]
         pieces = []
         if self.failed:
-            pieces.append(f"{head}: failed after {seconds(self.wall_seconds)} ({self.failed})")
+            how = "interrupted" if self.failed == "KeyboardInterrupt" else "failed"
+            why = "" if how == "interrupted" else f" ({self.failed})"
+            pieces.append(f"{head}: {how} after {seconds(self.wall_seconds)}{why}")
             if self.way == "serial":
                 return pieces
         elif self.way == "each":

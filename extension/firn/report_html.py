@@ -61,7 +61,9 @@ def _head(report: Report) -> str:
     if report.way == "serial":
         big, rest = "Ran serially", f"in {wall}"
     elif report.failed:
-        big, rest = "Failed", f"after {wall}: {escape(report.failed)}"
+        interrupted = report.failed == "KeyboardInterrupt"
+        big = "Interrupted" if interrupted else "Failed"
+        rest = f"after {wall}" + ("" if interrupted else f": {escape(report.failed)}")
     elif report.way == "each":
         big, rest = f"In {plural(report.workers, 'worker')}", f"in {wall}"
     elif report.slower:

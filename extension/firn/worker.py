@@ -27,8 +27,8 @@ __all__ = ["Stopped", "begin", "pack"]
 type Result = tuple[Any, ...]
 """("ok", effects, (seconds, iteration) of the slowest iterations) or ("error", iteration, and what failures.describe tells of the exception)."""
 
-KEPT: Final = 1024
-"""How many definitions a worker remembers for later cells."""
+KEPT: Final = 256
+"""How many definitions a worker remembers for later cells, and of how many files the lines."""
 
 _DUNDERS: Final = ("__name__", "__builtins__", "__doc__", "__loader__", "__spec__", "__package__")
 
@@ -119,6 +119,7 @@ class Job:
             self._space.let_go()
 
 
+_files: OrderedDict[str, None] = OrderedDict()
 _split = Space()
 _each = Space()
 _follower = Follower()
@@ -238,11 +239,17 @@ def pack(result: object) -> bytes:
 
 
 def _remember_lines(lines: dict[str, list[str]]) -> None:
-    if lines:
-        import linecache
+    """The lines of cells, for tracebacks; of the latest ones, for each cell has a file name of its own."""
+    if not lines:
+        return
+    import linecache
 
-        for filename, text in lines.items():
-            linecache.cache[filename] = (sum(map(len, text)), None, text, filename)
+    for filename, text in lines.items():
+        linecache.cache[filename] = (sum(map(len, text)), None, text, filename)
+        _files[filename] = None
+        _files.move_to_end(filename)
+    while in_worker and len(_files) > max(KEPT, len(lines)):
+        linecache.cache.pop(_files.popitem(last=False)[0], None)
 
 
 def _failure(iteration: int, error: BaseException) -> Result:
