@@ -91,8 +91,8 @@ LIMITS
 - Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not found: --share x.
 - What the workers do to imported modules, os.chdir and functools.lru_cache stays in each worker.
 - random draws other numbers than the serial cell, the same for any number of workers: see --seed.
-- Files, sockets, locks, generators cannot be frozen and are refused. --explain finds them in containers and instances, not
-  in what pickles in a way of its own (__reduce__, __getstate__): that shows when the cell runs.
+- Files, sockets, locks, generators cannot be frozen and are refused. --explain finds them in containers and instances,
+  not in what pickles in a way of its own (__reduce__, __getstate__): that shows when the cell runs.
 - A cell under a debugger, coverage or sys.settrace runs serially, and the report says so.
 
 See also: %parallel (state and settings of the workers), %frozen, %thaw, firn.last_report(), firn.Executor.

@@ -15,6 +15,7 @@ from . import _kernel, messages, stdin
 
 Done = Callable[[bytes], None]
 
+_REPLY_IS_READ = 0.5  # seconds
 _FAREWELL = 1.0  # seconds that background tasks have to end when the kernel stops
 
 
@@ -136,7 +137,8 @@ class CellRunner:
             self._inbox.busy = False
             self.loop.call_soon(self._work_off)
             if shell.exit_now:
-                self._kernel.stop()
+                # A console that finds its kernel gone does not look for the reply, which tells it to exit, too.
+                self.loop.call_later(_REPLY_IS_READ, self._kernel.stop)
 
     async def _run_code(self, cell: Cell) -> tuple[bool, BaseException | None]:
         shell, silent = self._kernel.shell, cell.options["silent"]
