@@ -10,6 +10,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, InterpreterPoolExecutor, ProcessPoolExecutor
 from functools import partial
@@ -22,7 +23,7 @@ from bench.cells.workload import Names, Workload, workload
 WORKERS = os.process_cpu_count() or 1
 
 
-class Peer:
+class Peer(ABC):
     """One way of running a workload: by its module's name `key`, over the variables `names`; `folder` is for its files."""
 
     title = ""
@@ -34,32 +35,40 @@ class Peer:
         self.workload: Workload = workload(key)
         self.bounds = self.workload.bounds(names)
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 (a hook)
         """What a session has long done: imports."""
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027 (a hook)
         """Brings up the workers, all of them."""
 
-    def share(self) -> None:
+    def share(self) -> None:  # noqa: B027 (a hook)
         """Gives them the data."""
 
+    @abstractmethod
     def run(self) -> Any:
         """The cell: its result."""
-        return self.workload.whole(self.pieces, self.names)
 
     def run_again(self) -> Any:
         """A later cell."""
         return self.run()
 
+    def end(self) -> None:  # noqa: B027 (a hook)
+        """Stops the workers."""
+
+
+class Tasks(Peer):
+    """A peer whose cell hands out one task for each of the workload's bounds."""
+
+    def run(self) -> Any:
+        return self.workload.whole(self.pieces, self.names)
+
     def pieces(self, **fresh: Any) -> list[Any]:
         """One loop; `fresh` are variables that the workers have not seen, pickled once."""
-        return list(self.map(pickle.dumps(fresh, 5) if fresh else pickle.dumps({})))
+        return list(self.map(pickle.dumps(fresh, 5)))
 
+    @abstractmethod
     def map(self, fresh: bytes) -> Iterable[Any]:
-        raise NotImplementedError
-
-    def end(self) -> None:
-        """Stops the workers."""
+        """The results of the tasks, in order."""
 
 
 class Serial(Peer):
@@ -105,7 +114,7 @@ class Firn(Peer):
         return self.notebook.names["result"]
 
 
-class Pool(Peer):
+class Pool(Tasks):
     """An executor of concurrent.futures, whose workers load one pickle each when they start."""
 
     executor: Executor | None = None
@@ -217,7 +226,7 @@ class Loky(Pool):
         get_reusable_executor().shutdown()
 
 
-class IPyParallel(Peer):
+class IPyParallel(Tasks):
     """The data is pickled once and pushed to all engines once; a load-balanced view hands out the tasks."""
 
     title = "ipyparallel"
@@ -244,7 +253,7 @@ class IPyParallel(Peer):
         self.cluster.stop_cluster_sync()
 
 
-class Dask(Peer):
+class Dask(Tasks):
     """dask.distributed on a local cluster of processes with a thread each; the data is scattered to all of them once."""
 
     title = "dask.distributed"

@@ -114,7 +114,7 @@ void shutdown() {
     while (!scheduler->ended() && Clock::now() < deadline) {
       scheduler->wake.wait_until(std::min(deadline, scheduler->tick(Clock::now())));
     }
-    scheduler->leave_behind();
+    scheduler->leave_behind();  // from now on, no other worker begins to end
   }
   const Time late = Clock::now() + ticks(patience_for_ending);
   std::vector<Scheduler::Left> left;

@@ -127,6 +127,13 @@ class KernelDisplay(DisplayTrap):
         return False
 
 
+class _Counter(threading.local):
+    """The counter as one thread sees it."""
+
+    count: int | None = None  # while the thread runs a cell that has a number
+    counted = True  # False until IPython has counted that cell
+
+
 class KernelShell(InteractiveShell):
     """IPython's shell with the front end as its terminal."""
 
@@ -140,7 +147,7 @@ class KernelShell(InteractiveShell):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._counting = threading.Lock()
         self._count = 1  # the next cell's number
-        self._here = threading.local()  # .count: what this thread's cell sees; .counted: whether IPython has counted it
+        self._here = _Counter()
         super().__init__(*arguments, **options)
 
     # IPython reads the counter and adds one to it in two steps. Cells of several threads would get the same number, so
@@ -156,20 +163,19 @@ class KernelShell(InteractiveShell):
 
     def end_count(self) -> None:
         """The cell has ended."""
-        self._here.count = None
+        self._here.count, self._here.counted = None, True
 
     @property
     def execution_count(self) -> int:
-        return getattr(self._here, "count", None) or self._count
+        return self._here.count or self._count
 
     @execution_count.setter
     def execution_count(self, count: int) -> None:
-        if getattr(self._here, "count", None) is not None:
+        if self._here.count is not None:
             self._here.count = count
-            if not self._here.counted:
-                self._here.counted = True
-                return
-        self._count = count
+        if self._here.counted:
+            self._count = count
+        self._here.counted = True
 
     @default("exiter")
     def _default_exiter(self) -> ZMQExitAutocall:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import firn
-from run_cases import Outcome, cases_in
+from run_cases import Outcome
+from suites import cases_in
 from test.test_concurrent_futures import util  # type: ignore
 
 PACKAGE = "test.test_concurrent_futures"

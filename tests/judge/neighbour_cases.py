@@ -18,10 +18,10 @@ import time
 import traceback
 import unittest
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from suites import cases_in
 from test import support  # type: ignore[import-not-found]
 
 kept: list[Any] = []
@@ -44,14 +44,6 @@ def start_firn() -> None:
     while any(worker["state"] != "idle" for worker in pool.workers()):
         time.sleep(0.001)
     kept.extend([rows, pool])
-
-
-def cases_in(suite: unittest.TestSuite) -> Iterator[Any]:
-    for test in suite:
-        if isinstance(test, unittest.TestSuite):
-            yield from cases_in(test)
-        else:
-            yield test
 
 
 class Results(unittest.TestResult):

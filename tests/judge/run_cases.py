@@ -16,18 +16,10 @@ import sys
 import traceback
 import unittest
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import frozen_source
-
-
-def cases_in(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
-    for test in suite:
-        if isinstance(test, unittest.TestSuite):
-            yield from cases_in(test)
-        else:
-            yield test
+from suites import cases_in
 
 
 class Outcome(unittest.TestResult):

@@ -6,6 +6,7 @@ import random
 import unicodedata
 from collections import Counter
 
+from bench.cells.work.counts import merge
 from bench.cells.workload import Names, Workload
 
 CELL = """
@@ -31,13 +32,6 @@ def part(texts: list[str], start: int) -> Counter[str]:
     for text in texts:
         for character in text:
             result[unicodedata.name(character, "none").partition(" ")[0]] += 1
-    return result
-
-
-def merge(pieces: list[Counter[str]]) -> Counter[str]:
-    result: Counter[str] = Counter()
-    for piece in pieces:
-        result.update(piece)
     return result
 
 

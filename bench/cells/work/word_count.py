@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+from bench.cells.work.counts import merge
 from bench.cells.work.texts import texts, vocabulary
 from bench.cells.workload import Names, Workload
 
@@ -26,13 +27,6 @@ def part(documents: list[str], start: int) -> Counter[str]:
     for text in documents:
         for word in text.split():
             result[word] += 1
-    return result
-
-
-def merge(pieces: list[Counter[str]]) -> Counter[str]:
-    result: Counter[str] = Counter()
-    for piece in pieces:
-        result.update(piece)
     return result
 
 
