@@ -54,10 +54,13 @@ class Answer:
 class Kernel:
     """A running kernel, by its kernelspec's name."""
 
-    def __init__(self, spec: str, first: str = "") -> None:
-        """`answer` and `ready`: to its first request, kernel_info_request or the cell `first`, and seconds until then."""
-        self._folder = tempfile.TemporaryDirectory(prefix="firn-bench-")  # its history and connection file
-        environment = {**os.environ, "IPYTHONDIR": self._folder.name}
+    def __init__(self, spec: str, first: str = "", profile: str = "") -> None:
+        """`answer` and `ready`: to its first request, kernel_info_request or the cell `first`, and seconds until then.
+
+        profile: IPython's folder, with its history; without one a fresh folder, as at the very first start of all.
+        """
+        self._folder = tempfile.TemporaryDirectory(prefix="firn-bench-")  # the connection file's
+        environment = {**os.environ, "IPYTHONDIR": profile or self._folder.name}
         if spec == "xpython":
             environment["PYTHONPATH"] = DEBIANS  # its shell; IPython is this environment's
         self._manager = KernelManager(kernel_name=spec, connection_file=str(Path(self._folder.name, "kernel.json")))

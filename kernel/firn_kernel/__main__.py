@@ -20,6 +20,9 @@ def main() -> int:
         )
         return 2
 
+    from .later import import_asyncio
+
+    import_asyncio()
     from .kernel import start
 
     return start(sys.argv[2])

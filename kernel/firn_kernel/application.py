@@ -8,6 +8,7 @@ from IPython.core.profiledir import ProfileDir
 from IPython.core.shellapp import InteractiveShellApp
 from traitlets import Dict
 
+from .later import later
 from .shell import KernelShell
 
 
@@ -22,12 +23,17 @@ class KernelApplication(BaseIPythonApplication, InteractiveShellApp):
     classes: ClassVar = [KernelShell, ProfileDir]
 
     def create_shell(self, kernel: Any) -> KernelShell:
-        self.init_profile_dir()
+        with later("tempfile"):
+            self.init_profile_dir()
         self.init_config_files()
         self.load_config_file()
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         self.shell = KernelShell.instance(
-            parent=self, profile_dir=self.profile_dir, user_ns=self.user_ns, kernel=kernel
+            parent=self,
+            ipython_dir=self.ipython_dir,
+            profile_dir=self.profile_dir,
+            user_ns=self.user_ns,
+            kernel=kernel,
         )
         self.shell.configurables.append(self)
         return self.shell
