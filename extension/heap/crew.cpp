@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <latch>
 #include <thread>
 
+#include "heap/first_exception.hpp"
 #include "heap/handover.hpp"
 #include "heap/scan/clean_stack.hpp"
 #include "heap/signals.hpp"
@@ -25,9 +27,8 @@ void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& p
   }
   std::atomic<std::size_t> next{begin};
   Handover handover(helpers_.size() + 1);
+  std::latch ready(static_cast<std::ptrdiff_t>(helpers_.size()));
   const auto work = [&](Copier& copier) {
-    // The first exception of a thread takes memory; when there is none, libc ends the process.
-    static_cast<void>(std::uncaught_exceptions());
     copier.set_handover(&handover);
     try {
       if (own && &copier == &main) copier.run();
@@ -45,6 +46,7 @@ void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& p
   Crew* const crew = main.set_crew(nullptr);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(helpers_.size());
     // Before they are joined: without memory for all of them, the others would wait for ever.
     const std::unique_ptr<Handover, void (*)(Handover*)> stop(&handover,
                                                               [](Handover* all) { all->stop(); });
@@ -52,13 +54,18 @@ void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& p
       const SignalsBlocked blocked;
       for (const auto& helper : helpers_) {
         try {
-          threads.emplace_back(
-              [&work, copier = helper.get()] { run_cleanly([&work, copier] { work(*copier); }); });
-        } catch (const std::system_error&) {
-          handover.leave();  // no more threads to be had: fewer do it
+          threads.emplace_back([&work, &ready, copier = helper.get()] {
+            prepare_for_exceptions();
+            ready.arrive_and_wait();
+            run_cleanly([&work, copier] { work(*copier); });
+          });
+        } catch (const std::exception&) {
+          handover.leave();  // no more threads or memory to be had: fewer do it
+          ready.count_down();
         }
       }
     }
+    ready.wait();  // before memory is taken that a thread lacks for its first exception
     work(main);
   }
   main.set_crew(crew);

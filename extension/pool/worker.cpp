@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "heap/first_exception.hpp"
 #include "pool/exit.hpp"
 #include "pool/messages.hpp"
 #include "pool/pending_call.hpp"
@@ -76,6 +77,7 @@ Worker* Worker::current() {
 void Worker::live(const StartInfo& info) {
   pthread_setname_np(pthread_self(), ("firn-" + std::to_string(rank)).c_str());
   this_thread = this;
+  prepare_for_exceptions();
   try {
     thread_ = create_interpreter();
   } catch (const std::exception& error) {
