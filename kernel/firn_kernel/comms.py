@@ -21,7 +21,7 @@ class Comm(BaseComm):
         buffers: Sequence[Any] | None = None,
         **keys: Any,
     ) -> None:
-        content = {"data": data or {}, "comm_id": self.comm_id, **keys}
+        content = {"data": {} if data is None else data, "comm_id": self.comm_id, **keys}
         messages.publish(msg_type, content, metadata, buffers or ())
 
 

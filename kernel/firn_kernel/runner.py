@@ -99,6 +99,7 @@ class CellRunner:
 
     def execute(self, cell: Cell) -> None:
         """Starts a cell; its reply is sent when it has ended. Called by the C++ half inside dispatch_next()."""
+        _kernel.nudge_after_interrupts()  # the cell before may have set a handler, and put ours back
         self._cell, self._inbox.busy = cell, True
         messages.set_latest(cell.request)
         context = contextvars.copy_context()
@@ -278,4 +279,5 @@ def install_interrupt_handler(
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     handle.others = others  # type: ignore[attr-defined]  # for who puts a handler of its own in this one's place
     signal.signal(signal.SIGINT, handle)
+    _kernel.nudge_after_interrupts()
     signal.signal(signal.SIGTERM, end)

@@ -13,6 +13,7 @@
 #include "history.hpp"
 #include "interpreter.hpp"
 #include "murmur.hpp"
+#include "nudges.hpp"
 #include "python_side.hpp"
 #include "server.hpp"
 
@@ -167,6 +168,7 @@ PYBIND11_MODULE(_kernel, module) {
   module.def("close_inbox",
              [](const std::string& subshell) { return the_server->inboxes().close(subshell); });
   module.def("interrupt_thread", &interrupt_thread);
+  module.def("nudge_after_interrupts", &nudge_after_interrupts);
   module.def("publish", &publish);
   module.def("write", &write);
   module.def("flush", [] {

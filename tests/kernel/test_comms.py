@@ -46,6 +46,13 @@ def test_a_front_end_opens_talks_and_closes(kernel):
     assert kernel.reply(kernel.shell("comm_info_request", {}))["content"]["comms"] == {}
 
 
+def test_data_that_is_nothing_much_arrives_as_it_is(kernel):
+    kernel.run("import comm; channel = comm.create_comm(target_name='front end')")
+    for data in ("0", "''", "[]", "{}"):
+        assert kernel.run(f"channel.send({data})").of("comm_msg")[0]["data"] == eval(data)
+    assert kernel.run("channel.send()").of("comm_msg")[0]["data"] == {}
+
+
 @pytest.mark.row("comms, both ways")
 def test_the_kernel_opens_a_comm(kernel):
     outcome = kernel.run(

@@ -180,3 +180,16 @@ def test_pressed_again_it_stops_a_task_that_keeps_an_awaiting_cell_waiting(kerne
     time.sleep(0.2)
     os.kill(kernel.pid, signal.SIGINT)
     assert kernel.finish(cell).reply["content"]["ename"] == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize(
+    "before", ["", "import signal\nsignal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))\n"]
+)
+def test_an_interrupt_that_comes_just_before_a_call_that_sleeps(kernel, before):
+    """No bytecode runs between the signal and the call, where Python would look for it."""
+    assert kernel.run(f"{before}import ctypes, functools, operator, time").status == "ok"
+    cell = (
+        "interrupt = functools.partial(getattr(ctypes.CDLL(None), 'raise'), 2)\n"
+        "list(map(operator.call, [interrupt, functools.partial(time.sleep, 1000)]))"
+    )
+    assert kernel.run(cell).reply["content"]["ename"] == "KeyboardInterrupt"
