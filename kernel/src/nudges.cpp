@@ -51,7 +51,7 @@ bool make_timers() {
 }  // namespace
 
 void nudge_after_interrupts() {
-  struct sigaction now {};
+  struct sigaction now{};
   ::sigaction(SIGINT, nullptr, &now);
   if (now.sa_handler == on_interrupt || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN ||
       (now.sa_flags & SA_SIGINFO) != 0) {
@@ -59,7 +59,7 @@ void nudge_after_interrupts() {
   }
   if (nudges.process != ::getpid()) {
     if (nudges.process != 0 || !make_timers()) return;
-    struct sigaction urgent {};
+    struct sigaction urgent{};
     urgent.sa_handler = do_nothing;  // without SA_RESTART: it shall break calls off
     ::sigaction(SIGURG, &urgent, nullptr);
   }
