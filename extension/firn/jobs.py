@@ -126,7 +126,7 @@ def run(
                     failure = result[1] if result[0] == "failed" else Failure(result[1] + skipped, *result[2:])
                     failures.append((event.start, event.rank, failure))
                     needed = event.start
-                    job.truncate(needed)
+                    job.truncate(event.stop)  # what the failing chunk has printed is wanted, when its turn comes
     except BaseException as error:
         outcome.error = error
         progress.close()

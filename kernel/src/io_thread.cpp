@@ -133,7 +133,7 @@ bool IoThread::welcome_subscribers() {
                                             .metadata = "{}",
                                             .content = to_text({{"subscription", *topic}}),
                                             .buffers = {}});
-    boxes_.outbox.push(Channel::iopub, std::move(frames));
+    iopub_.send(std::move(frames));  // before all that waits in the outbox
   }
   return any;
 }

@@ -93,8 +93,8 @@ void Router::send(Frames frames) {
 
 Broadcast::Broadcast(zmq::context_t& context, const Connection& connection, int port)
     : socket_(context, zmq::socket_type::xpub) {
-  socket_.set(zmq::sockopt::xpub_verbose,
-              true);  // every subscriber is welcomed, not only the first
+  // Subscriptions count from when they are read here, so that nothing overtakes a welcome.
+  socket_.set(zmq::sockopt::xpub_manual, true);
   socket_.set(zmq::sockopt::sndhwm, 0);
   socket_.set(zmq::sockopt::linger, kLinger);
   listen(socket_, connection, port);
@@ -107,8 +107,14 @@ void Broadcast::send(Frames frames) { send_frames(socket_, std::move(frames)); }
 std::optional<std::string> Broadcast::new_subscription() {
   zmq::message_t event;
   while (socket_.recv(event, zmq::recv_flags::dontwait)) {
-    const std::string_view text = event.to_string_view();
-    if (!text.empty() && text.front() == '\1') return std::string(text.substr(1));
+    const std::string text = event.to_string();
+    if (text.empty()) continue;
+    const std::string topic = text.substr(1);
+    if (text.front() == '\1') {
+      socket_.set(zmq::sockopt::subscribe, topic);
+      return topic;
+    }
+    if (text.front() == '\0') socket_.set(zmq::sockopt::unsubscribe, topic);
   }
   return std::nullopt;
 }

@@ -38,7 +38,7 @@ class Broadcast {
 
   int fd() const;
   void send(Frames frames);
-  // The topic of a new subscription, if there is one.
+  // The topic of a new subscription, if there is one; its subscriber gets what is sent from now on.
   std::optional<std::string> new_subscription();
 
  private:

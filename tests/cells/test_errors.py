@@ -68,6 +68,13 @@ for x in range(2):
     assert notebook.shown.count("ZeroDivisionError: ") == 1
 
 
+def test_what_a_failing_chunk_has_printed_waits_for_its_turn(notebook):
+    cell = "%%parallel --workers 2 --chunk 2\nfor n in range(4):\n    time.sleep(0.3 * (n == 0))\n    print(n)\n    print(1 // (n - 3))"
+    notebook.ok("import time")
+    assert type(notebook.fails(cell)) is ZeroDivisionError
+    assert notebook.shown.startswith("0\n-1\n1\n-1\n2\n-1\n3\n---")
+
+
 def test_an_exception_that_stays_in_its_worker(notebook):
     notebook.ok("class Mine(Exception):\n    def __init__(self, x):\n        self.x, self.own = x, (n for n in [x])\n")
     error = notebook.fails("%%parallel\nout = [go(Mine, x) for x in rows]")

@@ -170,9 +170,11 @@ def test_stop_on_error_is_the_default_and_can_be_turned_off(kernel):
 
 @pytest.mark.row("stop_on_error, its default and what it spares")
 def test_other_requests_are_not_aborted(kernel):
-    kernel.client.execute("import time; time.sleep(0.3); 1/0")
-    info = kernel.client.kernel_info()
-    assert kernel.reply(info)["content"]["status"] == "ok"
+    failing = kernel.client.execute("import time; time.sleep(0.3); 1/0")
+    others = [kernel.client.kernel_info(), kernel.client.is_complete("1"), kernel.client.history()]
+    replies = [kernel.client.get_shell_msg(timeout=60) for _ in range(4)]  # the first need not wait for the cell
+    status = {reply["parent_header"]["msg_id"]: reply["content"]["status"] for reply in replies}
+    assert [status[asked] for asked in (failing, *others)] == ["error", "ok", "complete", "ok"]
 
 
 @pytest.mark.row("await, and tasks that go on between cells")
