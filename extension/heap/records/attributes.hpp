@@ -15,10 +15,4 @@ PyObject* get_attribute_without_hook(PyObject* record, PyObject* name);
 // The value of a field, a new reference; nullptr with an exception set. `value` is not null.
 PyObject* read_field(PyObject* record, PyObject* value);
 
-// A new dict of the record's attributes, of the type below.
-PyObject* attributes_of(PyObject* record);
-
-// The calling interpreter's subclass of dict that refuses to be written to.
-PyTypeObject* make_attributes_type();
-
 }  // namespace firn::heap::records

@@ -3,7 +3,7 @@
 #include <new>
 #include <utility>
 
-#include "heap/records/attributes.hpp"
+#include "heap/records/attribute_dict.hpp"
 #include "heap/records/builtin_methods.hpp"
 #include "heap/records/definitions.hpp"
 #include "heap/records/slots.hpp"

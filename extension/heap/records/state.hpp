@@ -148,6 +148,11 @@ PyObject* call(const Found& found, PyObject* record, PyObject* first = nullptr,
 
 inline FrozenRecord* as_record(PyObject* object) { return reinterpret_cast<FrozenRecord*>(object); }
 
+// The instance's whole __dict__, where the layout has it as one field.
+inline PyObject* whole_dict(PyObject* record, const Layout& layout) {
+  return as_record(record)->fields[layout.count - 1];
+}
+
 // Whether an object of one of the four types is a record.
 inline bool has_record_kind(PyObject* face) {
   return static_cast<unsigned>(as_record(face)->kind) - static_cast<unsigned>(FaceKind::record) <=
