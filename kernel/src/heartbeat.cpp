@@ -1,16 +1,21 @@
 #include "heartbeat.hpp"
 
+#include <chrono>
+
 #include "sockets.hpp"
 
 namespace firn::kernel {
 namespace {
 
 constexpr const char* kSteering = "inproc://heartbeat";
+constexpr std::chrono::milliseconds kAfterFailure{10};  // what fails for ever is no busy loop
 
 }  // namespace
 
-Heartbeat::Heartbeat(zmq::context_t& context, const Connection& connection)
-    : echo_(context, zmq::socket_type::router),
+Heartbeat::Heartbeat(zmq::context_t& context, const Connection& connection,
+                     const Terminal& terminal)
+    : terminal_(terminal),
+      echo_(context, zmq::socket_type::router),
       steer_(context, zmq::socket_type::pair),
       steered_(context, zmq::socket_type::pair) {
   echo_.set(zmq::sockopt::linger, 0);
@@ -30,6 +35,18 @@ void Heartbeat::start() {
 }
 
 void Heartbeat::run() {
+  while (true) {
+    try {
+      echo_until_stopped();
+      return;
+    } catch (const std::exception& error) {
+      terminal_.tell("the heartbeat's thread", "echo", error.what());
+      std::this_thread::sleep_for(kAfterFailure);
+    }
+  }
+}
+
+void Heartbeat::echo_until_stopped() {
   while (true) {
     zmq::pollitem_t watched[] = {{echo_, 0, ZMQ_POLLIN, 0}, {steered_, 0, ZMQ_POLLIN, 0}};
     zmq::poll(watched, 2);

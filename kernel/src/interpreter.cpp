@@ -22,6 +22,7 @@ void Interpreter::execute_request_impl(send_reply_callback callback, int, const 
                                        nl::json user_expressions) {
   python_.execute(code, config.silent, config.store_history, config.allow_stdin, user_expressions,
                   std::move(callback));
+  current_turn().promised = true;
 }
 
 nl::json Interpreter::complete_request_impl(const std::string& code, int cursor) {

@@ -10,7 +10,8 @@ namespace firn::kernel {
 namespace {
 
 constexpr std::chrono::seconds kOrphansGrace{5};
-constexpr int kParentPolling = 1000;  // ms, where there is no pidfd
+constexpr int kParentPolling = 1000;                    // ms, where there is no pidfd
+constexpr std::chrono::milliseconds kAfterFailure{10};  // what fails for ever is no busy loop
 
 // A front end that connects while a cell runs asks this first, on the shell channel: without the
 // answer it could not open a subshell, which would be there for it.
@@ -21,10 +22,12 @@ bool needs_no_runner(const xeus::xmessage& message) {
 }  // namespace
 
 IoThread::IoThread(zmq::context_t& context, const Connection& connection, Wire& wire, Boxes boxes,
-                   Publisher& publisher, std::function<void()> on_orphaned)
+                   Publisher& publisher, const Terminal& terminal,
+                   std::function<void()> on_orphaned)
     : wire_(wire),
       boxes_(boxes),
       publisher_(publisher),
+      terminal_(terminal),
       on_orphaned_(std::move(on_orphaned)),
       shell_(context, connection, connection.shell_port),
       control_(context, connection, connection.control_port),
@@ -44,7 +47,11 @@ void IoThread::stop() {
 void IoThread::run() {
   while (!stop_) {
     move_until_quiet();
-    streams_due_ = publisher_.flush_if_due();
+    attempt("publish what was printed", [this] { streams_due_ = publisher_.flush_if_due(); });
+    if (std::exchange(failed_, false)) {
+      std::this_thread::sleep_for(kAfterFailure);
+      continue;  // without a look at the sockets' descriptors: a step may have left something there
+    }
     if (streams_due_ && *streams_due_ <= Clock::now()) continue;
     if (!stop_) wait();
     look_after_parent();
@@ -52,16 +59,26 @@ void IoThread::run() {
   send_the_rest();
 }
 
+template <class Step>
+void IoThread::attempt(const char* what, Step step) {
+  try {
+    step();
+  } catch (const std::exception& error) {
+    failed_ = true;
+    terminal_.tell("the I/O thread", what, error.what());
+  }
+}
+
 // ZeroMQ's descriptors are edge-triggered, and sending can swallow an edge: poll only after a pass
 // in which nothing moved.
 void IoThread::move_until_quiet() {
   bool moved = true;
-  while (moved) {
+  while (moved && !failed_) {
     moved = send_errands();
-    moved |= receive_requests(shell_, false);
-    moved |= receive_requests(control_, true);
-    moved |= receive_stdin();
-    moved |= welcome_subscribers();
+    moved |= receive_all(shell_, &IoThread::take_shell);
+    moved |= receive_all(control_, &IoThread::take_control);
+    moved |= receive_all(stdin_, &IoThread::take_stdin);
+    attempt("welcome a subscriber", [&] { moved |= welcome_subscribers(); });
   }
 }
 
@@ -69,59 +86,58 @@ bool IoThread::send_errands() {
   std::vector<Errand> errands = boxes_.outbox.take();
   for (Errand& errand : errands) {
     if (auto* inbox = std::get_if<std::shared_ptr<Inbox>>(&errand)) {
-      while (receive_requests(shell_, false)) {
+      while (receive_all(shell_, &IoThread::take_shell)) {
       }
-      (*inbox)->push({Item::Kind::fence, {}});
+      attempt("let a cell's runner go on", [&] { (*inbox)->push({Item::Kind::fence, {}}); });
       continue;
     }
-    Parcel& parcel = std::get<Parcel>(errand);
-    switch (parcel.channel) {
-      case Channel::shell:
-        shell_.send(std::move(parcel.frames));
-        break;
-      case Channel::control:
-        control_.send(std::move(parcel.frames));
-        break;
-      case Channel::stdin_:
-        stdin_.send(std::move(parcel.frames));
-        break;
-      case Channel::iopub: {
-        const std::size_t bytes = byte_count(parcel.frames);
-        iopub_.send(std::move(parcel.frames));
-        boxes_.outbox.published(bytes);
-        break;
-      }
-    }
+    attempt("send a message", [&] { send(std::move(std::get<Parcel>(errand))); });
   }
   return !errands.empty();
 }
 
-bool IoThread::receive_requests(Router& router, bool control) {
-  bool any = false;
-  while (auto frames = router.receive()) {
-    any = true;
-    auto message = wire_.decode(std::move(*frames));
-    if (!message) continue;
-    if (control) {
-      boxes_.control.push({Item::Kind::message, std::move(*message)});
-    } else if (needs_no_runner(*message) && boxes_.shell.main()->busy()) {
-      boxes_.control.push({Item::Kind::beside, std::move(*message)});
-    } else {
-      boxes_.shell.route(std::move(*message));
-    }
+void IoThread::send(Parcel parcel) {
+  switch (parcel.channel) {
+    case Channel::shell:
+      return shell_.send(std::move(parcel.frames));
+    case Channel::control:
+      return control_.send(std::move(parcel.frames));
+    case Channel::stdin_:
+      return stdin_.send(std::move(parcel.frames));
+    case Channel::iopub:
+      // Before it is sent, for a message that cannot be sent must not count for ever.
+      boxes_.outbox.published(byte_count(parcel.frames));
+      return iopub_.send(std::move(parcel.frames));
+  }
+}
+
+bool IoThread::receive_all(Router& router, void (IoThread::*take)(xeus::xmessage)) {
+  bool any = false, more = true;
+  while (std::exchange(more, false)) {
+    attempt("take a message from a front end", [&] {
+      auto frames = router.receive();
+      if (!frames) return;
+      any = more = true;
+      if (auto message = wire_.decode(std::move(*frames))) (this->*take)(std::move(*message));
+    });
   }
   return any;
 }
 
-bool IoThread::receive_stdin() {
-  bool any = false;
-  while (auto frames = stdin_.receive()) {
-    any = true;
-    if (auto message = wire_.decode(std::move(*frames))) {
-      boxes_.stdin_.push({Item::Kind::message, std::move(*message)});
-    }
+void IoThread::take_shell(xeus::xmessage message) {
+  if (needs_no_runner(message) && boxes_.shell.main()->busy()) {
+    boxes_.control.push({Item::Kind::beside, std::move(message)});
+  } else {
+    boxes_.shell.route(std::move(message));
   }
-  return any;
+}
+
+void IoThread::take_control(xeus::xmessage message) {
+  boxes_.control.push({Item::Kind::message, std::move(message)});
+}
+
+void IoThread::take_stdin(xeus::xmessage message) {
+  boxes_.stdin_.push({Item::Kind::message, std::move(message)});
 }
 
 bool IoThread::welcome_subscribers() {
@@ -165,7 +181,9 @@ void IoThread::wait() {
   }};
   ::poll(watched.data(), watched.size(), poll_timeout());
   boxes_.outbox.clear_event();
-  if ((watched[5].revents | watched[6].revents) != 0) publisher_.drain_descriptors();
+  if ((watched[5].revents | watched[6].revents) != 0) {
+    attempt("read the output of child processes", [this] { publisher_.drain_descriptors(); });
+  }
 }
 
 void IoThread::look_after_parent() {
@@ -173,12 +191,13 @@ void IoThread::look_after_parent() {
     if (Clock::now() >= *exit_at_) ::_exit(1);  // a cell that does not stop; nobody waits for it
   } else if (parent_.orphaned()) {
     exit_at_ = Clock::now() + kOrphansGrace;
-    on_orphaned_();
+    attempt("end the kernel of a client that is gone", on_orphaned_);
   }
 }
 
 void IoThread::send_the_rest() {
-  publisher_.flush();
+  failed_ = false;
+  attempt("publish what was printed", [this] { publisher_.flush(); });
   move_until_quiet();
 }
 

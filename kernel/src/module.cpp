@@ -104,14 +104,25 @@ bool interrupt_thread(unsigned long thread, const py::object& cell) {
   return PyThreadState_SetAsyncExc(thread, PyExc_KeyboardInterrupt) != 0;
 }
 
+// Whatever ends the kernel, nobody uses its server afterwards.
+struct Farewell {
+  ~Farewell() {
+    {
+      const py::gil_scoped_acquire gil;
+      the_server = nullptr;  // what is written from now on goes to the descriptors
+    }
+    const std::unique_lock nobody_uses(in_use);
+  }
+};
+
 // Lives as long as the kernel; called without the GIL.
-void run_kernel(const Connection& connection, PythonSide& python) {
+void run_kernel(const Connection& connection, PythonSide& python, const Terminal& terminal) {
   auto context = std::make_unique<xeus::xcontext_impl<zmq::context_t>>();
   auto interpreter = std::make_unique<Interpreter>(python, [] { the_server->interrupt(); });
   const auto build = [&](xeus::xcontext& holder, const xeus::xconfiguration&,
                          nl::json::error_handler_t) -> std::unique_ptr<xeus::xserver> {
-    auto server =
-        std::make_unique<Server>(holder.get_wrapped_context<zmq::context_t>(), connection, python);
+    auto server = std::make_unique<Server>(holder.get_wrapped_context<zmq::context_t>(), connection,
+                                           python, terminal);
     the_server = server.get();
     return server;
   };
@@ -121,20 +132,17 @@ void run_kernel(const Connection& connection, PythonSide& python) {
                        xeus::make_null_debugger, nl::json::object(),
                        nl::json::error_handler_t::replace);
   std::clog.setstate(std::ios::failbit);  // xeus announces its version there
+  const Farewell farewell;
   kernel.start();
-  {
-    const py::gil_scoped_acquire gil;
-    the_server = nullptr;  // what is written from now on goes to the descriptors
-  }
-  const std::unique_lock nobody_uses(in_use);
 }
 
 void run(const std::string& connection_file, py::object handler) {
   const Connection connection = read_connection_file(connection_file);
-  PythonSide python(std::move(handler));
+  const Terminal terminal;
+  PythonSide python(std::move(handler), terminal);
   {
     const py::gil_scoped_release release;
-    run_kernel(connection, python);
+    run_kernel(connection, python, terminal);
   }
   python.rethrow();
 }

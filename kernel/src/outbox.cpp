@@ -5,8 +5,9 @@ namespace firn::kernel {
 void Outbox::push(Channel channel, Frames frames) {
   {
     const std::lock_guard lock(mutex_);
-    if (channel == Channel::iopub) unpublished_ += byte_count(frames);
+    const std::size_t bytes = channel == Channel::iopub ? byte_count(frames) : 0;
     errands_.emplace_back(Parcel{channel, std::move(frames)});
+    unpublished_ += bytes;
   }
   arrived_.notify();
 }

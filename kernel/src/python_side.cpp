@@ -46,10 +46,14 @@ void PythonSide::execute(const std::string& code, bool silent, bool store_histor
                          const nlohmann::json& user_expressions, Done done) {
   const py::gil_scoped_acquire gil;
   const auto reply = std::make_shared<Done>(std::move(done));
-  const py::cpp_function done_once([reply](const std::string& content) {
-    nlohmann::json parsed =
-        nlohmann::json::parse(content);  // if it throws, the reply is still owed
-    if (const Done call = std::exchange(*reply, nullptr)) call(std::move(parsed));
+  const py::cpp_function done_once([this, reply](const py::object& content) {
+    const Done call = std::exchange(*reply, nullptr);
+    if (!call) return;
+    try {
+      call(parsed(content));
+    } catch (const std::exception& error) {
+      if (!current_turn().replied) call(failed(error));
+    }
   });
   try {
     handler_.attr("execute")(current_request(), code, silent, store_history, allow_stdin,
@@ -63,18 +67,35 @@ void PythonSide::execute(const std::string& code, bool silent, bool store_histor
 nlohmann::json PythonSide::answer(const nlohmann::json& content) {
   const py::gil_scoped_acquire gil;
   try {
-    return nlohmann::json::parse(
-        handler_.attr("answer")(current_request(), to_text(content)).cast<std::string>());
+    return parsed(handler_.attr("answer")(current_request(), to_text(content)));
   } catch (py::error_already_set& error) {
     return report(error);
   }
 }
 
+// A reply's content, or one that says why it is none.
+nlohmann::json PythonSide::parsed(const py::object& content) const {
+  try {
+    nlohmann::json reply = nlohmann::json::parse(content.cast<std::string>());
+    if (!reply.is_object()) throw std::runtime_error("a reply's content is a JSON object");
+    return reply;
+  } catch (const std::exception& error) {
+    return failed(error);
+  }
+}
+
+nlohmann::json PythonSide::failed(const std::exception& error) const {
+  const RequestPtr& request = current_request();
+  const std::string_view which = request ? std::string_view(request->type) : "a request";
+  terminal_.tell("the Python half", "answer ", error.what(), which);
+  return error_content("KernelError", error.what());
+}
+
 void PythonSide::receive(const std::string& content, const xeus::buffer_sequence& buffers) {
   const py::gil_scoped_acquire gil;
-  py::list parts;
-  for (const auto& buffer : buffers) parts.append(py::bytes(buffer.data(), buffer.size()));
   try {
+    py::list parts;
+    for (const auto& buffer : buffers) parts.append(py::bytes(buffer.data(), buffer.size()));
     handler_.attr("receive")(current_request(), content, parts);
   } catch (py::error_already_set& error) {
     report(error);
@@ -83,7 +104,14 @@ void PythonSide::receive(const std::string& content, const xeus::buffer_sequence
 
 int PythonSide::execution_count() {
   const py::gil_scoped_acquire gil;
-  return handler_.attr("execution_count").cast<int>();
+  try {
+    return handler_.attr("execution_count").cast<int>();
+  } catch (py::error_already_set& error) {
+    report(error);
+  } catch (const std::exception& error) {
+    failed(error);
+  }
+  return 0;
 }
 
 }  // namespace firn::kernel

@@ -10,9 +10,9 @@ Request::Request(const xeus::xmessage& message)
       identities(message.identities()),
       received(now()) {}
 
-RequestPtr& current_request() {
-  thread_local RequestPtr request;
-  return request;
+Turn& current_turn() {
+  thread_local Turn turn;
+  return turn;
 }
 
 }  // namespace firn::kernel

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 #include <xeus/xmessage.hpp>
 
@@ -22,8 +23,20 @@ struct Request {
 
 using RequestPtr = std::shared_ptr<const Request>;
 
-// The request that this thread works on; set by Server, read by Interpreter and History, which xeus
-// calls without it.
-RequestPtr& current_request();
+// A request in work, and how far its answer has come. Each runner has one, in its thread: set by
+// Server, read by Interpreter and History, which xeus calls without it.
+struct Turn {
+  RequestPtr request;
+  bool busy = false, replied = false, idle = false;  // what has gone out
+  void note(std::string_view state) {
+    busy |= state == "busy";
+    idle |= state == "idle";
+  }
+  bool promised = false;  // a cell: who runs it sends the reply when it has ended
+};
+
+Turn& current_turn();
+
+inline RequestPtr& current_request() { return current_turn().request; }
 
 }  // namespace firn::kernel

@@ -24,8 +24,32 @@ const std::set<std::string> kControlTypesOfOurs{"usage_request", "debug_request"
 // A failed cell's reply, between xeus's sending it and its next step: aborting the queue, or idle.
 thread_local std::optional<Frames> held_reply;
 
+// Who answers requests in this thread, for the terminal.
+thread_local const char* answerer = "a cell runner";
+
 // What this thread's runner dispatches from.
 thread_local std::shared_ptr<Inbox> current_inbox;
+
+constexpr const char* kNoAnswer = "the kernel's core gave no answer";
+
+// Threads that are started while it lives leave every signal that can be blocked to the main one.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    for (const int fatal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
+      ::sigdelset(&all, fatal);
+    }
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 bool is_request(const std::string& type) { return type.ends_with("_request"); }
 
@@ -35,17 +59,19 @@ std::string reply_type(const std::string& request_type) {
 
 }  // namespace
 
-Server::Server(zmq::context_t& context, const Connection& connection, PythonSide& python)
+Server::Server(zmq::context_t& context, const Connection& connection, PythonSide& python,
+               const Terminal& terminal)
     : python_(python),
+      terminal_(terminal),
       wire_(connection.key, connection.signature_scheme, std::string(xeus::new_xguid())),
       publisher_(wire_, outbox_),
       messenger_(*this),
-      io_(context, connection, wire_, {outbox_, inboxes_, control_, stdin_}, publisher_,
+      io_(context, connection, wire_, {outbox_, inboxes_, control_, stdin_}, publisher_, terminal_,
           [this] {
             stop();
             interrupt();
           }),
-      heartbeat_(context, connection),
+      heartbeat_(context, connection, terminal_),
       main_thread_(::pthread_self()) {}
 
 Server::~Server() {
@@ -61,17 +87,12 @@ void Server::start_impl(xeus::xpub_message message) {
   publisher_.set_topic_prefix(topic.substr(0, topic.rfind('.') + 1));
   publish(std::move(message), xeus::channel::SHELL);
 
-  // Threads of the kernel's own leave every signal that can be blocked to the main thread.
-  sigset_t all, before;
-  ::sigfillset(&all);
-  for (const int fatal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
-    ::sigdelset(&all, fatal);
+  {
+    const SignalsBlocked in_threads_of_ours;
+    heartbeat_.start();
+    io_.start();
+    control_thread_ = std::thread([this] { run_control(); });
   }
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  heartbeat_.start();
-  io_.start();
-  control_thread_ = std::thread([this] { run_control(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 
   python_.run();
 
@@ -86,16 +107,13 @@ void Server::stop_impl() { inboxes_.main()->push({Item::Kind::stop, {}}); }
 
 void Server::run_control() {
   const PythonSide::Thread thread;
+  answerer = "the control thread";
   pollfd watched{control_.fd(), POLLIN, 0};
   while (!control_stops_) {
     while (auto item = control_.pop()) {
       if (item->kind == Item::Kind::stop) continue;
-      current_request() = std::make_shared<const Request>(item->message);
-      if (item->kind == Item::Kind::beside) {
-        dispatch_shell(std::move(item->message));
-      } else {
-        dispatch_control(std::move(item->message));
-      }
+      const bool is_shells = item->kind == Item::Kind::beside;
+      serve(is_shells ? Channel::shell : Channel::control, std::move(*item));
     }
     if (control_stops_) break;
     ::poll(&watched, 1, -1);
@@ -108,21 +126,66 @@ bool Server::dispatch_next(const std::shared_ptr<Inbox>& inbox) {
   if (!item) return false;
   if (item->kind == Item::Kind::stop) return false;
   current_inbox = inbox;
-  current_request() = std::make_shared<const Request>(item->message);
-  if (item->kind == Item::Kind::aborted) {
-    nl::json content = error_content("ExecutionAborted", "an earlier cell failed");
-    content["execution_count"] = python_.execution_count();
-    publish_status(*current_request(), "busy");
-    reply(Channel::shell, *current_request(),
-          to_text({{"started", current_request()->received}, {"status", "error"}}),
-          std::move(content));
-    publish_status(*current_request(), "idle");
-  } else if (item->kind == Item::Kind::lost) {
-    refuse(Channel::shell, "NoSuchSubshell", "the kernel has no subshell of this id");
-  } else {
-    dispatch_shell(std::move(item->message));
-  }
+  serve(Channel::shell, std::move(*item));
   return true;
+}
+
+// Nothing may leave it: above are the control thread's first function and Python's event loop.
+void Server::serve(Channel channel, Item item) {
+  current_turn() = {};
+  std::string failure = kNoAnswer;
+  try {
+    current_request() = std::make_shared<const Request>(item.message);
+    dispatch(channel, std::move(item));
+  } catch (const std::exception& error) {
+    tell(error);
+    failure = error.what();
+  }
+  if (!current_turn().promised) complete_answer(channel, failure);
+}
+
+void Server::dispatch(Channel channel, Item item) {
+  switch (item.kind) {
+    case Item::Kind::aborted:
+      return refuse_aborted();
+    case Item::Kind::lost:
+      return refuse(channel, "NoSuchSubshell", "the kernel has no subshell of this id");
+    default:
+      return channel == Channel::shell ? dispatch_shell(std::move(item.message))
+                                       : dispatch_control(std::move(item.message));
+  }
+}
+
+// Does nothing after an answer in full. xeus catches what its handlers throw, and leaves the reply
+// out: that is seen here, too.
+void Server::complete_answer(Channel channel, const std::string& failure) {
+  const Turn turn = current_turn();
+  if (!turn.request) return;
+  const Request& request = *turn.request;
+  try {
+    release_reply();
+    if (!turn.busy) publish_status(request, "busy");
+    if (!turn.replied) refuse_with(channel, error_content("KernelError", failure));
+    if (!turn.idle) publish_status(request, "idle");
+  } catch (const std::exception& error) {
+    tell(error);
+  }
+}
+
+void Server::tell(const std::exception& error) const {
+  const RequestPtr& request = current_request();
+  const std::string_view which = request ? std::string_view(request->type) : "a request";
+  terminal_.tell(answerer, "answer ", error.what(), which);
+}
+
+void Server::refuse_aborted() {
+  const Request& request = *current_request();
+  nl::json content = error_content("ExecutionAborted", "an earlier cell failed");
+  content["execution_count"] = python_.execution_count();
+  publish_status(request, "busy");
+  reply(Channel::shell, request, to_text({{"started", request.received}, {"status", "error"}}),
+        std::move(content));
+  publish_status(request, "idle");
 }
 
 void Server::dispatch_shell(xeus::xmessage message) {
@@ -176,12 +239,16 @@ void Server::answer_ourselves(Channel channel, const nl::json& content) {
 void Server::refuse(Channel channel, const std::string& name, const std::string& value) {
   const Request& request = *current_request();
   publish_status(request, "busy");
-  if (is_request(request.type)) {
-    nl::json content = error_content(name, value);
-    if (request.type == "execute_request") content["execution_count"] = python_.execution_count();
-    reply(channel, request, "{}", std::move(content));
-  }
+  refuse_with(channel, error_content(name, value));
   publish_status(request, "idle");
+}
+
+// The reply to the current request, if it is one that has a reply.
+void Server::refuse_with(Channel channel, nl::json content) {
+  const Request& request = *current_request();
+  if (!is_request(request.type)) return;
+  if (request.type == "execute_request") content["execution_count"] = python_.execution_count();
+  reply(channel, request, "{}", std::move(content));
 }
 
 void Server::reply(Channel channel, const Request& request, std::string metadata,
@@ -192,10 +259,12 @@ void Server::reply(Channel channel, const Request& request, std::string metadata
                                                           .metadata = std::move(metadata),
                                                           .content = to_text(content),
                                                           .buffers = {}}));
+  current_turn().replied = true;
 }
 
 void Server::publish_status(const Request& request, const char* state) {
   publisher_.publish("status", *request.header, "{}", to_text({{"execution_state", state}}));
+  current_turn().note(state);
 }
 
 Frames Server::encode(const xeus::xmessage& message, const nl::json& metadata,
@@ -213,9 +282,19 @@ void Server::release_reply() {
   if (held_reply) outbox_.push(Channel::shell, *std::exchange(held_reply, std::nullopt));
 }
 
+// xeus sends and publishes by the next four. What they threw would be lost in its core or, at a
+// cell's end, come up in Python, and the rest of the answer with it.
 void Server::send_shell_impl(xeus::xmessage message) {
+  try {
+    push_reply(Channel::shell, message);
+  } catch (const std::exception& error) {
+    tell(error);
+    refuse_with(Channel::shell, error_content("KernelError", error.what()));
+  }
+}
+
+void Server::push_reply(Channel channel, const xeus::xmessage& message) {
   nl::json metadata = message.metadata(), content = message.content();
-  const bool failed = content.value("status", "") == "error";
   if (message.header().value("msg_type", "") == "execute_reply") {
     // xeus takes the time of the reply for `started`, and counts cells that IPython does not count.
     if (const auto own = content.find("firn"); own != content.end()) {
@@ -224,16 +303,23 @@ void Server::send_shell_impl(xeus::xmessage message) {
       content.erase(own);
     }
     metadata["status"] = content.value("status", "error");
-    if (failed) {
+    if (metadata["status"] == "error") {
       held_reply = encode(message, metadata, content);
+      current_turn().replied = true;
       return;
     }
   }
-  outbox_.push(Channel::shell, encode(message, metadata, content));
+  outbox_.push(channel, encode(message, metadata, content));
+  current_turn().replied = true;
 }
 
 void Server::send_control_impl(xeus::xmessage message) {
-  outbox_.push(Channel::control, encode(message, message.metadata(), message.content()));
+  try {
+    push_reply(Channel::control, message);
+  } catch (const std::exception& error) {
+    tell(error);
+    refuse_with(Channel::control, error_content("KernelError", error.what()));
+  }
 }
 
 void Server::send_stdin_impl(xeus::xmessage message) {
@@ -250,6 +336,14 @@ void Server::send_input_request(const Request& request, const std::string& conte
 }
 
 void Server::publish_impl(xeus::xpub_message message, xeus::channel) {
+  try {
+    publish_for_xeus(message);
+  } catch (const std::exception& error) {
+    tell(error);
+  }
+}
+
+void Server::publish_for_xeus(const xeus::xpub_message& message) {
   release_reply();
   std::string type = message.header().value("msg_type", "");
   // The first is no message of the protocol; the second the Python half publishes, with the number
@@ -258,15 +352,20 @@ void Server::publish_impl(xeus::xpub_message message, xeus::channel) {
   if (type == "shutdown") type = "shutdown_reply";
   publisher_.publish(type, to_text(message.parent_header()), to_text(message.metadata()),
                      to_text(message.content()));
+  if (type == "status") current_turn().note(message.content().value("execution_state", ""));
 }
 
 // xeus asks for this between the failing cell's reply and its idle: nothing may be answered yet.
 // The fence comes before the reply, so that what a client sends when it has read the reply is not
 // aborted.
 void Server::abort_queue_impl(const listener&, long) {
-  current_inbox->abort_until_fence();
-  outbox_.push_fence(current_inbox);
-  release_reply();
+  try {
+    outbox_.push_fence(current_inbox);
+    current_inbox->abort_until_fence();
+    release_reply();
+  } catch (const std::exception& error) {
+    tell(error);
+  }
 }
 
 }  // namespace firn::kernel

@@ -17,6 +17,7 @@
 #include "publisher.hpp"
 #include "python_side.hpp"
 #include "request.hpp"
+#include "terminal.hpp"
 #include "wire.hpp"
 
 namespace firn::kernel {
@@ -24,14 +25,20 @@ namespace firn::kernel {
 // xeus's server: takes messages from the boxes to xeus's core and back, and corrects on their way
 // what the core gets wrong (said at each place).
 //
-// start() returns when the kernel has stopped; it is the main thread's, and so is dispatch() of the
-// main inbox. Control requests are dispatched by the control thread. The rest may be called by any.
+// start() returns when the kernel has stopped; it is the main thread's, and so is dispatch_next()
+// of the main inbox; a subshell's thread dispatches from the subshell's. Control requests are
+// dispatched by the control thread, which is a private one. The rest may be called by any.
+//
+// Whatever a request throws is told on the terminal, and what is missing of its answer goes out: an
+// error reply and idle.
 class Server final : public xeus::xserver {
  public:
-  Server(zmq::context_t& context, const Connection& connection, PythonSide& python);
+  Server(zmq::context_t& context, const Connection& connection, PythonSide& python,
+         const Terminal& terminal);
   ~Server() override;
 
   // Handles what is next in the inbox; false when it is empty or the kernel stops. Holds the GIL.
+  // Throws nothing: the runner has to go on with the next request.
   bool dispatch_next(const std::shared_ptr<Inbox>& inbox);
 
   Publisher& publisher() { return publisher_; }
@@ -65,6 +72,11 @@ class Server final : public xeus::xserver {
   void stop_impl() override;
   void update_config_impl(xeus::xkernel_configuration&) const override {}
 
+  void serve(Channel channel, Item item);
+  void dispatch(Channel channel, Item item);
+  void complete_answer(Channel channel, const std::string& failure);
+  void tell(const std::exception& error) const;
+  void refuse_aborted();
   void dispatch_shell(xeus::xmessage message);
   void dispatch_control(xeus::xmessage message);
   void answer_ourselves(Channel channel, const nl::json& content);
@@ -72,11 +84,15 @@ class Server final : public xeus::xserver {
   void run_control();
   Frames encode(const xeus::xmessage& message, const nl::json& metadata,
                 const nl::json& content) const;
+  void push_reply(Channel channel, const xeus::xmessage& message);
   void release_reply();
+  void refuse_with(Channel channel, nl::json content);
+  void publish_for_xeus(const xeus::xpub_message& message);
   void reply(Channel channel, const Request& request, std::string metadata, nl::json content);
   void publish_status(const Request& request, const char* state);
 
   PythonSide& python_;
+  const Terminal& terminal_;
   Wire wire_;
   Outbox outbox_;
   Inboxes inboxes_;

@@ -34,14 +34,20 @@ zmq::message_t kept(std::string frame) {
 }
 
 void send_frames(zmq::socket_t& socket, Frames frames) {
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    auto flags = zmq::send_flags::dontwait;
-    if (i + 1 < frames.size()) flags = flags | zmq::send_flags::sndmore;
-    if (frames[i].size() >= kWorthKeeping) {
-      socket.send(kept(std::move(frames[i])), flags);
+  // What needs memory comes first: the next message would be taken for the rest of half a one.
+  std::vector<zmq::message_t> parts;
+  parts.reserve(frames.size());
+  for (std::string& frame : frames) {
+    if (frame.size() >= kWorthKeeping) {
+      parts.push_back(kept(std::move(frame)));
     } else {
-      socket.send(zmq::buffer(frames[i]), flags);
+      parts.emplace_back(frame);
     }
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    auto flags = zmq::send_flags::dontwait;
+    if (i + 1 < parts.size()) flags = flags | zmq::send_flags::sndmore;
+    socket.send(parts[i], flags);
   }
 }
 
