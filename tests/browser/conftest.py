@@ -52,6 +52,11 @@ class Lab:
         for kernel in json.load(self._request("GET", "kernels")):
             self._request("DELETE", f"kernels/{kernel['id']}").close()
 
+    def connection_files(self) -> list[Path]:
+        """Those of the kernels that run."""
+        kernels = json.load(self._request("GET", "kernels"))
+        return [self.folder.parent / "runtime" / f"kernel-{kernel['id']}.json" for kernel in kernels]
+
     def _request(self, method: str, path: str) -> HTTPResponse:
         headers = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(f"{self.url}/api/{path}", method=method, headers=headers)
