@@ -51,6 +51,9 @@ def interrupt_thread(thread: int, cell: object) -> bool:
 def nudge_after_interrupts() -> None:
     """From now on SIGINT ends a call that sleeps also where it comes just before the call. Stays until a handler is set."""
 
+def give_back_memory() -> None:
+    """Returns the pages that malloc() holds and nobody uses to the system; some milliseconds."""
+
 def publish(kind: str, parent: Request | None, metadata: bytes, content: bytes, buffers: Sequence[Any]) -> None: ...
 def write(stream: int, text: bytes, parent: Request | None) -> None:
     """Collects stream text: 0 is stdout, 1 stderr. Waits while more is unsent than the kernel wants to keep."""

@@ -17,6 +17,7 @@ Done = Callable[[bytes], None]
 
 _REPLY_IS_READ = 0.5  # seconds
 _FAREWELL = 1.0  # seconds that background tasks have to end when the kernel stops
+_TIDYING = 5.0  # seconds from one time that freed memory is given back to the next
 
 
 class Cell:
@@ -51,6 +52,8 @@ class CellRunner:
         self._stopped = False
         self._pid = os.getpid()
         self._thread = 0
+        self._tidying: asyncio.TimerHandle | None = None
+        self._untidy = False  # since longer than _TIDYING
         self.loop = asyncio.new_event_loop()
 
     def run(self) -> None:
@@ -92,8 +95,19 @@ class CellRunner:
                 pass
             if self._inbox.stopped:
                 self.stop()
+            elif self._cell is None and self._untidy:
+                self._tidy()
         except KeyboardInterrupt:
             self.loop.call_soon(self._work_off)
+
+    def _tidy(self) -> None:
+        """Gives memory that cells have freed back to the system, when nothing else waits.
+
+        The C library keeps the gaps between what lives; completions leave many of them.
+        """
+        self._tidying, self._untidy = None, self._cell is not None
+        if not self._untidy:
+            _kernel.give_back_memory()
 
     # A cell
 
@@ -136,6 +150,8 @@ class CellRunner:
             shell.end_count()
             self._cell = cell.task = None  # the task's context refers to the cell
             self._inbox.busy = False
+            if self._tidying is None and not self._untidy:
+                self._tidying = self.loop.call_later(_TIDYING, self._tidy)
             self.loop.call_soon(self._work_off)
             if shell.exit_now:
                 # A console that finds its kernel gone does not look for the reply, which tells it to exit, too.

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <poll.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -177,6 +178,10 @@ PYBIND11_MODULE(_kernel, module) {
              [](const std::string& subshell) { return the_server->inboxes().close(subshell); });
   module.def("interrupt_thread", &interrupt_thread);
   module.def("nudge_after_interrupts", &nudge_after_interrupts);
+  module.def("give_back_memory", [] {
+    const py::gil_scoped_release release;
+    ::malloc_trim(0);
+  });
   module.def("publish", &publish);
   module.def("write", &write);
   module.def("flush", [] {
