@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if sys.implementation.name != "cpython" or not (3, 14) <= sys.version_info[:2] <= (3, 15):
@@ -20,6 +19,7 @@ except ImportError as error:  # "initialization failed" hides the sentence that 
     raise error.__cause__ or error from None
 from firn.errors import WorkerError
 from firn.functions import freeze, is_frozen
+from firn.kept_reports import KeptReports
 from firn.optouts import freezable, frozen, set_freezable, unfreezable
 from firn.shared import local, shared_field
 from firn.teach import teach
@@ -51,12 +51,12 @@ __all__ = [
     "unfreezable",
 ]
 
-_reports: deque[Any] = deque(maxlen=1000)
+_reports = KeptReports(1000)
 
 
 def last_report() -> Report | None:
     """The figures of the last `%%parallel` cell: print it for a line of text, `.to_dict()` for JSON; None if none ran."""
-    return _reports[-1] if _reports else None
+    return _reports.last()
 
 
 def reports() -> list[Report]:

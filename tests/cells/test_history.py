@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import firn
 from firn import history
+from firn.kept_reports import KeptReports
 from firn.report import Loop, Pickled, Report, Span
 
 
@@ -73,6 +75,21 @@ def test_the_magic_shows_the_cells_of_the_session(notebook):
     assert len(lines) == before + 4  # the head, two cells, the note
     assert "--serial asks for it" in lines[-2]
     assert shown["text/html"].count("<tr>") == before + 3
+
+
+def test_older_reports_are_packed_and_equal():
+    kept = KeptReports(30)
+    assert kept.last() is None and list(kept) == []
+    made = [replace(reports()[n % 5], cell=n) for n in range(100)]
+    made[75].loops = [
+        Loop(line=1, what="loop", source="many", spans=[Span(0, n, n + 1, 0.0, 1.0) for n in range(2000)])
+    ]
+    for report in made:
+        kept.append(report)
+    assert kept.last() is made[-1] and len(kept) == 30
+    assert list(kept) == made[-30:] and all(type(report) is Report for report in kept)
+    assert sum(any(report is one for one in made) for report in kept) == 20 + 1  # the rest are new objects
+    assert {report.cell: str(report) for report in kept} == {report.cell: str(report) for report in made[-30:]}
 
 
 def test_before_the_first_cell_it_says_so():
