@@ -23,6 +23,7 @@ ITEMS = 1_000_000
 TRIVIAL = {
     "for loop that adds them up": "total = 0\nfor x in {items}:\n    total += x",
     "comprehension": "found = [x + 1 for x in {items}]",
+    "sum of a generator": "total = sum(x for x in {items})",
 }
 
 

@@ -250,6 +250,16 @@ def seal_class(cls: type, sealed: bool, /) -> None:
 
 # --- driver ---
 
+def packed_numbers(values: list[Any], /) -> tuple[int, bytes] | bytes | None:
+    """The values of numbers side by side, 8 native bytes each: (their sum, values) of exact ints and bools, values of exact
+    floats. None if not all are one or the other, for an int of more than 60 bits, and for an empty list."""
+
+def joined(parts: list[list[Any]], /) -> list[Any]:
+    """One list of the items of all; the parts, exact lists, are empty then. Raises TypeError for others."""
+
+def only_type(values: list[Any], /) -> type | None:
+    """The exact type of all values; None if there are several, or no values."""
+
 def outcome(pair: tuple[BaseException | None, Any], /) -> Any:
     """The value of an (error, value) pair; raises the error, with no frame of its own in the traceback."""
 

@@ -92,6 +92,16 @@ inline std::size_t integer_digits(PyObject* integer) {
   return reinterpret_cast<PyLongObject*>(integer)->long_value.lv_tag >> _PyLong_NON_SIZE_BITS;
 }
 
+// The value of one that has at most two digits.
+inline std::int64_t short_integer(PyObject* integer) {
+  const auto& value = reinterpret_cast<PyLongObject*>(integer)->long_value;
+  std::int64_t size = value.ob_digit[0];  // zero has no digits, but this one is 0
+  if (value.lv_tag >> _PyLong_NON_SIZE_BITS > 1) {
+    size |= static_cast<std::int64_t>(value.ob_digit[1]) << PyLong_SHIFT;
+  }
+  return (value.lv_tag & _PyLong_SIGN_MASK) == 2 ? -size : size;
+}
+
 // Gives an integer that has room for three digits its value.
 inline void set_integer(PyLongObject* integer, std::uint64_t value) {
   std::size_t count = 0;

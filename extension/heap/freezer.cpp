@@ -81,7 +81,11 @@ PyObject* Copier::make(PyObject* object, bool shared) {
   if (type == &PyDict_Type) return make_dict(object, FaceKind::dict, shared);
   if (type == &PyList_Type) {
     auto* list = reinterpret_cast<PyListObject*>(object);
-    return make_list(object, list->ob_item, static_cast<std::size_t>(Py_SIZE(object)), shared);
+    const auto size = static_cast<std::size_t>(Py_SIZE(object));
+    if (freezing_.transfer && !freezing_.marks) {
+      if (PyObject* numbers = make_numbers(list->ob_item, size, shared)) return numbers;
+    }
+    return make_list(object, list->ob_item, size, shared);
   }
   if (type == &PyTuple_Type) return make_tuple(object, shared);
   if (type == &PyFloat_Type) return make_float(object, shared);

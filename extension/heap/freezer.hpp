@@ -219,6 +219,7 @@ class Copier {
   PyObject* make_complex(PyObject* object, bool shared);
   PyObject* make_list(PyObject* object, PyObject* const* items, std::size_t size, bool shared,
                       FaceKind kind = FaceKind::list);
+  PyObject* make_numbers(PyObject* const* items, std::size_t count, bool shared);
   PyObject* make_tuple(PyObject* object, bool shared);
   PyObject* make_set(PyObject* object, bool shared);
   PyObject* make_deque(PyObject* object, bool shared);

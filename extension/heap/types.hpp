@@ -29,6 +29,9 @@ enum class FaceKind : std::uint16_t {
   list_record,   // `inner` is an exact tuple; of frozen_list_type()
   dict_record,   // `inner` is an exact dict; of frozen_dict_type()
   set_record,    // `inner` is an exact frozenset
+  // A list of numbers in a transfer, as their values (PackedNumbers); only thawing meets it.
+  integers,
+  reals,
   // What every interpreter makes its own object of when it is first read; never seen by Python
   // code. All of frozen_face_type().
   twin,        // a pickle

@@ -9,6 +9,8 @@ void bind_heap(pybind11::module_& module);
 void bind_optouts(pybind11::module_& module);
 void bind_buffers(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);
+// What lists of numbers are made of.
+void bind_numbers(pybind11::module_& module);
 // How the driver raises an exception in the line of a cell.
 void bind_outcome(pybind11::module_& module);
 

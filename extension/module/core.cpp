@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_used(),
   firn::bind_optouts(module);
   firn::bind_buffers(module);
   firn::bind_pool(module);
+  firn::bind_numbers(module);
   firn::bind_outcome(module);
 }

@@ -52,7 +52,7 @@ void Job::finish(Chunk& chunk, Event& event) {
   if (event.kind == EventKind::chunk) {
     // Waiting for a CPU is no reason for shorter chunks: there would be all the more to do.
     sizes_.record(chunk.stop - chunk.start, event.ended - event.began - event.delay_seconds,
-                  event.freeze_seconds);
+                  event.freeze_seconds, event.parcel->bytes());
   }
   if (chunk.unwanted) {
     open.erase(chunk.start);

@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
 #include <optional>
 #include <utility>
 
@@ -19,6 +20,8 @@ class Parcel {
   /// A copy of the receiver's own, in which lasting frozen values are the same pointers. Nothing
   /// that points into the parcel ever reaches Python code, for CPython's caches would keep it.
   pybind11::object open() const;
+
+  std::size_t bytes() const { return transfer_.figures().bytes; }
 
  private:
   explicit Parcel(heap::Transfer transfer) : transfer_(std::move(transfer)) {}

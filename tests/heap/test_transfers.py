@@ -3,6 +3,7 @@
 import collections
 import datetime as dt
 import gc
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,45 @@ def cross(pool: _core.Pool, source: str, data: object, count: int = 1) -> list[o
 def test_any_value_crosses_twice_and_comes_back_equal(pool, value):
     (result,) = cross(pool, RETURN_DATA, [value])
     compare(result, [value])
+
+
+NUMBERS = {
+    "integers": [0, 1, -1, 255, 256, 257, -5, -6, 2**30 - 1, 2**30, -(2**30), 2**60 - 1, -(2**60) + 1],
+    "one that is too long": [*range(300, 320), 2**60],
+    "one that is no integer": [*range(300, 320), True],
+    "floats": [0.0, -0.0, 1.5, -2.25, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, 0.1],
+    "floats and an integer": [0.5] * 20 + [1],
+    "many": list(range(-50_000, 50_000)),
+    "many floats": [n / 3 for n in range(50_000)],
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_lists_of_numbers_keep_values_and_types(pool, name):
+    source = (
+        f"data = [*{NUMBERS[name]!r}]\ndef run(start, stop): return data" if len(NUMBERS[name]) < 100 else RETURN_DATA
+    )
+    (result,) = cross(pool, source.replace("inf", "float('inf')"), NUMBERS[name])
+    assert [*map(repr, result)] == [*map(repr, NUMBERS[name])]
+    assert [*map(type, result)] == [*map(type, NUMBERS[name])] and type(result) is list
+    result.append(None)  # it is the notebook's own
+
+
+def test_a_list_of_numbers_that_is_met_twice_is_one(pool):
+    source = "def run(start, stop):\n  numbers = list(range(1000))\n  return [numbers, {'again': numbers}, [1.5] * 10]"
+    one, again = cross(pool, source, None, 2)
+    assert one[0] is one[1]["again"] and one[0] is not again[0] and one[0] == list(range(1000))
+
+
+def test_frozen_numbers_stay_the_objects_that_they_are(pool):
+    frozen = firn.freeze([10**9 + n for n in range(100)])
+    (result,) = cross(pool, "def run(start, stop): return [*data]", frozen)
+    assert all(one is other for one, other in zip(result, frozen, strict=True))
+
+
+def test_a_nan_that_is_met_twice_is_one(pool):
+    (result,) = cross(pool, "def run(start, stop):\n  nan = float('nan')\n  return [nan] * 10", None)
+    assert len({id(value) for value in result}) == 1
 
 
 def test_a_bound_of_zero_is_zero_in_memory_that_was_used_before(pool):

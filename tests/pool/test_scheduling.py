@@ -34,6 +34,18 @@ def test_cheap_items_come_in_large_chunks(run: Run) -> None:
     assert len(events) < 200
 
 
+def test_items_with_results_of_their_own_come_in_chunks_that_fit_a_cache(run: Run) -> None:
+    """Longer ones save no merging, and what they make would come from memory."""
+    events = run("def run(start, stop): return [str(n) for n in range(start, stop)]", 1_000_000)
+    assert max(event.stop - event.start for event in events) < 100_000
+    assert items(events) == [str(n) for n in range(1_000_000)]
+
+
+def test_results_that_many_items_share_come_in_large_chunks(run: Run) -> None:
+    events = run("def run(start, stop): return {n % 100 for n in range(start, stop)}", 10_000_000)
+    assert max(event.stop - event.start for event in events) > 300_000
+
+
 def test_dear_items_come_alone(run: Run) -> None:
     events = run("import time\ndef run(start, stop): time.sleep(0.05 * (stop - start))", 8)
     assert [event.stop - event.start for event in events] == [1] * 8

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+from firn import _core
+
 # Values that nobody can change after they were recorded.
 PLAIN = frozenset(
     {int, float, complex, bool, str, bytes, type(None), tuple, frozenset, range, type(Ellipsis), type(NotImplemented)}
@@ -131,11 +133,14 @@ def hashed(values: Any) -> list[Any]:
 
 def pack_values(values: list[Any]) -> tuple[Any, ...]:
     """("ints", sum, count, raw) | ("floats", raw) | ("list", values); raw: see `unpack`."""
+    match _core.packed_numbers(values):
+        case (total, raw):
+            return ("ints", total, len(values), raw)
+        case bytes(raw):
+            return ("floats", raw)
     kinds = set(map(type, values))
     if kinds <= _WHOLE:
         return ("ints", sum(values), len(values), _raw(values, "q"))
-    if kinds == {float}:
-        return ("floats", _raw(values, "d"))
     return ("list", values)
 
 
@@ -157,9 +162,9 @@ def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:
     """The operands of `x op= operand`; op "" for a journal of (op, operand)."""
     if not acc:
         return ("none",)
-    kinds = set(map(type, acc))
     if op in ("+", "-"):
         return pack_values(acc)
+    kinds = set(map(type, acc))
     if op == "*" and kinds <= _WHOLE:
         return ("ints", math.prod(acc), len(acc), _raw(acc, "q"))
     if op in _BITS and kinds <= _WHOLE:
@@ -169,8 +174,8 @@ def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:
 
 def pack_extreme(acc: list[Any], spec: str) -> list[Any]:
     """All that `x = max(x, e)` (spec "max") or `x = max(e, x)` ("max>") needs of a chunk's values."""
-    if len(acc) > 1 and len(kinds := set(map(type, acc))) == 1 and kinds <= {int, float, str, bytes}:
-        if float in kinds and any(map(operator.ne, acc, acc, strict=False)):
+    if len(acc) > 1 and (kind := _core.only_type(acc)) in (int, float, str, bytes):
+        if kind is float and any(map(operator.ne, acc, acc, strict=False)):
             return acc
         pick = max if spec.startswith("max") else min
         return [pick(reversed(acc)) if spec.endswith(">") else pick(acc)]

@@ -8,6 +8,7 @@ import importlib
 import io
 import types
 from abc import ABC, abstractmethod
+from array import array
 from collections import Counter, deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from types import CodeType
 from typing import Any
+
+from firn import _core
 
 from . import refusals
 from .chunk import unpack
@@ -34,15 +37,12 @@ class Merger(ABC):
 
 
 class Lists(Merger):
-    """One list of all; the first chunk's, which nobody else has, takes the others."""
+    """One list of all; it takes the items from the chunks' own, which nobody else has."""
 
     def value(self, results: list[Any]) -> Any:
-        if not results:
-            return []
-        found = results[0] if type(results[0]) is list else list(results[0])
-        for part in results[1:]:
-            found.extend(part)
-        return found
+        if not all(type(part) is list for part in results):
+            return list(chain.from_iterable(results))
+        return results[0] if len(results) == 1 else _core.joined(results)
 
 
 class Sets(Merger):
@@ -85,6 +85,11 @@ class Summands(Merger):
     def value(self, results: list[Any]) -> Any:
         if all(part[0] == "ints" for part in results):
             return [sum(part[1] for part in results)] if any(part[2] for part in results) else []
+        if all(part[0] == "floats" for part in results):
+            floats = array("d")
+            for _, raw in results:
+                floats.frombytes(raw)
+            return floats
         found: list[Iterable[Any]] = []
         for part in results:
             match part:

@@ -7,6 +7,7 @@
 #include "heap/buffers/frozen.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
+#include "heap/numbers.hpp"
 #include "heap/records/state.hpp"
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
@@ -101,7 +102,11 @@ PyObject* Thawer::make(PyObject* object, PyTypeObject* type) {
   if (type == &PyLong_Type) return check(_PyLong_Copy(reinterpret_cast<PyLongObject*>(object)));
   if (type == &PyFloat_Type) return check(PyFloat_FromDouble(PyFloat_AS_DOUBLE(object)));
   if (faces::is_face(object)) {
-    if (reinterpret_cast<FrozenFace*>(object)->kind == FaceKind::buffer) {
+    const FaceKind kind = reinterpret_cast<FrozenFace*>(object)->kind;
+    if (kind == FaceKind::integers || kind == FaceKind::reals) {
+      return check(list_of(*reinterpret_cast<PackedNumbers*>(object)));
+    }
+    if (kind == FaceKind::buffer) {
       return check(buffers::thaw_buffer(object));
     }
     if (is_twin(object)) return make_twin(object);

@@ -9,7 +9,16 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from firn import _core
 from firn.analysis import chunk
+
+
+class Half(float):
+    pass
+
+
+class Whole(int):
+    pass
 
 
 @pytest.mark.parametrize(
@@ -21,10 +30,32 @@ from firn.analysis import chunk
         ([0.5, 1.5], ("floats", array("d", [0.5, 1.5]).tobytes())),
         ([0.5, 1], ("list", [0.5, 1])),
         (["a"], ("list", ["a"])),
+        (
+            [2**60 - 1, -(2**60) + 1, 2**60 - 1],
+            ("ints", 2**60 - 1, 3, array("q", [2**60 - 1, -(2**60) + 1, 2**60 - 1]).tobytes()),
+        ),
+        ([2**60, 1], ("ints", 2**60 + 1, 2, array("q", [2**60, 1]).tobytes())),
+        ([2**60 - 1] * 100, ("ints", 100 * (2**60 - 1), 100, array("q", [2**60 - 1] * 100).tobytes())),
+        ([-(2**60) + 1] * 100, ("ints", -100 * (2**60 - 1), 100, array("q", [-(2**60) + 1] * 100).tobytes())),
+        ([True, False], ("ints", 1, 2, array("q", [1, 0]).tobytes())),
+        ([0.5, Half(0.5)], ("list", [0.5, Half(0.5)])),
+        ([1, Whole(1)], ("list", [1, Whole(1)])),
     ],
 )
 def test_values(values: list[Any], packed: tuple[Any, ...]) -> None:
     assert chunk.pack_values(values) == packed
+
+
+def test_joined_lists_are_empty() -> None:
+    parts = [[1, object()], [], ["a"] * 3]
+    whole = [item for part in parts for item in part]
+    found = _core.joined(parts)
+    assert len(found) == 5 and all(one is other for one, other in zip(found, whole, strict=True))
+    assert parts == [[], [], []]
+    parts[0].append(1)
+    assert _core.joined([]) == [] and _core.joined([parts[0], parts[0]]) == [1]
+    with pytest.raises(TypeError, match="only lists"):
+        _core.joined([(1,)])  # type: ignore[list-item]
 
 
 def test_raw_bytes_give_the_values_back() -> None:

@@ -1,0 +1,98 @@
+// What the results of a chunk are made of, looked at without a call of Python for each.
+#include "heap/cpython_layout.hpp"
+
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "module/bindings.hpp"
+
+namespace py = pybind11;
+
+namespace firn {
+namespace {
+
+bool is_whole(PyObject* value) {
+  return Py_TYPE(value) == &PyLong_Type || Py_TYPE(value) == &PyBool_Type;
+}
+
+py::object to_python(__int128 value) {
+  const auto found = static_cast<long long>(value);
+  return py::reinterpret_steal<py::object>(
+      found == value
+          ? PyLong_FromLongLong(found)
+          : PyLong_FromNativeBytes(&value, sizeof value, Py_ASNATIVEBYTES_NATIVE_ENDIAN));
+}
+
+py::object packed_integers(PyObject* const* items, Py_ssize_t count) {
+  const py::bytes raw(nullptr, static_cast<std::size_t>(count) * sizeof(std::int64_t));
+  char* at = PyBytes_AS_STRING(raw.ptr());
+  __int128 sum = 0;
+  for (Py_ssize_t i = 0; i < count; ++i, at += sizeof(std::int64_t)) {
+    if (!is_whole(items[i]) || heap::integer_digits(items[i]) > 2) return py::none();
+    const std::int64_t value = heap::short_integer(items[i]);
+    sum += value;
+    std::memcpy(at, &value, sizeof value);
+  }
+  return py::make_tuple(to_python(sum), raw);
+}
+
+py::object packed_floats(PyObject* const* items, Py_ssize_t count) {
+  const py::bytes raw(nullptr, static_cast<std::size_t>(count) * sizeof(double));
+  char* at = PyBytes_AS_STRING(raw.ptr());
+  for (Py_ssize_t i = 0; i < count; ++i, at += sizeof(double)) {
+    if (Py_TYPE(items[i]) != &PyFloat_Type) return py::none();
+    const double value = PyFloat_AS_DOUBLE(items[i]);
+    std::memcpy(at, &value, sizeof value);
+  }
+  return raw;
+}
+
+py::object packed_numbers(const py::list& values) {
+  const Py_ssize_t count = PyList_GET_SIZE(values.ptr());
+  PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
+  if (!count) return py::none();
+  return is_whole(items[0]) ? packed_integers(items, count) : packed_floats(items, count);
+}
+
+py::object only_type(const py::list& values) {
+  const Py_ssize_t count = PyList_GET_SIZE(values.ptr());
+  PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
+  if (!count) return py::none();
+  PyTypeObject* type = Py_TYPE(items[0]);
+  const bool all =
+      std::all_of(items, items + count, [type](PyObject* item) { return Py_TYPE(item) == type; });
+  return all ? py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(type)) : py::none();
+}
+
+// The items move, and nobody counts them.
+py::list joined(const py::list& parts) {
+  Py_ssize_t count = 0;
+  for (const py::handle part : parts) {
+    if (!PyList_CheckExact(part.ptr())) throw py::type_error("only lists can be joined");
+    count += PyList_GET_SIZE(part.ptr());
+  }
+  const auto whole = py::reinterpret_steal<py::list>(PyList_New(count));
+  if (!whole) throw py::error_already_set();
+  PyObject** to = reinterpret_cast<PyListObject*>(whole.ptr())->ob_item;
+  for (const py::handle part : parts) {
+    auto* list = reinterpret_cast<PyListObject*>(part.ptr());
+    const Py_ssize_t size = PyList_GET_SIZE(part.ptr());
+    to = std::copy_n(list->ob_item, size, to);
+    Py_SET_SIZE(list, 0);
+  }
+  Py_SET_SIZE(whole.ptr(), to - reinterpret_cast<PyListObject*>(whole.ptr())->ob_item);
+  return whole;
+}
+
+}  // namespace
+
+void bind_numbers(py::module_& module) {
+  module.def("packed_numbers", packed_numbers, py::arg("values"), py::pos_only());
+  module.def("joined", joined, py::arg("parts"), py::pos_only());
+  module.def("only_type", only_type, py::arg("values"), py::pos_only());
+}
+
+}  // namespace firn
