@@ -175,6 +175,9 @@ def replica(number: int, /) -> Any:
 def definitions_of(segments: list[int], /) -> list[tuple[int, Any]]:
     """The classes and functions that the values of these segments, and of those they refer to, need: with numbers."""
 
+def definitions_below(addresses: list[int], /) -> list[int]:
+    """The numbers of the definitions that the frozen values at these addresses lead to; walks all of them."""
+
 def retire(segments: list[int], /) -> None:
     """Gives back the memory of segments; every pointer into them stays valid.
 

@@ -62,6 +62,9 @@ class Planner:
         self.rebound: dict[str, object] = {}
         self.segments: set[int] = set()  # of all that is frozen
         self.definitions: dict[int, Unit] = {}  # the numbers by which frozen data calls classes and functions
+        self._strangers: frozenset[int] = frozenset()  # those that lie beside what is shipped, and are not
+        self._known: dict[int, Unit] = {}  # frozen by an earlier planner, by the id of the original
+        self._figures = Figures()
         self._imported: dict[str, str] = {}  # module -> the class of frozen data that a worker imports from it
         self.units: dict[int, Unit] = {}
         self._queue: list[Unit] = []
@@ -341,7 +344,7 @@ class Planner:
     def settle(self, label: str) -> Figures:
         """Pickles the definitions and freezes the data, until nothing more turns out to be needed; then refuses what
         would be lost."""
-        figures = Figures()
+        figures = self._figures
         while True:
             self._find_all()
             self._check()
@@ -354,6 +357,22 @@ class Planner:
         figures.modules = sorted({binding[1] for binding in self.bindings.values() if binding[0] == "module"})
         return figures
 
+    def without_strangers(self) -> Planner | None:
+        """For a planner that refused: one that knows what this one has frozen, and asks only for the definitions that the
+        shipped values lead to, rather than for all that the values in their segments do. None if that makes no difference.
+        Walks all that is shipped."""
+        addresses = [unit.address for unit in self.units.values() if unit.kind == "frozen" and unit.address]
+        asked = {number for number, _ in _core.definitions_of(sorted(self.segments))} - self._strangers
+        strangers = asked.difference(_core.definitions_below(addresses))
+        if not strangers:
+            return None
+        other = Planner(self.namespace, self.copy, self.remembered, self.later)
+        other._strangers = self._strangers | strangers
+        other._known = {id(unit.value): unit for unit in self.units.values() if unit.kind == "frozen" and unit.address}
+        other.rebound, other._figures = self.rebound, self._figures
+        other._figures.reused.clear()  # it finds them again
+        return other
+
     def _freeze(self, label: str, figures: Figures) -> bool:
         """Freezes the data; False when some of it turned out to be a copy."""
         data = [unit for unit in self.units.values() if unit.kind == "frozen" and unit.pointer is None]
@@ -364,6 +383,9 @@ class Planner:
                 unit.pointer, unit.address = unit.value, _core.address(unit.value)
                 self._use(unit)
                 figures.reused += unit.names
+            elif (known := self._known.get(id(unit.value))) is not None:
+                unit.pointer, unit.address = known.pointer, known.address
+                self._use(unit)
         try:
             freezing.freeze([unit for unit in data if unit.pointer is None], self, label, figures)
         except _core.NotFreezableError as error:
@@ -393,7 +415,7 @@ class Planner:
         """Sees to it that the workers have the classes and functions that frozen data names; whether any were new."""
         new = False
         for number, definition in _core.definitions_of(sorted(self.segments)):
-            if number in self.definitions:
+            if number in self.definitions or number in self._strangers:
                 continue
             name = getattr(definition, "__qualname__", repr(definition))
             if replicate.is_by_value(definition):

@@ -65,13 +65,16 @@ def prepare(
     Raises MissingName, Unloadable, LostEffect, Unshippable (all ShippingRefusal).
     """
     later = names.assigned(code) | {"parallel"} if each else set[str]()
+    wanted = sorted(wanted)
     planner = Planner(namespace, frozenset(copy), frozenset(remembered), frozenset(later))
-    planner.follow(code)
-    for name in sorted(wanted):
-        planner.need(name, code=code, reader="")
-    effects.check_calls(code, namespace, "")
-    sources = [planner.source(value) for value in items.sources] if items is not None else []
-    figures = planner.settle(label)
+    try:
+        sources, figures = _find(planner, wanted, code, items, label)
+    except ShippingRefusal:
+        other = planner.without_strangers()
+        if other is None:
+            raise
+        planner = other
+        sources, figures = _find(planner, wanted, code, items, label)
     packer = Packer(planner)
     units = packer.ordered()
     own = packer.lent()
@@ -103,6 +106,18 @@ def prepare(
         found = [unit.pointer if unit.kind == "frozen" else unit.value for unit in sources]
         runs_over = Items(items.numbered(found), len(items))
     return Shipment((pickle.dumps(header, 5), tuple(packer.pointers)), planner.rebound, figures, lent, runs_over)
+
+
+def _find(
+    planner: Planner, wanted: Iterable[str], code: types.CodeType, items: Items | None, label: str
+) -> tuple[list[Unit], Figures]:
+    """Everything that the code needs; (what it runs over, the figures)."""
+    planner.follow(code)
+    for name in wanted:
+        planner.need(name, code=code, reader="")
+    effects.check_calls(code, planner.namespace, "")
+    sources = [planner.source(value) for value in items.sources] if items is not None else []
+    return sources, planner.settle(label)
 
 
 def look(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -105,6 +106,13 @@ class Anatomist {
       run();
     }
     return std::move(parts_);
+  }
+
+  // Those of the parts of all that was dissected.
+  void add_definitions(std::set<std::uint32_t>& out) const {
+    for (const std::uintptr_t type : types_) {
+      if (type & 1) out.insert(static_cast<std::uint32_t>(type >> 1));
+    }
   }
 
  private:
@@ -378,6 +386,13 @@ class Anatomist {
     return in_heap(state) ? state : nullptr;
   }
 
+  // What makes the missing values of a defaultdict, if that is no builtin function or type.
+  static PyObject** factory_of(PyObject* object) {
+    if (!is_ours(object)) return nullptr;
+    auto* face = reinterpret_cast<FrozenFace*>(object);
+    return face->kind == FaceKind::default_dict && in_heap(face->extra) ? &face->extra : nullptr;
+  }
+
   // Counts an object and, if it has children, begins to walk it.
   void meet(PyObject* object, std::uint32_t part, std::size_t weight) {
     if (is_marked_shared(object)) weight = 1;  // others of the items that were left out refer to it
@@ -401,6 +416,14 @@ class Anatomist {
       filled.weight = weight;
       parts_[part].bytes += weight * filled.what.bytes;
       frames_.push_back(filled);
+    }
+    if (PyObject** factory = factory_of(object)) {
+      Frame made{{}, part};
+      made.what.slots = factory;
+      made.what.count = 1;
+      made.what.step = Step::below;
+      made.weight = weight;
+      frames_.push_back(made);
     }
     if (!what.count) return;
     Frame frame{what, part};
@@ -495,6 +518,16 @@ class Anatomist {
 
 std::vector<Part> dissect(PyObject* root, std::size_t every) {
   return Anatomist(every).dissect(root);
+}
+
+std::vector<std::uint32_t> definitions_below(const std::vector<PyObject*>& roots) {
+  std::set<std::uint32_t> found;
+  for (PyObject* root : roots) {
+    Anatomist anatomist(1);
+    anatomist.dissect(root);
+    anatomist.add_definitions(found);
+  }
+  return {found.begin(), found.end()};
 }
 
 }  // namespace firn::heap

@@ -36,4 +36,9 @@ struct Part {
 // Throws std::bad_alloc.
 std::vector<Part> dissect(PyObject* root, std::size_t every);
 
+// The classes and functions, by their numbers (records/definitions.hpp), that frozen values lead
+// to, ascending: definitions_of() asks no more than which segments they are in. Walks all of it;
+// calls no Python. Throws std::bad_alloc.
+std::vector<std::uint32_t> definitions_below(const std::vector<PyObject*>& roots);
+
 }  // namespace firn::heap

@@ -178,6 +178,13 @@ py::list definitions_of(const std::vector<std::uint64_t>& segments) {
   return out;
 }
 
+std::vector<std::uint32_t> definitions_below(const std::vector<std::uintptr_t>& addresses) {
+  std::vector<PyObject*> roots;
+  for (const std::uintptr_t address : addresses)
+    roots.push_back(reinterpret_cast<PyObject*>(address));  // NOLINT: an address from address()
+  return heap::definitions_below(roots);
+}
+
 py::object spool_problem() {
   const heap::SpoolProblem problem = heap::spool_problem();
   if (problem.reason.empty()) return py::none();
@@ -265,6 +272,9 @@ void bind_heap(py::module_& module) {
   module.def(
       "definitions_of", &definitions_of, py::arg("segments"), py::pos_only(),
       "The classes and functions that values of these segments need: (number, object) each.");
+  module.def(
+      "definitions_below", &definitions_below, py::arg("addresses"), py::pos_only(),
+      "The numbers of the classes and functions that frozen values, all that they lead to, need.");
   module.def(
       "retire", &heap::retire, py::arg("segments"), py::pos_only(),
       "Gives back the memory of segments: their pages move to unlinked files, in the background.");

@@ -102,6 +102,49 @@ def test_memory_without_end_ends_in_a_memory_error():
     assert done.stdout.endswith("lives\n"), done.stdout[-2000:] + done.stderr[-2000:]
 
 
+# ---- what lies beside the data that is shipped
+
+BESIDE = """def helper(x): return x
+class Odd:
+    def __init__(self, n): self.n = n
+    def __reduce__(self): return helper(Odd), (self.n,)
+class Even:
+    def __init__(self, n): self.n = n
+    def twice(self): return 2 * self.n
+evens, odds = [Even(i) for i in range(10)], [Odd(i) for i in range(10)]"""
+
+
+def test_a_class_that_the_shipped_values_do_not_need_may_be_broken(notebook):
+    notebook.ok(BESIDE)
+    notebook.ok("%%parallel\nsums = [even.n + odd.n for even, odd in zip(evens, odds)]")
+    notebook.ok("del helper")
+    notebook.ok("%%parallel\ntwice = [even.twice() for even in evens]")
+    assert notebook["twice"] == list(range(0, 20, 2))
+    assert "reused evens" in str(notebook.report)
+    notebook.ok(
+        "import collections\nfirst = evens[0]\nmore = {'all': [[evens]], 'kinds': collections.defaultdict(Even)}"
+    )
+    notebook.ok("%%parallel --workers 1\nout = [(len(more['all'][0][0]), first.n) for _ in range(2)]")
+    assert notebook["out"] == [(10, 0)] * 2
+    frozen = notebook["more"]
+    notebook.ok("%%parallel --workers 1\nout = [type(more['all']).__name__ for _ in range(2)]")
+    assert notebook["more"] is frozen  # and is not frozen again
+
+
+@pytest.mark.parametrize("value", ["odds", "[[odds[3]]]", "{1: {'a': (odds[0],)}}", "[Odd]", "made", "held"])
+def test_a_broken_class_that_they_need_is_refused_before_anything_runs(notebook, value):
+    notebook.ok(BESIDE)
+    notebook.ok(
+        "import collections\nmade = collections.defaultdict(Odd)\nclass Box: pass\nheld = Box()\nheld.odd = odds[2]"
+    )
+    notebook.ok(f"value = {value}")
+    notebook.ok("%%parallel --workers 1\nsums = [(len(evens), str(value)[:0]) for _ in range(2)]")
+    notebook.ok("del helper")
+    error = notebook.fails("%%parallel --workers 1\nout = [str(value)[:1] for _ in range(2)]")
+    assert "the name 'helper', which Odd.__reduce__ reads, is not defined" in str(error)
+    assert "out" not in notebook
+
+
 # ---- the loop's own sequence and names
 
 
