@@ -328,6 +328,11 @@ class Job:
     @property
     def done(self) -> bool:
         """Whether every event has been delivered."""
+    @property
+    def lost(self) -> list[tuple[int, int, int, float, float, float, float, float, bool]]:
+        """The work that brought no event, in no order: chunks that were stopped, and those that were whole when nobody
+        wanted them any more. (start, stop, rank, began, ended, setup_seconds, freeze_seconds, delay_seconds, whole) each,
+        as in an Event."""
     def truncate(self, stop: int) -> None:
         """The items from `stop` on are not needed: no event of a chunk that starts there will come any more."""
     def cancel(self, grace: float = 2.0) -> list[int]:

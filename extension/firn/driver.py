@@ -366,14 +366,16 @@ class Run:
                 done.setup_seconds,
                 done.pack_seconds,
                 done.delay_seconds,
+                done.lost,
             )
             entry.spans.append(span)
-            entry.busy_seconds += done.ended - done.began
-        entry.chunks = len(outcome.spans)
+        used = [done for done in outcome.spans if not done.lost]
+        entry.busy_seconds += sum(done.ended - done.began for done in used)
+        entry.chunks = len(used)
         entry.workers = len({done.rank for done in outcome.spans})
         self.sharers = max(self.sharers, entry.workers)
         entry.share_seconds = max(0.0, prepare_seconds - entry.freeze_seconds)
-        slowest.find(entry, outcome.spans)
+        slowest.find(entry, used)
         for rank in outcome.abandoned:
             self.note(f"worker {rank} did not stop and was replaced: its work may go on for a while")
 

@@ -22,7 +22,7 @@ GRACE = 2.0  # seconds that a stopped worker gets before it is abandoned
 
 @dataclass(slots=True)  # there may be a million of them
 class Done:
-    """A chunk that came back: its effects, and when it ran (time.perf_counter's clock)."""
+    """A chunk that ended: when it ran (time.perf_counter's clock), and its effects, if it came back. `lost`: as a Span's."""
 
     start: int
     stop: int
@@ -34,11 +34,13 @@ class Done:
     delay_seconds: float = 0.0
     slowest: tuple[tuple[float, int], ...] = ()  # (seconds, iteration), if its iterations were timed
     effects: Any = None
+    lost: str = ""
 
 
 @dataclass
 class Outcome:
-    """All that a job brought: its chunks in iteration order, and the exception that the cell has to raise, if any."""
+    """All that a job brought: its chunks in iteration order, and the exception that the cell has to raise, if any. In
+    `spans` there are also the chunks that brought nothing."""
 
     chunks: list[Done] = field(default_factory=list)
     error: BaseException | None = None
@@ -137,6 +139,7 @@ def run(
         return outcome
     finally:
         progress.close()
+        outcome.spans += _lost(job)
         job.close()
     outcome.chunks = sorted((chunk for chunk in outcome.chunks if chunk.start < settled), key=lambda chunk: chunk.start)
     outcome.error = _lowest(sorted(failures, key=lambda found: found[0]), settled, place, find)
@@ -155,6 +158,12 @@ def _done(event: _core.Event, result: tuple[Any, ...]) -> Done:
         event.delay_seconds,
         result[2] if result[0] == "ok" and len(result) > 2 else (),
     )
+
+
+def _lost(job: _core.Job) -> Iterator[Done]:
+    """The work that brought no event."""
+    for start, stop, rank, began, ended, setup, pack, delay, whole in job.lost:
+        yield Done(start, stop, rank, began, ended, setup, pack, delay, lost="unused" if whole else "stopped")
 
 
 def _events(job: _core.Job, deadline: float | None, progress: Progress) -> Iterator[_core.Event]:

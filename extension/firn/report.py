@@ -31,6 +31,7 @@ class Span:
 
     Before `began` come `setup_seconds`, in which the worker loaded what the loop needs, after `ended` `pack_seconds`, in
     which it froze the results. `delay_seconds` of the time between the two it waited for a CPU that others had.
+    `lost` is empty, or why nothing came of it: "stopped" before its end, or whole but "unused".
     """
 
     rank: int
@@ -41,6 +42,7 @@ class Span:
     setup_seconds: float = 0.0
     pack_seconds: float = 0.0
     delay_seconds: float = 0.0
+    lost: str = ""
 
     @property
     def seconds(self) -> float:
@@ -95,8 +97,8 @@ class Loop:
 
     @property
     def delay_seconds(self) -> float:
-        """For how long the workers together waited for a CPU."""
-        return sum(span.delay_seconds for span in self.spans)
+        """For how long the workers together waited for a CPU while they were at work that counts."""
+        return sum(span.delay_seconds for span in self.spans if not span.lost)
 
     @property
     def first(self) -> float:

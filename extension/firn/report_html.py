@@ -28,8 +28,8 @@ padding:10px 14px 9px;margin:6px 0 4px;max-width:820px;box-sizing:border-box}
 .firn .bar i{display:block;height:100%;min-width:1px;border-radius:2px}
 .firn .n{font-variant-numeric:tabular-nums;text-align:right}
 .firn.firn.firn code{font:12px var(--jp-code-font-family,ui-monospace,monospace);background:none;padding:0;color:inherit}
-.firn .key{display:flex;flex-wrap:wrap;gap:1px 16px;font-size:12px;margin-top:4px}.firn .key i{display:inline-block;width:9px;height:9px;
-border-radius:2px;margin-right:5px}.firn .key b{font-weight:500;font-variant-numeric:tabular-nums}
+.firn .key{display:flex;flex-wrap:wrap;gap:1px 16px;font-size:12px;margin-top:4px}.firn .key i,.firn .d{display:inline-block;width:9px;
+height:9px;border-radius:2px;margin-right:5px}.firn .key b{font-weight:500;font-variant-numeric:tabular-nums}
 .firn .g{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:10px 26px;margin-top:10px}
 .firn .c{font-size:11px;letter-spacing:.05em;text-transform:uppercase;opacity:.66;margin-bottom:2px}
 .firn .l{display:flex;gap:10px;justify-content:space-between;font-size:12.5px}
@@ -95,11 +95,21 @@ def _split_of_time(report: Report) -> str:
     phases, wall = report.phases(), max(report.wall_seconds, 1e-9)
     shown = [name for name in phases if phases[name] >= 0.005 * wall or name == "run"]
     figures = "".join(
-        f"<span><i style='background:{colour(name)}'></i><span class='dim'>{NAMES[name]}</span> "
+        f"<span>{_swatches(report, name)}<span class='dim'>{NAMES[name]}</span> "
         f"<b>{seconds(phases[name])}</b>{_without_cpu(report) if name == 'run' else ''}</span>"
         for name in shown
     )
+    if why := {span.lost for loop in report.loops for span in loop.spans if span.lost}:
+        what = "stopped before its end" if why == {"stopped"} else "stopped or not used"
+        striped = f"repeating-linear-gradient(90deg,{colour('run')} 0 2px,transparent 2px 4px)"
+        figures += f"<span><i style='background:{striped}'></i><span class='dim'>{what}</span></span>"
     return f"{timeline.stack(phases, wall)}<div class='key'>{figures}</div>"
+
+
+def _swatches(report: Report, phase: str) -> str:
+    """The colours that a phase has in the timeline: two where every other loop has its own."""
+    shown = ["run", "run2"] if phase == "run" and len(report.loops) > 1 else [phase]
+    return "".join(f"<i style='background:{colour(name)}'></i>" for name in shown)
 
 
 def _without_cpu(report: Report) -> str:
@@ -111,7 +121,8 @@ def _without_cpu(report: Report) -> str:
 
 
 def _loops(report: Report) -> str:
-    lines = [_loop(loop) for loop in report.loops[:6]]
+    several = len(report.loops) > 1
+    lines = [_loop(loop, timeline.running(at) if several else "") for at, loop in enumerate(report.loops[:6])]
     if len(report.loops) > 6:
         lines.append(_line(f"<span>and {len(report.loops) - 6} more</span>", dim=True))
     title = "Split" if report.way == "split" else "In every worker"
@@ -122,10 +133,12 @@ def _line(left: str, right: str = "", dim: bool = False) -> str:
     return f"<div class='l{' dim' if dim else ''}'>{left}<span class='dim'>{right}</span></div>"
 
 
-def _loop(loop: Loop) -> str:
+def _loop(loop: Loop, phase: str) -> str:
+    """`phase`: the loop's colour in the timeline, where there are several."""
     source = escape(loop.source.strip())
+    swatch = f"<i class='d' style='background:{colour(phase)}'></i>" if phase else ""
     return _line(
-        f"<span title='line {loop.line}: {source}'><code>{source or escape(loop.what)}</code></span>",
+        f"<span title='line {loop.line}: {source}'>{swatch}<code>{source or escape(loop.what)}</code></span>",
         plural(loop.items, "worker")
         if loop.what == "cell"
         else f"{plural(loop.items, 'iteration')} in {plural(loop.chunks, 'chunk')}",
@@ -212,7 +225,8 @@ def _slow(one: Slow, loop: Loop | None) -> str:
     where = f" <span class='dim'>line {loop.line}</span>" if loop is not None else ""
     if one.stop > one.start + 1:
         return f"{one.start:,} to {one.stop - 1:,}{where}"
-    return f"{one.start:,}{where} <code>{escape(one.item)}</code>"
+    item = "" if one.item == str(one.start) else f" <code>{escape(one.item)}</code>"  # over a range, it is the number
+    return f"{one.start:,}{where}{item}"
 
 
 def _taken(one: Slow) -> str:

@@ -31,6 +31,8 @@ NAMES: Final = {
 }
 """What readers are told that the phases of `firn.report.PHASES` are."""
 
+_LOST: Final = {"": "", "stopped": "stopped after ", "unused": "not used, "}
+
 LIGHT: Final = {
     "run": "#2480b9", "run2": "#7a66c4", "freeze": "#d9861b", "share": "#c2577f", "start": "#b3951f",
     "merge": "#4c9a67", "read": "#2f9a9c", "notebook": "#9aa0a8", "wait": "#d3d6da", "pickle": "#a4683c",
@@ -43,12 +45,14 @@ DARK: Final = {
 
 @dataclass
 class Bar:
-    """`began` and `ended` in seconds on the axis, a phase (or "run2") for the colour, and a text for the pointer."""
+    """`began` and `ended` in seconds on the axis, a phase (or "run2") for the colour, and a text for the pointer. What
+    is `lost` is hatched."""
 
     began: float
     ended: float
     phase: str
     title: str = ""
+    lost: bool = False
 
 
 @dataclass
@@ -62,6 +66,11 @@ class Row:
 
 def colour(phase: str) -> str:
     return f"var(--firn-{phase},{LIGHT[phase]})"
+
+
+def running(number: int) -> str:
+    """The colour of a cell's loop: two that follow each other can be told."""
+    return "run2" if number % 2 else "run"
 
 
 def rows_of(report: Report) -> list[Row]:
@@ -81,7 +90,7 @@ def rows_of(report: Report) -> list[Row]:
                 if span.setup_seconds > wall / 1000
             ]  # fmt: skip
             least = wall * max(0.004, 0.0015 * min(len(ranks), ROWS))
-            row.bars += worker_bars(spans, least, "run2" if number % 2 else "run", loop.what == "cell")
+            row.bars += worker_bars(spans, least, running(number), loop.what == "cell")
         row.figure = f"{100 * busy / wall:.0f} % busy"
         rows.append(row)
     return rows
@@ -117,7 +126,8 @@ def worker_bars(spans: Sequence[Span], least: float, phase: str, whole: bool = F
     bars: list[Bar] = []
     part: list[Span] = []
     for span in spans:
-        if part and (span.began - part[-1].ended > least or part[-1].ended - part[0].began > least):
+        apart = part and (span.began - part[-1].ended > least or part[-1].ended - part[0].began > least)
+        if apart or (part and span.lost != part[-1].lost):
             bars.append(_together(part, phase, whole))
             part = []
         part.append(span)
@@ -136,7 +146,8 @@ def _together(spans: list[Span], phase: str, whole: bool) -> Bar:
     else:
         what = f"iteration {first.start:,}" if items == 1 else f"iterations {first.start:,} to {first.stop - 1:,}"
     ended = last.ended + last.pack_seconds
-    return Bar(first.began, ended, phase, f"{what}: {seconds(ended - first.began)}")
+    text = f"{what}: {_LOST[first.lost]}{seconds(ended - first.began)}"
+    return Bar(first.began, ended, phase, text, bool(first.lost))
 
 
 def draw(rows: Sequence[Row], wall: float, label: str) -> str:
@@ -178,9 +189,17 @@ def _rect(bar: Bar, wall: float, row: int, odd: bool) -> str:
     x = min(began, 1.0 - width)
     pale = ";fill-opacity:.74" if odd and bar.phase in ("run", "run2") else ""
     title = f"<title>{escape(bar.title)}</title>" if bar.title else ""
+    hatched = ""
+    if bar.lost:  # a broken line as thick as the bar: a pattern would need a name of its own in the page
+        pale = ";fill-opacity:.3"
+        middle = f"{row * HEIGHT + HEIGHT / 2:g}"
+        hatched = (
+            f"<line x1='{100 * x:.3f}%' x2='{100 * (x + width):.3f}%' y1='{middle}' y2='{middle}' stroke-width='{BAR}' "
+            f"stroke-dasharray='2 3' style='stroke:{colour(bar.phase)};pointer-events:none'/>"
+        )
     return (
         f"<rect x='{100 * x:.3f}%' width='{100 * width:.3f}%' y='{row * HEIGHT + (HEIGHT - BAR) / 2:g}' height='{BAR}' "
-        f"style='fill:{colour(bar.phase)}{pale}'>{title}</rect>"
+        f"style='fill:{colour(bar.phase)}{pale}'>{title}</rect>{hatched}"
     )
 
 

@@ -43,6 +43,16 @@ py::object result_of(PythonEvent& self) {
   return self.result;
 }
 
+py::list lost_work(const pool::JobHandle& self) {
+  py::list out;
+  for (const pool::LostWork& lost : self.lost()) {
+    out.append(py::make_tuple(lost.start, lost.stop, lost.rank, lost.began, lost.ended,
+                              lost.setup_seconds, lost.freeze_seconds, lost.delay_seconds,
+                              lost.whole));
+  }
+  return out;
+}
+
 /// A lone surrogate is text, too.
 py::str text_of(const PythonEvent& self) {
   return py::reinterpret_steal<py::str>(PyUnicode_DecodeUTF8(
@@ -108,6 +118,7 @@ void bind_pool(py::module_& module) {
           },
           py::arg("timeout") = py::none())
       .def_property_readonly("done", &pool::JobHandle::done)
+      .def_property_readonly("lost", lost_work)
       .def("truncate", &pool::JobHandle::truncate, py::arg("stop"))
       .def("cancel", &pool::JobHandle::cancel, py::arg("grace") = 2.0)
       .def("close", &pool::JobHandle::close);

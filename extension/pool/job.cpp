@@ -26,6 +26,12 @@ Event take_output(Chunk& chunk) {
   return event;
 }
 
+LostWork lost_work(const Event& event) {
+  return {event.start,          event.stop,          event.rank,
+          event.began,          event.ended,         event.setup_seconds,
+          event.freeze_seconds, event.delay_seconds, event.kind == EventKind::chunk};
+}
+
 }  // namespace
 
 Chunk* Job::hand_out(int rank, std::uint64_t serial) {
@@ -55,6 +61,7 @@ void Job::finish(Chunk& chunk, Event& event) {
                   event.freeze_seconds, event.parcel->bytes());
   }
   if (chunk.unwanted) {
+    lost.push_back(lost_work(event));
     open.erase(chunk.start);
   } else {
     ready_.push_back(std::move(event));
@@ -125,6 +132,7 @@ std::deque<Event> Job::truncate(std::size_t stop) {
   }
   const auto kept = std::stable_partition(
       ready_.begin(), ready_.end(), [stop](const Event& event) { return event.start < stop; });
+  std::transform(kept, ready_.end(), std::back_inserter(lost), lost_work);
   std::move(kept, ready_.end(), std::back_inserter(unwanted));
   ready_.erase(kept, ready_.end());
   for (auto entry = open.lower_bound(stop); entry != open.end();) {

@@ -29,11 +29,21 @@ struct Event {
   std::string text;              // kind output and failed
 };
 
+/// Work that brought nothing: a chunk that was stopped, or one that was whole when nobody wanted it
+/// any more. Times as in Event.
+struct LostWork {
+  std::size_t start, stop;
+  int rank;
+  double began, ended, setup_seconds, freeze_seconds, delay_seconds;
+  bool whole;
+};
+
 /// A run of items that one worker computes, from being handed out until its output has been read.
 struct Chunk {
   std::size_t start, stop;
   int rank;
   std::uint64_t serial;  // different for every chunk of the process
+  Time handed_out = Clock::now();
   bool finished = false;
   bool unwanted = false;  // nobody reads what it still writes
   Output output;
@@ -70,6 +80,7 @@ class Job {
   Wake wake;
   int running = 0;
   std::vector<int> abandoned;         // ranks of the workers that did not stop
+  std::vector<LostWork> lost;         // in no order
   std::map<std::size_t, Chunk> open;  // by start: the first one writes through
 
  private:

@@ -66,6 +66,11 @@ bool JobHandle::done() const {
   return scheduler_->done(*job_);
 }
 
+std::vector<LostWork> JobHandle::lost() const {
+  check_fork(forks_);
+  return scheduler_->lost(*job_);
+}
+
 void JobHandle::truncate(std::size_t stop) {
   check_fork(forks_);
   std::deque<Event> unwanted;

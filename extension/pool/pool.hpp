@@ -22,6 +22,7 @@ class JobHandle {
 
   std::optional<Event> next(std::optional<double> timeout);
   bool done() const;
+  std::vector<LostWork> lost() const;
   void truncate(std::size_t stop);
   std::vector<int> cancel(double grace);
   void close() { cancel(2.0); }

@@ -102,6 +102,11 @@ std::vector<int> Scheduler::abandoned(const Job& job) const {
   return job.abandoned;
 }
 
+std::vector<LostWork> Scheduler::lost(const Job& job) const {
+  Lock lock(mutex_);
+  return job.lost;
+}
+
 std::deque<Event> Scheduler::truncate(Job& job, std::size_t stop, Time abandon_at) {
   const Lock lock(mutex_);
   return truncate(lock, job, stop, abandon_at);
@@ -165,6 +170,8 @@ void Scheduler::abandon(Job& job) {
 void Scheduler::abandon(Worker& worker) {
   Event event{EventKind::failed, worker.chunk->start, worker.chunk->stop, worker.rank};
   event.text = messages::abandoned(worker.rank);
+  event.began = seconds_of(worker.chunk->handed_out);
+  event.ended = seconds_of(Clock::now());
   worker.job->abandoned.push_back(worker.rank);
   worker.job->finish(*worker.chunk, event);
   worker.abandoned = true;

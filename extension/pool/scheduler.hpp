@@ -47,6 +47,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   std::deque<Event> cancel(Job& job, Time abandon_at);
   bool computed(const Job& job) const;
   std::vector<int> abandoned(const Job& job) const;
+  std::vector<LostWork> lost(const Job& job) const;
   /// Interrupts and abandons what is due for it; returns when to call it again. Without the GIL.
   Time tick(Time now);
   /// Abandons the workers that still compute for this job. Without the GIL.

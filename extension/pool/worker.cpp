@@ -134,6 +134,7 @@ Event Worker::compute(const Runtime& runtime, Begun& begun, const CpuDelay& dela
     computing_ = 0;
   } catch (py::error_already_set& error) {
     computing_ = 0;
+    event.ended = seconds_of(Clock::now());
     event.text = error.matches(runtime.stopped) ? messages::stopped : describe(error);
   } catch (const std::exception& error) {
     computing_ = 0;

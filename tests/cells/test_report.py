@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+import signal
+import threading
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -308,6 +310,77 @@ def test_the_timeline_shows_each_worker_and_the_notebook():
     report.loops[0].offered = 3
     assert [row.label for row in rows_of(report)][3:] == ["worker 2"]
     assert rows_of(report)[-1].figure == "0 % busy"
+
+
+def hatched(html: str) -> list[str]:
+    card = ElementTree.fromstring(html.partition("</style>")[2])
+    return [line.get("style", "") for line in card.iter(f"{SVG}line") if line.get("stroke-dasharray")]
+
+
+def test_what_came_to_nothing_is_hatched_and_is_no_serial_work():
+    report = sample(failed="KeyboardInterrupt")
+    assert not hatched(render(report)) and "stopped" not in render(report)
+    before = report.serial_seconds
+    report.loops[0].spans.append(Span(1, 120, 130, 0.0901, 0.11, lost="stopped"))
+    assert [bar.lost for bar in rows_of(report)[2].bars] == [False, True]
+    assert rows_of(report)[2].bars[1].title == "iterations 120 to 129: stopped after 20 ms"
+    assert rows_of(report)[2].figure == "75 % busy"
+    assert len(hatched(render(report))) == 1 and "stopped before its end" in render(report)
+    assert report.serial_seconds == before
+    report.loops[0].spans.append(Span(0, 130, 131, 0.1001, 0.105, lost="unused"))
+    assert rows_of(report)[1].bars[-1].title == "iteration 130: not used, 4.9 ms"
+    assert "stopped or not used" in render(report)
+
+
+def test_an_interrupted_cells_report_shows_what_was_interrupted(notebook):
+    notebook.ok("import time, threading, signal")
+    threading.Timer(1.0, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)).start()
+    error = notebook.fails("%%parallel --chunk 1\nfor x in range(8):\n    while x > 1: pass\n    time.sleep(0.05)")
+    assert isinstance(error, KeyboardInterrupt)
+    report = notebook.report
+    (loop,) = report.loops
+    stopped = [span for span in loop.spans if span.lost == "stopped"]
+    assert {span.rank for span in stopped} == {0, 1} and sorted(span.start for span in stopped) == [2, 3]
+    assert sorted(span.start for span in loop.spans if not span.lost) == [0, 1] and loop.chunks == 2
+    assert all(span.began < 1.0 < span.ended + 0.5 for span in stopped)
+    assert sum(report.phases().values()) == pytest.approx(report.wall_seconds)
+    assert report.phases()["run"] > 0.5 * report.wall_seconds
+    assert len(hatched(notebook.reports[-1]["text/html"])) == 2
+    json.dumps(report.to_dict())
+
+
+def test_chunks_after_a_failure_and_after_a_decision_are_told_apart(notebook):
+    cell = "%%parallel --chunk 1\n{}"
+    notebook.ok(
+        "import time\ndef f(x):\n    time.sleep(0.3 if x == 0 else 0)\n    while x == 1: pass\n    return 1 / x"
+    )
+    notebook.fails(cell.format("out = [f(x) for x in range(2)]"))
+    lost = {span.start: span.lost for span in notebook.report.loops[0].spans}
+    assert lost == {0: "", 1: "stopped"}
+    notebook.ok("def g(x):\n    while x == 1: pass\n    time.sleep(0.3)\n    return True")
+    notebook.ok(cell.format("found = any(g(x) for x in range(2))"))
+    assert {span.start: span.lost for span in notebook.report.loops[0].spans} == {0: "", 1: "stopped"}
+    assert notebook.report.busy_seconds == pytest.approx(0.3, abs=0.25)
+
+
+def test_the_slowest_of_a_range_are_numbers_once(notebook):
+    notebook.ok("import time")
+    notebook.ok("%%parallel\nout = [time.sleep(0.3 * (n == 5)) for n in range(6)]")
+    assert notebook.report.loops[0].slowest[0].item == "5"
+    html = notebook.reports[-1]["text/html"]
+    assert "<span>5</span>" in html and "<code>5</code>" not in html
+    notebook.ok("%%parallel\nout = [time.sleep(0.3 * (n == 7)) for n in range(2, 8)]")
+    assert "<span>5 <code>7</code></span>" in notebook.reports[-1]["text/html"]
+
+
+def test_the_key_has_the_colours_of_all_loops():
+    report = sample()
+    assert "--firn-run2," not in render(report).partition("</style>")[2]
+    report.loops.append(replace(report.loops[0], line=5, source="other", began=0.111, spans=[]))
+    html = render(report).partition("</style>")[2]
+    key = html[html.index("class='key'") :]
+    assert key.index("--firn-run,") < key.index("--firn-run2,") < key.index("running")
+    assert "--firn-run2," in key[key.index("Split") :]
 
 
 @pytest.mark.parametrize("wall", [3e-6, 1.7e-3, 0.0999, 1.0, 7.3, 59.0, 4000.0])

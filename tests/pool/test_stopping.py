@@ -208,6 +208,24 @@ def test_ctrl_c_while_the_pool_closes() -> None:
         pool.submit((SPIN, None), 1)
 
 
+def test_what_was_stopped_is_accounted_for(own_pool: _core.Pool) -> None:
+    """A chunk that was stopped, one whose worker had to be abandoned, and one that was whole when nobody wanted it."""
+    job = start(own_pool, "import time\ndef run(start, stop):\n  while start: pass\n  time.sleep(10)", 2, chunk=1)
+    before = time.perf_counter()
+    assert job.cancel(0.5)
+    found = {lost[0]: lost for lost in job.lost}
+    assert sorted(found) == [0, 1]
+    for start_, stop, rank, began, ended, *_, whole in found.values():
+        assert stop == start_ + 1 and rank in (0, 1) and not whole
+        assert began < before < ended <= time.perf_counter()
+    job = own_pool.submit(("def run(start, stop): return start", None), 2, chunk=1, workers=1)
+    after = own_pool.submit(("def run(start, stop): return start", None), 1, workers=1)
+    while after.next() is not None:
+        pass
+    job.truncate(0)
+    assert sorted((lost[0], lost[-1]) for lost in job.lost) == [(0, True), (1, True)]
+
+
 def test_a_dropped_job_is_stopped(pool: _core.Pool) -> None:
     job = start(pool, SPIN, 100)
     del job
