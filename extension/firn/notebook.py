@@ -102,6 +102,10 @@ class Notebook:
 
         shell = self.shell
         vars(shell)["showtraceback"] = readonly.showing(shell.showtraceback)
+        show = shell._showtraceback
+        vars(shell)["_showtraceback"] = lambda kind, error, lines: show(
+            kind, error, [*map(transform.as_written, lines)]
+        )
         shell.input_transformer_manager.line_transforms.insert(0, self.mark)
         shell.ast_transformers.append(self._rewriter)
         shell.events.register("pre_run_cell", self._before)
@@ -123,6 +127,7 @@ class Notebook:
         magics.unregister(self)
         completion.unregister(self)
         vars(shell).pop("showtraceback", None)
+        vars(shell).pop("_showtraceback", None)
         shell.user_ns.pop(NAME, None)
         shell.user_ns_hidden.pop(NAME, None)
 

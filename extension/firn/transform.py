@@ -13,6 +13,7 @@ from collections.abc import Callable
 from firn import errors
 
 _MARKER = "get_ipython().run_cell_magic('parallel', "
+_COMMENT = "#\N{INVISIBLE SEPARATOR} "  # nobody else's
 FIRST_LINE = re.compile(r"%%parallel(?![\w?])(?P<options>.*)")
 
 
@@ -62,10 +63,15 @@ def without_marker(tree: ast.Module) -> ast.Module:
 
 
 def readable(cell: str) -> str:
-    """A marked cell as tracebacks show it: valid Python, the marker being a comment in the magic's own words."""
+    """A marked cell as valid Python, the marker being a comment in the magic's own words; see `as_written`."""
     first, newline, rest = cell.partition("\n")
     options = ast.literal_eval(first.removeprefix(_MARKER).removesuffix(", None)"))
-    return f"# %%parallel {options}".rstrip() + newline + rest
+    return f"{_COMMENT}%%parallel {options}".rstrip() + newline + rest
+
+
+def as_written(text: str) -> str:
+    """A text with lines of `readable` cells, coloured maybe, with the first ones as the user wrote them."""
+    return text.replace(_COMMENT, "")
 
 
 def calling(method: str, *numbers: int, line: int) -> ast.Module:

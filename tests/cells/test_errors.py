@@ -126,6 +126,16 @@ def test_the_traceback_has_the_cell_once_on_the_line_that_failed(notebook):
     assert "'abc'" in debug(sys.last_traceback, "up", "p text")
 
 
+@pytest.mark.parametrize("cell", ["for row in rows:\n    invert(row)", "1 / 0", "if True print(3)", "print(nowhere)"])
+def test_the_magics_line_is_shown_as_it_was_written(notebook, cell):
+    notebook.fails(f"%%parallel --chunk 1\n{cell}")
+    assert "#" not in notebook.shown
+    if "print" not in cell:
+        assert "1 %%parallel --chunk 1\n" in notebook.shown
+    notebook.fails("# %%parallel\n1 / 0")
+    assert "1 # %%parallel\n" in notebook.shown
+
+
 def test_the_variables_of_a_deep_stack(notebook):
     notebook.ok("def down(n):\n    return down(n - 1) if n else 1 // n")
     error = notebook.fails("%%parallel\nout = [down(x) for x in [300]]")
