@@ -102,6 +102,21 @@ def refused(line: int | None, reason: str, remedy: str, source: str = "") -> Ref
     return error
 
 
+def tracing(line: int | None = None) -> Refused:
+    return refused(
+        line,
+        "tracemalloc is tracing, and CPython crashes when the workers' interpreters allocate meanwhile (cpython#134604).",
+        "Write tracemalloc.stop() before it, or run the cell with %%parallel --serial to trace it.",
+    )
+
+
+def executor_while_tracing() -> RuntimeError:
+    return RuntimeError(
+        "tracemalloc is tracing, and CPython crashes when a firn.Executor's interpreters allocate meanwhile "
+        "(cpython#134604): write tracemalloc.stop() before the call"
+    )
+
+
 def unknown_option(magic: str, option: str, known: Iterable[str]) -> OptionError:
     return OptionError(f"{magic} has no option {option}{did_you_mean(option, known)} ({magic}? shows them all)")
 

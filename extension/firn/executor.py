@@ -18,7 +18,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Final
 
-from firn import _core, calls, config, errors, jobs, modules, raised, settings, shipping
+from firn import _core, calls, config, errors, jobs, modules, raised, settings, shipping, tracing
 from firn.functions import freeze
 from firn.worker import in_worker
 
@@ -78,6 +78,8 @@ class Executor(ThreadPoolExecutor):
         return lambda: _Worker(first, made), _Call.resolve
 
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        if tracing.is_on():
+            raise errors.executor_while_tracing()
         function = fn if isinstance(fn, _Function) else _Function(fn)
         return super().submit(_Call(function.pack(args, kwargs)))  # type: ignore[arg-type]
 
@@ -211,6 +213,8 @@ class _Worker:
             with self._lock:
                 if self._stopped:
                     raise errors.worker_stopped(BrokenWorkers)
+                if tracing.is_on():  # by now
+                    raise errors.executor_while_tracing()
                 self._job = job = self._pool.submit(setup, 1)
             result = self._wait(job, context)
         except RuntimeError as error:

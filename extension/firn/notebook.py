@@ -14,7 +14,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 import firn
-from firn import _core, analysis, background, each, errors, options, transform
+from firn import _core, analysis, background, each, errors, options, tracing, transform
 from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run
@@ -217,6 +217,8 @@ class Notebook:
         if wanted.explain:
             self._explain(tree, run, why)
             return ast.Module([], [])
+        if not why:
+            tracing.check(tree.body[0].lineno)
         if wanted.background:
             return self._apart(tree, run, why)
         if why:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from firn import _core, config
+from firn import _core, config, tracing
 
 
 class Session:
@@ -25,12 +25,15 @@ class Session:
         return self._pool
 
     def warm(self) -> None:
-        """Starts the workers without waiting for them."""
-        self._made().warm()
+        """Starts the workers without waiting for them; while tracemalloc is tracing, the first cell after that does."""
+        if not tracing.is_on():
+            self._made().warm()
 
     @contextmanager
     def turn(self) -> Iterator[_core.Pool]:
-        """The pool, for one job at a time: a cell of another thread waits here."""
+        """The pool, for one job at a time: a cell of another thread waits here. Raises Refused while tracemalloc is
+        tracing."""
+        tracing.check()
         try:
             while not self._turn.acquire(timeout=0.1):
                 pass  # an interrupt of this cell is raised here
@@ -50,6 +53,7 @@ class Session:
                 self._turn.release()
 
     def resize(self, workers: int) -> None:
+        tracing.check()
         with self._turn:
             self.workers = workers
             if self._pool is not None:
@@ -57,6 +61,7 @@ class Session:
 
     def restart(self) -> None:
         """Closes all workers, with everything in them, and starts new ones."""
+        tracing.check()
         with self._turn:
             self._close()
             self._made().warm()

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import tomllib
+import tracemalloc
 from pathlib import Path
 
 import firn
@@ -143,6 +144,76 @@ def test_a_broken_class_that_they_need_is_refused_before_anything_runs(notebook,
     error = notebook.fails("%%parallel --workers 1\nout = [str(value)[:1] for _ in range(2)]")
     assert "the name 'helper', which Odd.__reduce__ reads, is not defined" in str(error)
     assert "out" not in notebook
+
+
+# ---- tracemalloc
+
+TRACED = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.history_manager.enabled = False
+shell.run_line_magic("load_ext", "firn")
+import firn, tracemalloc
+from firn.session import SESSION
+assert tracemalloc.is_tracing() and SESSION.pool is None
+data = firn.freeze([{"a": [n, str(n)]} for n in range(50_000)])  # on several threads
+result = shell.run_cell("%%parallel\\nout = [x for x in range(100)]")
+assert "tracemalloc.stop()" in str(result.error_in_exec), result
+assert SESSION.pool is None
+tracemalloc.stop()
+shell.run_cell("%%parallel\\nout = [x for x in range(100)]").raise_error()
+tracemalloc.start()
+print("ends")
+"""
+
+
+def test_no_worker_starts_while_tracemalloc_traces():
+    command = [sys.executable, "-X", "tracemalloc", "-c", TRACED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0 and done.stdout.endswith("ends\n"), done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.fixture
+def traced():
+    """A pool that runs already when tracing starts."""
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("options", ["", "--each", "--background job", "--workers 1 --compare full"])
+def test_a_parallel_cell_is_refused_while_tracemalloc_traces(notebook, traced, options):
+    notebook.ok("rows = [3, 4]\nimport tracemalloc\ntracemalloc.start()")
+    error = notebook.fails(f"%%parallel {options}\nseen = 1\nout = [row + 1 for row in rows]")
+    assert "tracemalloc is tracing" in str(error) and "tracemalloc.stop()" in str(error) and "line 2" in str(error)
+    assert type(notebook["rows"]) is list and "seen" not in notebook
+    notebook.ok("%%parallel --serial\nout = [row + 1 for row in rows]")
+    assert notebook["out"] == [4, 5]
+    notebook.ok("%%parallel --explain\nout = [row + 1 for row in rows]")
+    error = notebook.fails("%parallel workers 2")
+    assert "tracemalloc.stop()" in str(error)
+
+
+def test_a_cell_that_starts_tracing_itself_is_refused_at_its_loop(notebook, traced):
+    notebook.ok("rows = [3, 4]\nimport tracemalloc")
+    error = notebook.fails("%%parallel\ntracemalloc.start()\nout = [row + 1 for row in rows]")
+    assert "tracemalloc.stop()" in str(error)
+    assert "----> 3" in notebook.shown and type(notebook["rows"]) is list
+    notebook.ok("tracemalloc.stop()")
+
+
+def test_an_executor_takes_no_calls_while_tracemalloc_traces(notebook, traced):
+    notebook.ok("import firn, tracemalloc\nexecutor = firn.Executor(1)")
+    try:
+        assert notebook.ok("executor.submit(abs, -1).result()") == 1
+        notebook.ok("tracemalloc.start()")
+        error = notebook.fails("executor.submit(abs, -2)")
+        assert isinstance(error, RuntimeError) and "tracemalloc.stop()" in str(error)
+        notebook.fails("list(executor.map(abs, [-1]))")
+        notebook.ok("tracemalloc.stop()")
+        assert notebook.ok("executor.submit(abs, -3).result()") == 3
+    finally:
+        notebook["executor"].shutdown()
 
 
 # ---- the loop's own sequence and names
