@@ -225,7 +225,7 @@ class Run:
         """Freezes what a loop reads and gives it to the workers."""
         began, worked = time.perf_counter(), time.thread_time()
         starting = any(worker["state"] == "starting" for worker in pool.workers())
-        shipment = self._prepare(loop, items, entry)
+        shipment = self._prepare(loop, items, screen)
         originals = rebind(self.namespace, shipment.frozen)
         shipped = len(items)
         entry.offered = min(self.options.workers or pool.size, pool.size, shipped)
@@ -268,7 +268,7 @@ class Run:
         for slow in started.entry.slowest:
             slow.start, slow.stop = slow.start + started.skipped, slow.stop + started.skipped
 
-    def _prepare(self, loop: SplitLoop, items: Items, entry: Loop) -> shipping.Shipment:
+    def _prepare(self, loop: SplitLoop, items: Items, screen: Screen | None) -> shipping.Shipment:
         assert self.plan is not None
         return shipping.prepare(
             loop.names,
@@ -278,6 +278,7 @@ class Run:
             copy=self.copied,
             label=self.label,
             seed=self.seed_of(loop.index),
+            screen=lambda: screen,
         )
 
     def seed_of(self, index: int) -> int | None:

@@ -98,6 +98,7 @@ def _run(run: Run, entry: Loop) -> None:
             size=size,
             generation=WORKERS.generation,
             seed=run.seed_of(0),
+            screen=lambda: run.screen,
         )
         originals = rebind(run.namespace, shipment.frozen)
         job = pool.submit(shipment.setup, size, pinned=True)

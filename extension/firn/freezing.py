@@ -6,7 +6,7 @@ from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from firn import _core
+from firn import _core, long_freezes
 from firn.units import FREEZABLE, FROZEN, Figures, Unit, is_buffer, is_data
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     roots = _roots(data)
     results = []
     if shared:
-        result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, list(others.values()))
+        with long_freezes.announced(planner.screen, shared):
+            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, list(others.values()))
         results.append((shared, result))
         figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})
         # What only code of the notebook holds may change there; its variable stays what that code sees.
@@ -57,6 +58,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
         figures.objects += result.objects
         figures.bytes += result.bytes
         figures.seconds += result.seconds
+        long_freezes.learn(result.objects, result.seconds)
         for unit in units:
             unit.pointer, unit.address = result.frozen[roots[unit]], result.addresses[roots[unit]]
             planner.segments.update(_core.segments_at([unit.address]))

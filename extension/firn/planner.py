@@ -10,12 +10,14 @@ import opcode
 import pickle
 import sys
 import types
+from collections.abc import Callable
 from enum import EnumType
 from functools import cached_property
 from typing import Any
 
 from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, twin_parts
 from firn.names import BUILTINS, ShippingRefusal
+from firn.progress import Screen
 from firn.units import (
     CONTAINERS,
     FROZEN,
@@ -57,6 +59,7 @@ class Planner:
         self.later = later  # names that the code itself makes
         self.copy = copy
         self.remembered = remembered
+        self.screen: Callable[[], Screen | None] = lambda: None
         self.bindings: dict[str, Any] = {}
         self.imports: set[str] = set()
         self.rebound: dict[str, object] = {}
@@ -369,7 +372,7 @@ class Planner:
         other = Planner(self.namespace, self.copy, self.remembered, self.later)
         other._strangers = self._strangers | strangers
         other._known = {id(unit.value): unit for unit in self.units.values() if unit.kind == "frozen" and unit.address}
-        other.rebound, other._figures = self.rebound, self._figures
+        other.rebound, other._figures, other.screen = self.rebound, self._figures, self.screen
         other._figures.reused.clear()  # it finds them again
         return other
 

@@ -12,6 +12,7 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from html import escape
 from typing import Any, Final, Protocol
 
 from firn.readable import plural, seconds
@@ -26,10 +27,19 @@ PATIENCE: Final = 20
 """A drawing that took a while is followed by a pause of so many times as long."""
 
 
+_FONT: Final = (
+    "max-width:820px;margin:4px 0;font:12px var(--jp-ui-font-family,system-ui,sans-serif);"
+    "color:var(--jp-ui-font-color1,inherit)"
+)
+
+
 class Screen(Protocol):
     """Where progress is seen."""
 
     def draw(self, progress: Progress) -> None: ...
+    def say(self, text: str) -> None:
+        """What goes on, where there is no telling how much of it is done."""
+
     def step_aside(self, text: str) -> None:
         """Some output of the loop comes now."""
 
@@ -142,6 +152,9 @@ class FrontEnd:
     def draw(self, progress: Progress) -> None:
         self._show({"text/plain": str(progress), "text/html": html(progress)})
 
+    def say(self, text: str) -> None:
+        self._show({"text/plain": text, "text/html": f"<div style='{_FONT}'>{escape(text)}</div>"})
+
     def step_aside(self, text: str) -> None:
         pass  # output has a place of its own
 
@@ -162,11 +175,17 @@ class Terminal:
         self._clean = True  # the cursor is at the start of a line, as far as the loop's output goes
 
     def draw(self, progress: Progress) -> None:
+        self._write(lambda columns: line(progress, columns))
+
+    def say(self, text: str) -> None:
+        self._write(lambda columns: text[:columns])
+
+    def _write(self, text: Callable[[int], str]) -> None:
         if not self._clean or not select.select([], [self._stream], [], 0)[1]:
             return  # somebody's line would be overwritten; or a terminal that takes nothing more (Ctrl-S)
         sys.stdout.flush()
         columns = os.get_terminal_size(self._stream.fileno()).columns or 80  # 0: a terminal that was told nothing
-        self._stream.write(f"\r{line(progress, columns - 1)}\x1b[K")
+        self._stream.write(f"\r{text(columns - 1)}\x1b[K")
         self._stream.flush()
         self._drawn = True
 
@@ -195,8 +214,7 @@ def html(progress: Progress) -> str:
     """The progress as a bar, in the colours of JupyterLab's theme where there is one."""
     width = 100 * progress.done / max(1, progress.total)
     return (
-        "<div style='max-width:820px;margin:4px 0;font:12px var(--jp-ui-font-family,system-ui,sans-serif);"
-        "color:var(--jp-ui-font-color1,inherit)'>"
+        f"<div style='{_FONT}'>"
         f"<div role='progressbar' aria-valuenow='{progress.percent}' aria-valuemin='0' aria-valuemax='100' "
         "style='height:6px;border-radius:3px;background:rgba(128,128,128,.2);overflow:hidden'>"
         f"<div style='height:100%;width:{width:.1f}%;background:var(--jp-brand-color1,#2480b9)'></div></div>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def plural(number: int, word: str) -> str:
     """1 worker, 2 workers, 20,000 iterations."""
@@ -33,6 +35,11 @@ def size(value: float) -> str:
             return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError
+
+
+def named(names: Sequence[str]) -> str:
+    """A few of some names: a, b, c and 7 more."""
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def count(value: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import ceil
 from typing import Any
 
-from firn.readable import count, plural, seconds, size
+from firn.readable import count, named, plural, seconds, size
 
 PHASES = ("notebook", "read", "freeze", "share", "start", "run", "wait", "merge")
 """What the wall time of a cell is made of, see `Loop.phases`; "notebook" is all that ran outside its split loops."""
@@ -399,8 +399,7 @@ class Report:
 
     def names(self, how: str) -> str:
         """The variables that got to the workers in one way, for a sentence."""
-        found = [item.name for item in self.shared if item.how == how]
-        return ", ".join(found) if len(found) <= 4 else f"{', '.join(found[:3])} and {len(found) - 3} more"
+        return named([item.name for item in self.shared if item.how == how])
 
     def split_text(self) -> str:
         workers = plural(self.workers, "worker")

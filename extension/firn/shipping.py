@@ -12,7 +12,7 @@ import linecache
 import marshal
 import pickle
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from firn import effects, names, rebuild
 from firn.items import Items
 from firn.names import ShippingRefusal
 from firn.planner import Planner
+from firn.progress import Screen
 from firn.units import Figures, Unit, Unshippable, components
 from firn.watch import LARGE
 
@@ -54,6 +55,7 @@ def prepare(
     size: int = 0,
     seed: int | None = None,
     generation: int = 0,
+    screen: Callable[[], Screen | None] = lambda: None,
 ) -> Shipment:
     """Gets everything ready that `code` needs in the workers; nothing has run or changed when it raises.
 
@@ -61,12 +63,13 @@ def prepare(
     notebook keeps its own, mutable object. `label`: the cell ("[12]"), for messages. `each`: the code is a whole cell
     that runs in every one of `size` workers; `remembered` are the names that earlier such cells left there, `gather`
     those to return; a new `generation` starts the workers' own namespaces afresh. `seed`: of the random streams, one per
-    iteration; None takes one from the notebook's generator.
+    iteration; None takes one from the notebook's generator. `screen`: where a long freeze is announced.
     Raises MissingName, Unloadable, LostEffect, Unshippable (all ShippingRefusal).
     """
     later = names.assigned(code) | {"parallel"} if each else set[str]()
     wanted = sorted(wanted)
     planner = Planner(namespace, frozenset(copy), frozenset(remembered), frozenset(later))
+    planner.screen = screen
     try:
         sources, figures = _find(planner, wanted, code, items, label)
     except ShippingRefusal:

@@ -13,6 +13,7 @@ from typing import Any
 import nbclient
 import nbformat
 import pytest
+from firn import _core, long_freezes
 from firn.progress import DELAY, INTERVAL, FrontEnd, Progress, coarse, line, screen_of
 from IPython.core.displaypub import CapturingDisplayPublisher
 
@@ -264,3 +265,86 @@ def test_in_an_executed_notebook_nothing_of_it_stays(kernel, tmp_path, monkeypat
     outputs = book.cells[1].outputs
     assert [output["data"].keys() >= {"text/html"} for output in outputs] == [False, True]
     assert "by pickle" in outputs[1]["data"]["text/html"] or "instead of" in outputs[1]["data"]["text/html"]
+
+
+# ---- freezing, which stands still
+
+
+class Point:
+    def __init__(self, n: int) -> None:
+        self.n, self.text = n, str(n)
+
+
+DATA = {
+    "rows": [{"id": n, "name": f"row {n}", "tags": [str(n), "x"]} for n in range(10_000)],
+    "lists": [[n + 0.5 for n in range(100)] for _ in range(100)],
+    "a dict": {str(n): (n + 1000, str(n)) for n in range(10_000)},
+    "instances": [Point(n) for n in range(10_000)],
+    "flat": [n + 1000 for n in range(100_000)],
+    "deep": [[[[n + 1000, n + 2000] for n in range(10)] for _ in range(10)] for _ in range(50)],
+    "few": [1, "two"],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_how_much_there_is_to_freeze_is_estimated_from_a_sample(name):
+    exact = _core.freeze_roots({"data": DATA[name]}).objects
+    assert exact / 3 <= long_freezes.objects(DATA[name]) <= 3 * exact + 10
+
+
+def test_the_estimate_runs_no_code_of_the_data():
+    class Odd(list):
+        def __len__(self):
+            raise AssertionError
+
+        __iter__ = __getitem__ = __getattribute__ = __len__
+
+    assert long_freezes.objects([Odd([1, 2])] * 100) > 100
+
+
+class Said:
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.log.append(text)
+
+    def clear(self) -> None:
+        self.log.append("")
+
+
+@pytest.fixture
+def said(notebook, monkeypatch) -> Said:
+    screen = Said()
+    monkeypatch.setattr("firn.notebook.screen_of", lambda shell, number: screen)
+    return screen
+
+
+def test_a_long_freeze_is_announced_and_what_was_said_is_taken_back(notebook, said, monkeypatch):
+    notebook.ok("rows = [[n, str(n)] for n in range(1000)]\nmore = rows[:10]")
+    monkeypatch.setattr(long_freezes, "LARGE", 0)
+    monkeypatch.setattr(long_freezes, "DELAY", 0.0)
+    freeze_roots, seen = _core.freeze_roots, []
+    monkeypatch.setattr(_core, "freeze_roots", lambda *given: (seen.extend(said.log), freeze_roots(*given))[1])
+    notebook.ok("%%parallel\nout = [row[0] for row in rows if row[0] < len(more)]")
+    assert seen == ["freezing more, rows…"] and said.log == [*seen, ""]
+    said.log.clear()
+    notebook.ok("%%parallel --quiet\nout = [len(x) for x in [[1], [2]]]")
+    assert said.log == []
+
+
+def test_a_short_one_is_not(notebook, said):
+    notebook.ok("rows = [[n, str(n)] for n in range(1000)]")
+    notebook.ok("%%parallel\nout = [row[0] for row in rows]")
+    assert said.log == []
+
+
+def test_a_screen_that_fails_is_in_nobodys_way(notebook, said, monkeypatch):
+    monkeypatch.setattr(long_freezes, "LARGE", 0)
+    monkeypatch.setattr(long_freezes, "DELAY", 0.0)
+    monkeypatch.setattr(Said, "say", lambda self, text: 1 / 0)
+    monkeypatch.setattr(Said, "clear", lambda self: 1 / 0)
+    notebook.ok("rows = [[n] for n in range(10)]")
+    notebook.ok("%%parallel\nout = [row[0] for row in rows]")
+    assert notebook["out"] == list(range(10))
