@@ -364,8 +364,10 @@ class Planner:
         """For a planner that refused: one that knows what this one has frozen, and asks only for the definitions that the
         shipped values lead to, rather than for all that the values in their segments do. None if that makes no difference.
         Walks all that is shipped."""
-        addresses = [unit.address for unit in self.units.values() if unit.kind == "frozen" and unit.address]
         asked = {number for number, _ in _core.definitions_of(sorted(self.segments))} - self._strangers
+        if not asked:
+            return None
+        addresses = [unit.address for unit in self.units.values() if unit.kind == "frozen" and unit.address]
         strangers = asked.difference(_core.definitions_below(addresses))
         if not strangers:
             return None
