@@ -77,7 +77,7 @@ def assigned(code: CodeType) -> set[str]:
     return {code.co_names[argument] for _, op, argument in instructions(code) if op == _STORE_NAME}
 
 
-@lru_cache(maxsize=512)  # each cell brings code of its own, and what is remembered of it keeps it
+@lru_cache(maxsize=256)  # each cell brings code of its own, and what is remembered of it keeps it
 def reads(code: CodeType) -> Reads:
     """The globals and attributes that a code object reads, nested functions, comprehensions and classes included."""
     found = Reads()
