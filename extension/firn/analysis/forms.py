@@ -222,6 +222,9 @@ class Extreme(Form):
         if not values:
             return nothing
         value = self.current(namespace)
+        kinds = {type(value), *map(type, values)}
+        if self.guarded and kinds - NUMBERS | kinds & {complex} and kinds not in ({str}, {bytes}):
+            raise refusals.cannot_replay(self.line, self.name)  # the cell would have caught what comparing them raises
         pick: Callable[..., Any] = max if self.spec.startswith("max") else min
         last = self.spec.endswith(">")
         for operand in values:
