@@ -7,6 +7,7 @@
 namespace firn::kernel {
 
 // IPython's history (SQLite, sessions) behind xeus's interface. IPython stores the inputs itself.
+// Called by the threads that dispatch from the shell channel: the main one and the subshells'.
 class History final : public xeus::xhistory_manager {
  public:
   explicit History(PythonSide& python) : python_(python) {}

@@ -7,8 +7,8 @@
 
 namespace firn::kernel {
 
-// What xeus asks of a language. Called by the thread that dispatches: the main thread for the shell
-// channel, the control thread for the control channel.
+// What xeus asks of a language. Called by the thread that dispatches: the main thread and those of
+// the subshells for the shell channel, the control thread for the control channel.
 class Interpreter final : public xeus::xinterpreter {
  public:
   Interpreter(PythonSide& python, std::function<void()> interrupt);

@@ -3,7 +3,8 @@
 namespace firn::kernel {
 
 // Knows when the process that started the kernel is gone, so that a client that was killed leaves
-// no kernel behind. jupyter_client asks for it with the environment variable JPY_PARENT_PID.
+// no kernel behind. jupyter_client asks for it with the environment variable JPY_PARENT_PID. Made
+// by the main thread, then the I/O thread's alone.
 class ParentWatch {
  public:
   ParentWatch();

@@ -28,11 +28,12 @@ using RequestPtr = std::shared_ptr<const Request>;
 struct Turn {
   RequestPtr request;
   bool busy = false, replied = false, idle = false;  // what has gone out
+  bool promised = false;  // a cell: who runs it sends the reply when it has ended
+
   void note(std::string_view state) {
     busy |= state == "busy";
     idle |= state == "idle";
   }
-  bool promised = false;  // a cell: who runs it sends the reply when it has ended
 };
 
 Turn& current_turn();

@@ -50,19 +50,23 @@ class Half:
 half = Half()
 )";
 
+void bind_classes() {
+  py::module_ main = py::module_::import("__main__");
+  py::class_<Request, std::shared_ptr<Request>>(main, "Request")
+      .def_readonly("type", &Request::type)
+      .def_readonly("id", &Request::id)
+      .def_readonly("received", &Request::received);
+  py::class_<Inbox, std::shared_ptr<Inbox>>(main, "Inbox")
+      .def("fileno", &Inbox::fd)
+      .def("clear_event", &Inbox::clear_event)
+      .def_property_readonly("stopped", &Inbox::stopped);
+}
+
 void start_python() {
   // Never ended: threads of a test that failed may still be in it.
   static const auto* const interpreter = new py::scoped_interpreter(false);
   static const auto* const released = [] {
-    py::module_ main = py::module_::import("__main__");
-    py::class_<Request, std::shared_ptr<Request>>(main, "Request")
-        .def_readonly("type", &Request::type)
-        .def_readonly("id", &Request::id)
-        .def_readonly("received", &Request::received);
-    py::class_<Inbox, std::shared_ptr<Inbox>>(main, "Inbox")
-        .def("fileno", &Inbox::fd)
-        .def("clear_event", &Inbox::clear_event)
-        .def_property_readonly("stopped", &Inbox::stopped);
+    bind_classes();
     return new py::gil_scoped_release;
   }();
   static_cast<void>(interpreter);

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include <regex>
+#include <cstdio>
 #include <set>
 
 #include <xeus/xkernel.hpp>
@@ -25,6 +25,16 @@ struct BothEnds {
                                         .buffers = {"one", std::string("\0\xFF", 2)}});
   }
 };
+
+// ISO 8601 in UTC, with six decimals.
+bool is_a_time(const std::string& text) {
+  int year, month, day, hour, minute, second, microsecond;
+  char zone;
+  return text.size() == std::string_view("2026-01-01T00:00:00.000000Z").size() &&
+         std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%6d%c", &year, &month, &day, &hour,
+                     &minute, &second, &microsecond, &zone) == 8 &&
+         zone == 'Z';
+}
 
 constexpr std::size_t kSignature = 2, kHeader = 3, kContent = 6;  // places of frames
 
@@ -114,8 +124,7 @@ TEST_CASE("wire: headers are well-formed and ids unique") {
     const json header = json::parse(wire.new_header("odd \"\\\n type"));
     CHECK(header["msg_type"] == "odd \"\\\n type");
     CHECK(header["version"] == xeus::get_protocol_version());
-    CHECK(std::regex_match(header["date"].get<std::string>(),
-                           std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)")));
+    CHECK(is_a_time(header["date"]));
     ids.insert(header["msg_id"]);
   }
   CHECK(ids.size() == 100);
