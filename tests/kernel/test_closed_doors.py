@@ -6,6 +6,7 @@ import json
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,9 @@ def test_who_does_not_encrypt_gets_nothing(new_kernel, raw):
         listener.subscribe(b"")
         listener.connect(f"tcp://127.0.0.1:{kernel.connection['iopub_port']}")
         for client in clients:
-            client.send(client.frames("execute_request", {"code": "acted_upon = True"}))
+            with suppress(zmq.Again):  # once it has been turned away, it has nobody to send to
+                client.socket.sndtimeo = 200
+                client.send(client.frames("execute_request", {"code": "acted_upon = True"}))
         assert kernel.run("'acted_upon' in globals()").result == "False"
         assert [client.receive(0.2) for client in clients] == [None] * 4
         assert not listener.poll(200)

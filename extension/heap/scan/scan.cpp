@@ -60,7 +60,7 @@ struct Scan::Shared {
 
   struct Verdict {
     std::uint64_t id;
-    std::uintptr_t holder;  // where the first pointer was found
+    std::uintptr_t holder;  // where the first pointer was found; 0: in other frozen data
     bool retired;
     bool referenced;
   };
@@ -147,6 +147,7 @@ class Scanner {
 
   void mark(std::size_t segment, std::uintptr_t holder) {
     auto& verdict = shared_.verdicts()[segment];
+    if (!holder) verdict.holder = 0;  // other frozen data says more than a word, which may be old
     if (!verdict.retired || verdict.referenced) return;
     verdict.referenced = true;
     verdict.holder = holder;
