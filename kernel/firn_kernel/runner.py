@@ -11,13 +11,13 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import _kernel, messages, stdin
+from . import _kernel, messages, sources, stdin
 
 Done = Callable[[bytes], None]
 
 _REPLY_IS_READ = 0.5  # seconds
 _FAREWELL = 1.0  # seconds that background tasks have to end when the kernel stops
-_TIDYING = 5.0  # seconds from one time that freed memory is given back to the next
+_TIDYING = 5.0  # seconds from one time that memory is given back to the next
 
 
 class Cell:
@@ -101,12 +101,13 @@ class CellRunner:
             self.loop.call_soon(self._work_off)
 
     def _tidy(self) -> None:
-        """Gives memory that cells have freed back to the system, when nothing else waits.
+        """Gives back memory that cells took, when nothing else waits.
 
         The C library keeps the gaps between what lives; completions leave many of them.
         """
         self._tidying, self._untidy = None, self._cell is not None
         if not self._untidy:
+            sources.forget_cells()
             _kernel.give_back_memory()
 
     # A cell

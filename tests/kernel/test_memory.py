@@ -1,5 +1,6 @@
 """What the kernel holds of the system's memory."""
 
+import re
 import time
 
 
@@ -14,3 +15,27 @@ def test_memory_that_cells_have_freed_goes_back_to_the_system(new_kernel):
         assert time.monotonic() < end, kernel.process.memory_info()
         time.sleep(0.1)
     assert kernel.run("len(few), set(map(len, few))").result == "(100, {1000})"
+
+
+REMEMBERED = """
+import executing.executing as library
+kinds = [library.Source, *library.Source.__subclasses__()]
+caches = [vars(kind).get(name, {}) for kind in kinds for name in ("__source_cache_with_lines", "__executing_cache")]
+cells = [key for cache in caches for key in cache if "firn_kernel_" in str(key)]
+sum(map(len, caches)), len(cells), library.Source.statements_at_line.cache_info().currsize
+"""
+
+
+def test_what_failing_cells_looked_like_is_forgotten(new_kernel):
+    kernel = new_kernel()
+    kernel.run("import json\ndef fail(n):\n    json.loads('{' * n)")
+    for n in range(20):
+        assert kernel.run(f"value = {n} + 1\nfail(value)").reply["content"]["ename"] == "JSONDecodeError"
+    # Nobody knows how many of them were forgotten meanwhile; the modules in the tracebacks stay.
+    end = time.monotonic() + 60
+    while (found := eval(kernel.run(REMEMBERED).result))[1:] != (0, 0):
+        assert time.monotonic() < end, found
+        time.sleep(0.5)
+    assert found[0] > 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "".join(kernel.run("fail(3)").reply["content"]["traceback"]))
+    assert "json.loads('{' * n)" in text
