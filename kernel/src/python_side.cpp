@@ -85,9 +85,7 @@ nlohmann::json PythonSide::parsed(const py::object& content) const {
 }
 
 nlohmann::json PythonSide::failed(const std::exception& error) const {
-  const RequestPtr& request = current_request();
-  const std::string_view which = request ? std::string_view(request->type) : "a request";
-  terminal_.tell("the Python half", "answer ", error.what(), which);
+  terminal_.tell("the Python half", "answer ", error.what(), current_type());
   return error_content("KernelError", error.what());
 }
 

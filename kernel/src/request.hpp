@@ -40,4 +40,10 @@ Turn& current_turn();
 
 inline RequestPtr& current_request() { return current_turn().request; }
 
+// What kind of request it is, for the terminal.
+inline std::string_view current_type() {
+  const RequestPtr& request = current_request();
+  return request ? std::string_view(request->type) : "a request";
+}
+
 }  // namespace firn::kernel

@@ -173,9 +173,7 @@ void Server::complete_answer(Channel channel, const std::string& failure) {
 }
 
 void Server::tell(const std::exception& error) const {
-  const RequestPtr& request = current_request();
-  const std::string_view which = request ? std::string_view(request->type) : "a request";
-  terminal_.tell(answerer, "answer ", error.what(), which);
+  terminal_.tell(answerer, "answer ", error.what(), current_type());
 }
 
 void Server::refuse_aborted() {
@@ -284,12 +282,16 @@ void Server::release_reply() {
 
 // xeus sends and publishes by the next four. What they threw would be lost in its core or, at a
 // cell's end, come up in Python, and the rest of the answer with it.
-void Server::send_shell_impl(xeus::xmessage message) {
+void Server::send_shell_impl(xeus::xmessage message) { send_reply(Channel::shell, message); }
+
+void Server::send_control_impl(xeus::xmessage message) { send_reply(Channel::control, message); }
+
+void Server::send_reply(Channel channel, const xeus::xmessage& message) {
   try {
-    push_reply(Channel::shell, message);
+    push_reply(channel, message);
   } catch (const std::exception& error) {
     tell(error);
-    refuse_with(Channel::shell, error_content("KernelError", error.what()));
+    refuse_with(channel, error_content("KernelError", error.what()));
   }
 }
 
@@ -311,15 +313,6 @@ void Server::push_reply(Channel channel, const xeus::xmessage& message) {
   }
   outbox_.push(channel, encode(message, metadata, content));
   current_turn().replied = true;
-}
-
-void Server::send_control_impl(xeus::xmessage message) {
-  try {
-    push_reply(Channel::control, message);
-  } catch (const std::exception& error) {
-    tell(error);
-    refuse_with(Channel::control, error_content("KernelError", error.what()));
-  }
 }
 
 void Server::send_stdin_impl(xeus::xmessage message) {

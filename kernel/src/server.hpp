@@ -84,6 +84,7 @@ class Server final : public xeus::xserver {
   void run_control();
   Frames encode(const xeus::xmessage& message, const nl::json& metadata,
                 const nl::json& content) const;
+  void send_reply(Channel channel, const xeus::xmessage& message);
   void push_reply(Channel channel, const xeus::xmessage& message);
   void release_reply();
   void refuse_with(Channel channel, nl::json content);

@@ -140,13 +140,13 @@ def pack_values(values: list[Any]) -> tuple[Any, ...]:
             return ("floats", raw)
     kinds = set(map(type, values))
     if kinds <= _WHOLE:
-        return ("ints", sum(values), len(values), _raw(values, "q"))
+        return ("ints", sum(values), len(values), _raw(values))
     return ("list", values)
 
 
-def _raw(values: list[Any], code: str) -> Any:
+def _raw(values: list[Any]) -> Any:
     try:
-        return array(code, values).tobytes()
+        return array("q", values).tobytes()
     except OverflowError:
         return values
 
@@ -166,7 +166,7 @@ def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:
         return pack_values(acc)
     kinds = set(map(type, acc))
     if op == "*" and kinds <= _WHOLE:
-        return ("ints", math.prod(acc), len(acc), _raw(acc, "q"))
+        return ("ints", math.prod(acc), len(acc), _raw(acc))
     if op in _BITS and kinds <= _WHOLE:
         return ("bits", reduce(_BITS[op], acc))
     return ("list", acc)
@@ -254,7 +254,7 @@ def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
     flat = [value for operands in acc.values() for value in operands]
     if op in ("+", "-") and set(map(type, flat)) <= _WHOLE:
         counts = list(map(len, acc.values()))
-        return ("ints", list(acc), list(map(sum, acc.values())), _raw(counts, "q"), _raw(flat, "q"))
+        return ("ints", list(acc), list(map(sum, acc.values())), _raw(counts), _raw(flat))
     return ("lists", dict(acc))
 
 
