@@ -5,10 +5,10 @@
 #include <latch>
 #include <thread>
 
-#include "heap/first_exception.hpp"
+#include "common/first_exception.hpp"
+#include "common/signals.hpp"
 #include "heap/handover.hpp"
 #include "heap/scan/clean_stack.hpp"
-#include "heap/signals.hpp"
 
 namespace firn::heap {
 namespace {

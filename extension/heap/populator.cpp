@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <system_error>
 
+#include "common/signals.hpp"
 #include "heap/scan/clean_stack.hpp"
-#include "heap/signals.hpp"
 
 namespace firn::heap {
 

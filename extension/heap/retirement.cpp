@@ -14,9 +14,10 @@
 #include <system_error>
 #include <thread>
 
+#include "common/first_exception.hpp"
+#include "common/signals.hpp"
 #include "heap/scan/clean_stack.hpp"
 #include "heap/scan/scan.hpp"
-#include "heap/signals.hpp"
 #include "heap/spool_file.hpp"
 
 namespace firn::heap {
@@ -141,7 +142,10 @@ class Retirer {
     }
     const SignalsBlocked blocked;
     try {
-      std::thread([this] { run_cleanly([this] { work(); }); }).detach();
+      std::thread([this] {
+        prepare_for_exceptions();
+        run_cleanly([this] { work(); });
+      }).detach();
       running_ = true;
     } catch (const std::system_error&) {  // no thread to be had: later perhaps
     }

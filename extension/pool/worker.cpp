@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "heap/first_exception.hpp"
+#include "common/first_exception.hpp"
 #include "pool/exit.hpp"
 #include "pool/messages.hpp"
 #include "pool/pending_call.hpp"

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "common/first_exception.hpp"
 #include "sockets.hpp"
 
 namespace firn::kernel {
@@ -35,6 +36,7 @@ void Heartbeat::start() {
 }
 
 void Heartbeat::run() {
+  prepare_for_exceptions();
   while (true) {
     try {
       echo_until_stopped();

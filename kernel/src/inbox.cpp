@@ -1,6 +1,18 @@
 #include "inbox.hpp"
 
 namespace firn::kernel {
+namespace {
+
+// Takes no memory: the message would be lost.
+bool is_execution(const Item& item) {
+  if (item.kind != Item::Kind::message) return false;
+  const auto type = item.message.header().find("msg_type");
+  if (type == item.message.header().end()) return false;
+  const auto* name = type->get_ptr<const std::string*>();
+  return name != nullptr && *name == "execute_request";
+}
+
+}  // namespace
 
 void Inbox::push(Item item) {
   {
@@ -12,26 +24,25 @@ void Inbox::push(Item item) {
 
 std::optional<Item> Inbox::pop() {
   const std::lock_guard lock(mutex_);
-  while (!items_.empty()) {
-    Item item = std::move(items_.front());
-    items_.pop_front();
-    if (item.kind == Item::Kind::fence) {
-      --fences_awaited_;
-      continue;
-    }
-    if (item.kind == Item::Kind::message && fences_awaited_ > 0 &&
-        item.message.header().value("msg_type", "") == "execute_request") {
-      item.kind = Item::Kind::aborted;
-    }
-    if (item.kind == Item::Kind::stop) stopped_ = true;
-    return item;
-  }
-  return std::nullopt;
+  if (items_.empty()) return std::nullopt;
+  Item item = std::move(items_.front());
+  items_.pop_front();
+  const bool aborting = fences_awaited_ > 0 || before_fence_ > 0;
+  if (before_fence_ > 0) --before_fence_;
+  if (aborting && is_execution(item)) item.kind = Item::Kind::aborted;
+  if (item.kind == Item::Kind::stop) stopped_ = true;
+  return item;
 }
 
 void Inbox::abort_until_fence() {
   const std::lock_guard lock(mutex_);
   ++fences_awaited_;
+}
+
+void Inbox::fence() noexcept {
+  const std::lock_guard lock(mutex_);
+  --fences_awaited_;
+  before_fence_ = items_.size();
 }
 
 Inboxes::Inboxes() : main_(std::make_shared<Inbox>()) {}

@@ -20,7 +20,6 @@ struct Item {
     aborted,  // an execute request that came before the failure of an earlier cell was known
     lost,     // a request to a subshell that is not there, or no longer
     beside,   // of the shell channel, but answered by the control thread: the main runner is busy
-    fence,    // everything that had reached the sockets when the fence was asked for lies before it
     stop,
   };
   Kind kind;
@@ -37,8 +36,11 @@ class Inbox {
   void push(Item item);
   std::optional<Item> pop();
 
-  // From now on until the next fence, execute requests come out as aborted.
+  // From now on until the next fence, execute requests come out as aborted. A fence stands behind
+  // what has been pushed: everything that had reached the sockets when it was asked for. It takes
+  // no memory, for without it a runner would abort for ever.
   void abort_until_fence();
+  void fence() noexcept;
 
   // Whether its runner has found the stop in it.
   bool stopped() const { return stopped_; }
@@ -51,6 +53,7 @@ class Inbox {
   EventFd arrived_;
   std::mutex mutex_;
   std::deque<Item> items_;
+  std::size_t before_fence_ = 0;  // so many of the items, from the front
   int fences_awaited_ = 0;
   std::atomic<bool> stopped_{false};
   std::atomic<bool> busy_{false};

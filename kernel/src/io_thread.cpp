@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/first_exception.hpp"
+
 namespace firn::kernel {
 namespace {
 
@@ -45,6 +47,7 @@ void IoThread::stop() {
 }
 
 void IoThread::run() {
+  prepare_for_exceptions();
   while (!stop_) {
     move_until_quiet();
     attempt("publish what was printed", [this] { streams_due_ = publisher_.flush_if_due(); });
@@ -88,7 +91,7 @@ bool IoThread::send_errands() {
     if (auto* inbox = std::get_if<std::shared_ptr<Inbox>>(&errand)) {
       while (receive_all(shell_, &IoThread::take_shell)) {
       }
-      attempt("let a cell's runner go on", [&] { (*inbox)->push({Item::Kind::fence, {}}); });
+      (*inbox)->fence();
       continue;
     }
     attempt("send a message", [&] { send(std::move(std::get<Parcel>(errand))); });

@@ -7,6 +7,8 @@
 #include <set>
 #include <xeus/xguid.hpp>
 
+#include "common/first_exception.hpp"
+#include "common/signals.hpp"
 #include "content.hpp"
 
 namespace firn::kernel {
@@ -31,25 +33,6 @@ thread_local const char* answerer = "a cell runner";
 thread_local std::shared_ptr<Inbox> current_inbox;
 
 constexpr const char* kNoAnswer = "the kernel's core gave no answer";
-
-// Threads that are started while it lives leave every signal that can be blocked to the main one.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int fatal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
-      ::sigdelset(&all, fatal);
-    }
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 bool is_request(const std::string& type) { return type.ends_with("_request"); }
 
@@ -106,6 +89,7 @@ void Server::start_impl(xeus::xpub_message message) {
 void Server::stop_impl() { inboxes_.main()->push({Item::Kind::stop, {}}); }
 
 void Server::run_control() {
+  prepare_for_exceptions();
   const PythonSide::Thread thread;
   answerer = "the control thread";
   pollfd watched{control_.fd(), POLLIN, 0};
@@ -122,6 +106,7 @@ void Server::run_control() {
 }
 
 bool Server::dispatch_next(const std::shared_ptr<Inbox>& inbox) {
+  prepare_for_exceptions();  // a runner calls this first of all
   auto item = inbox->pop();
   if (!item) return false;
   if (item->kind == Item::Kind::stop) return false;

@@ -81,7 +81,7 @@ def test_every_hazard_says_what_would_end_the_way_around_it() -> None:
 
 def test_every_hazard_that_the_code_refers_to_is_listed() -> None:
     found = hazards()
-    sources = [path for folder in ("extension", "kernel") for path in (PROJECT / folder).rglob("*.[ch]pp")]
+    sources = [path for folder in ("common", "extension", "kernel") for path in (PROJECT / folder).rglob("*.[ch]pp")]
     for source in sources:
         for number in re.findall(r"\(?hazards? (\d+)", source.read_text()):
             assert int(number) in found, f"{source}: hazard {number}"
@@ -93,7 +93,7 @@ def test_files_that_a_document_names_exist(document: str) -> None:
     text = path.read_text()
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (path.parent / link).exists(), f"{document} links to {link}"
-    for name in re.findall(r"`((?:extension|kernel|tests|tools|bench|docs|notebooks)/[\w./]+)`", text):
+    for name in re.findall(r"`((?:common|extension|kernel|tests|tools|bench|docs|notebooks)/[\w./]+)`", text):
         assert (PROJECT / name).exists() or list(PROJECT.glob(name + "*")), f"{document} names {name}"
 
 

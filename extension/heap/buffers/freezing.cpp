@@ -3,13 +3,13 @@
 #include <cstring>
 #include <thread>
 
+#include "common/signals.hpp"
 #include "heap/arena.hpp"
 #include "heap/buffers/frozen.hpp"
 #include "heap/buffers/loops.hpp"
 #include "heap/cpus.hpp"
 #include "heap/freezer.hpp"
 #include "heap/records/rounds.hpp"
-#include "heap/signals.hpp"
 #include "heap/twins/twins.hpp"
 
 namespace firn::heap::buffers {

@@ -6,11 +6,13 @@
 
 #include "inbox.hpp"
 #include "outbox.hpp"
+#include "support.hpp"
 
 namespace firn::kernel {
 namespace {
 
 using nlohmann::json;
+using testing::ShortOfMemory;
 
 xeus::xmessage message(const std::string& type, json more_of_header = json::object()) {
   more_of_header["msg_type"] = type;
@@ -56,7 +58,7 @@ TEST_CASE("inbox: after a failed cell executes are aborted until the fence") {
   inbox.push(item("complete_request"));
   inbox.abort_until_fence();
   inbox.push(item("execute_request"));
-  inbox.push({Item::Kind::fence, {}});
+  inbox.fence();
   inbox.push(item("execute_request"));
   const std::vector<Item::Kind> expected{Item::Kind::aborted, Item::Kind::message,
                                          Item::Kind::aborted, Item::Kind::message};
@@ -68,9 +70,32 @@ TEST_CASE("inbox: two failures wait for two fences") {
   Inbox inbox;
   inbox.abort_until_fence();
   inbox.abort_until_fence();
-  inbox.push({Item::Kind::fence, {}});
+  inbox.fence();
   inbox.push(item("execute_request"));
-  inbox.push({Item::Kind::fence, {}});
+  inbox.fence();
+  inbox.push(item("execute_request"));
+  CHECK(inbox.pop()->kind == Item::Kind::aborted);
+  CHECK(inbox.pop()->kind == Item::Kind::message);
+}
+
+TEST_CASE("inbox: a fence that is there before the failure is told ends the aborting too") {
+  Inbox inbox;
+  inbox.push(item("execute_request"));
+  inbox.fence();  // the I/O thread is quicker than the runner that asked for it
+  inbox.push(item("execute_request"));
+  inbox.abort_until_fence();
+  CHECK(inbox.pop()->kind == Item::Kind::aborted);
+  CHECK(inbox.pop()->kind == Item::Kind::message);
+}
+
+TEST_CASE("inbox: a fence needs no memory") {
+  Inbox inbox;
+  inbox.push(item("execute_request"));
+  inbox.abort_until_fence();
+  {
+    const ShortOfMemory from_now_on(1);
+    inbox.fence();
+  }
   inbox.push(item("execute_request"));
   CHECK(inbox.pop()->kind == Item::Kind::aborted);
   CHECK(inbox.pop()->kind == Item::Kind::message);

@@ -1,18 +1,21 @@
-// Threads of the heap never run user code: signals are for others (hazard 13).
+// Threads that never run user code leave signals to others (hazard 13).
 #pragma once
 
 #include <pthread.h>
 #include <signal.h>
 
-namespace firn::heap {
+namespace firn {
 
-// Blocks all but the fatal signals while it lives: threads that are started meanwhile inherit that.
+// Blocks all signals but those that a fault of the thread's own raises, while it lives: threads
+// that are started meanwhile inherit that.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
     sigset_t all;
     sigfillset(&all);
-    for (int fatal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fatal);
+    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
+      sigdelset(&all, own);
+    }
     pthread_sigmask(SIG_BLOCK, &all, &before_);
   }
   ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -23,4 +26,4 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
-}  // namespace firn::heap
+}  // namespace firn
