@@ -257,6 +257,9 @@ def packed_numbers(values: list[Any], /) -> tuple[int, bytes] | bytes | None:
     """The values of numbers side by side, 8 native bytes each: (their sum, values) of exact ints and bools, values of exact
     floats. None if not all are one or the other, for an int of more than 60 bits, and for an empty list."""
 
+def float_sum(parts: list[bytes], /) -> float:
+    """What sum() makes of floats, to the last bit; their values are side by side in the parts, 8 native bytes each."""
+
 def joined(parts: list[list[Any]], /) -> list[Any]:
     """One list of the items of all; the parts, exact lists, are empty then. Raises TypeError for others."""
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from firn import errors, jobs
 from firn.analysis import SplitLoop
+from firn.analysis.chunk import define
 from firn.analysis.codegen import CHUNK
 from firn.items import Items, slice_items
 from firn.raised import Found, with_details, without_firn
@@ -62,7 +63,7 @@ def _describe(error: Exception, found: Found, index: int) -> None:
 def _prepare(loop: SplitLoop, namespace: dict[str, Any]) -> set[str]:
     """Defines the loop's chunk in the notebook's namespace for a moment; the names that this takes."""
     before = set(namespace)
-    exec(loop.code, namespace)
+    define(loop.code, namespace)
     own = namespace.keys() - before
     namespace["__firn_effects__"] = partial(_last_values, loop.bound)
     return own

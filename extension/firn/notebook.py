@@ -14,7 +14,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 import firn
-from firn import _core, analysis, background, each, errors, options, tracing, transform
+from firn import _core, analysis, background, each, errors, options, settings, tracing, transform
 from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run
@@ -350,3 +350,4 @@ def unload(shell: InteractiveShell) -> None:
     notebook = _notebooks.pop(id(shell), None)
     if notebook is not None:
         notebook.unload()
+        settings.stop_counting()

@@ -8,6 +8,7 @@ import shlex
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from string import Formatter
 
 from firn import errors
@@ -149,7 +150,11 @@ def expand(line: str, namespace: Mapping[str, object]) -> str:
 def parse(line: str, namespace: Mapping[str, object] | None = None) -> Options:
     """Reads the rest of a cell's first line; raises OptionError."""
     text = line.partition(" #")[0] if not line.lstrip().startswith("#") else ""
-    text = expand(text, namespace or {})
+    return _parsed(expand(text, namespace or {}))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Options:
     try:
         words = shlex.split(text)
     except ValueError as error:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from firn import items
+from firn.analysis.chunk import define
 from firn.rebuild import Stopped
 
 __all__ = ["Stopped", "begin", "pack", "run", "warm"]
@@ -66,8 +67,7 @@ def load(path: str) -> Loop:
     for name, imported in header["modules"].items():
         __import__(imported)
         names[name] = sys.modules[imported]
-    exec(marshal.loads(header["code"]), names)
-    chunk = names["__firn_chunk__"]
+    chunk = define(marshal.loads(header["code"]), names)
     plan = items.with_sources(header["items"], sources)
     return Loop(chunk, plan, header["chunks"])
 

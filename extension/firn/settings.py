@@ -12,22 +12,46 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-_specs: dict[str, tuple[object, int]] = {}
+
+class _Imports:
+    """Stands on sys.meta_path, finds nothing, and counts what the import system is asked for: without that, no module gets
+    a new spec. Looking at the specs of a few thousand modules before each cell would take longer than a short one."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        self.asked += 1
+
+
+_imports = _Imports()
+_known: tuple[int, int] | None = None  # what was asked for, and the number of modules, at the last look
+_specs: dict[str, object] = {}
+_reloads: dict[str, int] = {}
 
 
 def generations() -> dict[str, int]:
     """How often each module was reloaded since firn first saw it; those never reloaded are left out."""
-    # importlib.reload gives the module a new spec; nothing else in the import system does.
-    for name, module in list(sys.modules.items()):
-        spec = getattr(module, "__spec__", None) if isinstance(module, ModuleType) else None
-        if spec is None:
-            continue
-        known = _specs.get(name)
-        if known is None:
-            _specs[name] = (spec, 0)
-        elif known[0] is not spec:
-            _specs[name] = (spec, known[1] + 1)
-    return {name: generation for name, (_, generation) in _specs.items() if generation}
+    global _known
+    if _imports not in sys.meta_path:
+        sys.meta_path.insert(0, _imports)
+        _known = None
+    now = (_imports.asked, len(sys.modules))
+    if now != _known:
+        _known = now
+        # importlib.reload gives the module a new spec; nothing else in the import system does.
+        for name, module in list(sys.modules.items()):
+            spec = getattr(module, "__spec__", None) if isinstance(module, ModuleType) else None
+            if spec is not None and _specs.setdefault(name, spec) is not spec:
+                _specs[name] = spec
+                _reloads[name] = _reloads.get(name, 0) + 1
+    return dict(_reloads)
+
+
+def stop_counting() -> None:
+    """Takes firn off sys.meta_path."""
+    with suppress(ValueError):
+        sys.meta_path.remove(_imports)
 
 
 def settings() -> dict[str, Any]:
@@ -48,7 +72,7 @@ def settings() -> dict[str, Any]:
         ),
         "decimal": context,
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
-        "environment": hash(frozenset(os.environ.items())),
+        "environment": hash(frozenset(os.environ._data.items())),  # type: ignore[attr-defined]  # undecoded
     }
 
 

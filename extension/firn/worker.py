@@ -18,6 +18,7 @@ from operator import length_hint
 from typing import Any, Final
 
 from firn import _core, errors, items, rebuild, results, showing, streams
+from firn.analysis.chunk import define
 from firn.rebuild import Stopped
 from firn.settings import Follower
 from firn.stopwatch import Stopwatch
@@ -146,8 +147,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     if header["mode"] == "each":
         return Job(space, _whole_cell(space, code, header))
     plan = items.with_sources(header["items"], found)
-    exec(code, space.names)
-    chunk = space.names["__firn_chunk__"]
+    chunk = define(code, space.names)
     seed = header["seed"]
     watch = _watch(header["copies"], found)
     stopwatch = Stopwatch()

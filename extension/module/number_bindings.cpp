@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -57,6 +58,25 @@ py::object packed_numbers(const py::list& values) {
   return is_whole(items[0]) ? packed_integers(items, count) : packed_floats(items, count);
 }
 
+// sum() of floats as CPython adds them up (bltinmodule.c, Neumaier's compensated summation), to the
+// last bit.
+double float_sum(const py::list& parts) {
+  double sum = 0, lost = 0;
+  for (const py::handle part : parts) {
+    char* at;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(part.ptr(), &at, &size) != 0) throw py::error_already_set();
+    for (const char* end = at + size; at != end; at += sizeof(double)) {
+      double value;
+      std::memcpy(&value, at, sizeof value);
+      const double next = sum + value;
+      lost += std::fabs(sum) >= std::fabs(value) ? (sum - next) + value : (value - next) + sum;
+      sum = next;
+    }
+  }
+  return lost != 0 && std::isfinite(lost) ? sum + lost : sum;
+}
+
 py::object only_type(const py::list& values) {
   const Py_ssize_t count = PyList_GET_SIZE(values.ptr());
   PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
@@ -91,6 +111,7 @@ py::list joined(const py::list& parts) {
 
 void bind_numbers(py::module_& module) {
   module.def("packed_numbers", packed_numbers, py::arg("values"), py::pos_only());
+  module.def("float_sum", float_sum, py::arg("parts"), py::pos_only());
   module.def("joined", joined, py::arg("parts"), py::pos_only());
   module.def("only_type", only_type, py::arg("values"), py::pos_only());
 }

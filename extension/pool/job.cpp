@@ -66,7 +66,6 @@ void Job::finish(Chunk& chunk, Event& event) {
   } else {
     ready_.push_back(std::move(event));
   }
-  wake.ring();
 }
 
 bool Job::writes_through(const Chunk& chunk) const {

@@ -60,7 +60,7 @@ class Job {
 
   /// The next chunk for a worker, or nullptr if there is none for it.
   Chunk* hand_out(int rank, std::uint64_t serial);
-  /// A chunk has ended; takes its event unless nobody wants it any more.
+  /// A chunk has ended; takes its event unless nobody wants it any more. `wake` is to be rung then.
   void finish(Chunk& chunk, Event& event);
   /// The next event that is due, else nothing and, in `deadline`, when to look again at the latest.
   std::optional<Event> pop(Time now, Time& deadline);

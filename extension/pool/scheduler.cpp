@@ -69,11 +69,13 @@ std::size_t Scheduler::size() const {
 }
 
 void Scheduler::submit(std::shared_ptr<Job> job) {
-  Lock lock(mutex_);
-  if (closed_) throw std::runtime_error(messages::closed);
-  if (job->exhausted()) return;
-  jobs_.push_back(std::move(job));
-  work_.notify_all();
+  {
+    Lock lock(mutex_);
+    if (closed_) throw std::runtime_error(messages::closed);
+    if (job->exhausted()) return;
+    jobs_.push_back(std::move(job));
+  }
+  work_.notify_all();  // who wakes finds the mutex free
 }
 
 std::optional<Event> Scheduler::pop(Job& job, Time now, Time& deadline, bool& done) {
@@ -119,6 +121,7 @@ std::deque<Event> Scheduler::cancel(Job& job, Time abandon_at) {
 }
 
 std::deque<Event> Scheduler::truncate(const Lock&, Job& job, std::size_t stop, Time abandon_at) {
+  const bool over = job.computed();
   std::deque<Event> unwanted = job.truncate(stop);
   if (job.exhausted()) jobs_.remove_if([&job](const auto& other) { return other.get() == &job; });
   const Time now = Clock::now();
@@ -127,6 +130,7 @@ std::deque<Event> Scheduler::truncate(const Lock&, Job& job, std::size_t stop, T
       this->stop(*worker, now, abandon_at);
     }
   }
+  if (over) return unwanted;  // no worker waits for anything of this job
   room_.notify_all();
   work_.notify_all();
   return unwanted;
@@ -174,18 +178,21 @@ void Scheduler::abandon(Worker& worker) {
   event.ended = seconds_of(Clock::now());
   worker.job->abandoned.push_back(worker.rank);
   worker.job->finish(*worker.chunk, event);
+  worker.job->wake.ring();
   worker.abandoned = true;
-  detach(worker);
+  if (detach(worker)) work_.notify_all();
   worker.insist();
   if (!closed_ && !worker.quit) launch(worker.rank);
   room_.notify_all();
 }
 
-/// The worker has no chunk any more.
-void Scheduler::detach(Worker& worker) {
-  if (worker.job->computed()) work_.notify_all();  // those that keep what begin() gave let it go
+/// The worker has no chunk any more. Whether that was the job's last: then those that keep what
+/// begin() gave are to let it go.
+bool Scheduler::detach(Worker& worker) {
+  const bool computed = worker.job->computed();
   worker.job.reset();
   worker.chunk = nullptr;
+  return computed;
 }
 
 void Scheduler::close(Time abandon_at) {
@@ -266,10 +273,18 @@ Task Scheduler::take(Worker& worker, const Job* held) {
 }
 
 void Scheduler::finish(Worker& worker, Event& event) {
-  Lock lock(mutex_);
-  if (worker.abandoned) return;
-  worker.job->finish(*worker.chunk, event);
-  detach(worker);
+  std::shared_ptr<Job> job;
+  bool computed;
+  {
+    Lock lock(mutex_);
+    if (worker.abandoned) return;
+    job = worker.job;
+    job->finish(*worker.chunk, event);
+    computed = detach(worker);
+  }
+  // Who wakes finds the mutex free.
+  job->wake.ring();
+  if (computed) work_.notify_all();
 }
 
 bool Scheduler::write(Worker& worker, int stream, std::string_view text) {

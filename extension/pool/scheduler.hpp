@@ -95,7 +95,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   void stop(Worker& worker, Time now, Time abandon_at);
   void abandon(Worker& worker);
   std::deque<Event> truncate(const Lock&, Job& job, std::size_t stop, Time abandon_at);
-  void detach(Worker& worker);
+  bool detach(Worker& worker);
 
   mutable std::mutex mutex_;
   std::condition_variable work_;  // workers wait here for a task

@@ -32,4 +32,4 @@ def __getattr__(name: str) -> Any:
         home = _HOMES[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    return getattr(importlib.import_module(f".{home}", __name__), name)
+    return globals().setdefault(name, getattr(importlib.import_module(f".{home}", __name__), name))

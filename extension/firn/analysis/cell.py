@@ -10,7 +10,7 @@ from .later import given, mutated_later
 from .plan import CellPlan
 from .refusals import Refusal
 from .rewrite import Rewriter
-from .scopes import copied, stored
+from .scopes import copied, located, stored
 
 
 def analyze(
@@ -52,7 +52,7 @@ def analyze(
             verdict.refusal = refusal
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
-    ast.fix_missing_locations(module)
+    located(module)
     later = mutated_later(tree, rewriter.loops, rewriter.read)
     kept = [given(tree, loop) & later for loop in rewriter.loops]
     verdicts = sorted(rewriter.verdicts, key=lambda verdict: (verdict.lines[0], verdict.column))
@@ -64,8 +64,8 @@ def analyze(
 
 def uses_parallel(tree: ast.Module, namespace: Mapping[str, object]) -> bool:
     """Whether the cell is written for `--each`: it names parallel.rank, parallel.size or parallel.split."""
-    if any(isinstance(node, ast.Name) and node.id == "parallel" and not isinstance(node.ctx, ast.Load)
-           for node in ast.walk(tree)):  # fmt: skip
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "parallel"]
+    if not named or not all(isinstance(node.ctx, ast.Load) for node in named):
         return False
     value = namespace.get("parallel")
     if value is not None and not type(value).__module__.startswith("firn"):

@@ -6,9 +6,9 @@ bytes, for the case that a float turns up in another chunk.
 
 import importlib
 import math
-import opcode
 import operator
 import pickle
+import sys
 import types
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -43,7 +43,6 @@ _COPIED: dict[type, Callable[[Any], Any]] = {
     for kind in (list, dict, set, Counter, deque, OrderedDict, defaultdict, bytearray)
 }
 NUMBERS = frozenset({int, bool, float, complex})
-_MAP_ADD = opcode.opmap["MAP_ADD"]
 _WHOLE = frozenset({int, bool})
 
 
@@ -114,9 +113,11 @@ def taken() -> Callable[[Any], None]:
 
 def as_element_error(error: TypeError) -> TypeError:
     """The error of a value that cannot be hashed as a set raises it, where a dict comprehension stood for the set's."""
+    import opcode  # late: no worker needs it otherwise
+
     trace = error.__traceback__
     inner = trace.tb_next if trace is not None else None
-    if inner is None and trace is not None and trace.tb_frame.f_code.co_code[trace.tb_lasti] == _MAP_ADD:
+    if inner is None and trace is not None and trace.tb_frame.f_code.co_code[trace.tb_lasti] == opcode.opmap["MAP_ADD"]:
         text = str(error).replace("as a dict key", "as a set element", 1)
         return TypeError(text).with_traceback(trace)
     return error
@@ -372,3 +373,22 @@ def ending(
         return (last_values(variables, names), *packed)
 
     return effects
+
+
+_NAMES: dict[str, Any] = {
+    "__firn_tools__": sys.modules[__name__],
+    "__firn_locals__": locals,
+    "__firn_plain__": PLAIN,
+    "__firn_snapshot__": snapshot,
+    "__firn_settled__": settled,
+    "__firn_hashed__": hashed,
+    "__firn_firm__": FIRM,
+}
+
+
+def define(code: types.CodeType, namespace: dict[str, Any]) -> Callable[[Any, int], Any]:
+    """Runs a loop's module code (`SplitLoop.code`) in a namespace, which gets what the code calls; its chunk."""
+    namespace.update(_NAMES)
+    exec(code, namespace)
+    chunk: Callable[[Any, int], Any] = namespace["__firn_chunk__"]
+    return chunk

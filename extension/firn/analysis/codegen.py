@@ -6,39 +6,45 @@ It carries the file name and the line numbers of the notebook's cell, so that tr
 import ast
 import types
 from collections.abc import Callable
-from itertools import chain
+from typing import Any
 
 from .classify import LoopClasses
 from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, harmless
-from .scopes import global_uses
+from .scopes import global_uses, located
 
 CHUNK = "__firn_chunk__"
-_PRELUDE = "import firn.analysis.chunk as __firn_tools__\nfrom builtins import locals as __firn_locals__\n"
 
 
 def _name(name: str, store: bool = False) -> ast.Name:
     return ast.Name(name, ast.Store() if store else ast.Load())
 
 
-class _Template(ast.NodeTransformer):
-    """Fills expressions into a parsed template: names in capitals stand for them."""
-
-    def __init__(self, parts: dict[str, ast.expr]) -> None:
-        self._parts = parts
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return self._parts.get(node.id, node)
-
-
 def template(source: str, where: ast.AST, **parts: ast.expr) -> list[ast.stmt]:
+    """The statements of `source` at the place of `where`, with the parts in the place of the names in capitals."""
     tree = ast.parse(source)
-    for part in ast.walk(tree):
-        if "lineno" in part._attributes:
-            ast.copy_location(part, where)
-    tree = _Template(parts).visit(tree)
-    return tree.body  # type: ignore[no-any-return]
+    place = [(name, getattr(where, name, None)) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")]
+    _fill(tree, parts, [(name, value) for name, value in place if value is not None])
+    return tree.body
+
+
+def _fill(node: ast.AST, parts: dict[str, ast.expr], place: list[tuple[str, Any]]) -> None:
+    if node._attributes:
+        for name, value in place:
+            setattr(node, name, value)
+    for field in node._fields:
+        value = getattr(node, field, None)
+        if isinstance(value, ast.Name) and value.id in parts:
+            setattr(node, field, parts[value.id])
+        elif isinstance(value, ast.AST):
+            _fill(value, parts, place)
+        elif isinstance(value, list):
+            for number, part in enumerate(value):
+                if isinstance(part, ast.Name) and part.id in parts:
+                    value[number] = parts[part.id]
+                elif isinstance(part, ast.AST):
+                    _fill(part, parts, place)
 
 
 _FRESH_CALLS = frozenset(
@@ -228,24 +234,13 @@ def comprehension_code(result: list[ast.stmt], where: ast.AST, filename: str, bo
 
 
 def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -> types.CodeType:
-    needed = (
-        "__firn_plain__ = __firn_tools__.PLAIN\n"
-        "__firn_snapshot__ = __firn_tools__.snapshot\n"
-        "__firn_settled__ = __firn_tools__.settled\n"
-        "__firn_hashed__ = __firn_tools__.hashed\n"
-        "__firn_firm__ = __firn_tools__.FIRM\n"
-    )
-    head = ast.parse(_PRELUDE + needed + prelude).body
-    [function] = ast.parse(f"def {CHUNK}(__firn_items__, __firn_start__): pass").body
-    assert isinstance(function, ast.FunctionDef)
-    function.body = body
-    module = ast.Module([*head, function], [])
-    for generated in [*head, function]:
+    head = template(prelude, where)
+    parameters = [ast.arg("__firn_items__"), ast.arg("__firn_start__")]
+    arguments = ast.arguments(posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[])
+    function = ast.FunctionDef(CHUNK, arguments, body, decorator_list=[], type_params=[])
+    for generated in [*parameters, function]:
         ast.copy_location(generated, where)
-    for part in chain(*map(ast.walk, head), ast.walk(function.args)):
-        if "lineno" in part._attributes:
-            ast.copy_location(part, where)
-    ast.fix_missing_locations(module)
+    module = located(ast.Module([*head, function], []))
     code = compile(module, filename, "exec", dont_inherit=True)
     constants = tuple(
         constant.replace(co_name="<module>", co_qualname="<module>")

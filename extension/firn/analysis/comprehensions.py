@@ -167,7 +167,8 @@ def _consumer(node: ast.Call, inner: ast.GeneratorExp, facts: CellFacts) -> Spli
             if not exact or len(start) != len(node.args) - 1 + len(node.keywords):
                 return _split(name, node, inner, _result(_list(inner)), plan.Lists(), first)
             values = _expression("__firn_tools__.pack_values(VALUES)", inner, VALUES=_list(inner))
-            return _split(name, node, inner, _result(values), plan.Summands(), first)
+            from_zero = all(isinstance(s, ast.Constant) and s.value == 0 for s in start)
+            return _split(name, node, inner, _result(values), plan.Summands(from_zero), first)
         case "min" | "max" if len(node.args) == 1:
             return _extreme(name, node, inner, first)
     return None

@@ -79,19 +79,25 @@ class Total(Merger):
         return sum(results)
 
 
+@dataclass
 class Summands(Merger):
-    """What sum() adds up: one int where all are ints, else every value."""
+    """What sum() adds up: one number where all are ints or, from_zero, all are floats; else every value."""
+
+    from_zero: bool
 
     def value(self, results: list[Any]) -> Any:
-        if all(part[0] == "ints" for part in results):
-            return [sum(part[1] for part in results)] if any(part[2] for part in results) else []
-        if all(part[0] == "floats" for part in results):
+        parts = [part for part in results if part[0] != "ints" or part[2]]
+        if all(part[0] == "ints" for part in parts):
+            return [sum(part[1] for part in parts)] if parts else []
+        if all(part[0] == "floats" for part in parts):
+            if self.from_zero:
+                return [_core.float_sum([raw for _, raw in parts])]
             floats = array("d")
-            for _, raw in results:
+            for _, raw in parts:
                 floats.frombytes(raw)
             return floats
         found: list[Iterable[Any]] = []
-        for part in results:
+        for part in parts:
             match part:
                 case ("ints", _, _, raw):
                     found.append(unpack(raw, "q"))

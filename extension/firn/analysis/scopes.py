@@ -1,12 +1,17 @@
 """Which names a piece of a cell reads, binds and deletes in the cell's own scope."""
 
 import ast
-import dis
+import opcode
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from firn.names import instructions
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_READS = {opcode.opmap["LOAD_GLOBAL"]: 1, opcode.opmap["LOAD_NAME"]: 0, opcode.opmap["LOAD_FROM_DICT_OR_GLOBALS"]: 0}
+_WRITES = frozenset({opcode.opmap["STORE_GLOBAL"], opcode.opmap["DELETE_GLOBAL"]})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -193,6 +198,30 @@ def copied[N: ast.AST](node: N) -> N:
     return new
 
 
+def located[N: ast.AST](tree: N) -> N:
+    """`ast.fix_missing_locations`, at a third of its cost."""
+    _locate(tree, (1, 0, 1, 0))
+    return tree
+
+
+def _locate(node: Any, place: tuple[int, int, int, int]) -> None:
+    if node._attributes:
+        if getattr(node, "lineno", None) is None:
+            node.lineno, node.col_offset, node.end_lineno, node.end_col_offset = place
+        else:
+            if getattr(node, "end_lineno", None) is None:
+                node.end_lineno, node.end_col_offset = place[2:]
+            place = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+    for field in node._fields:
+        value = getattr(node, field, None)
+        if isinstance(value, list):
+            for part in value:
+                if isinstance(part, ast.AST):
+                    _locate(part, place)
+        elif isinstance(value, ast.AST) and value._fields:
+            _locate(value, place)
+
+
 def own_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """The statements of a body with those nested in them, without the bodies of functions and classes."""
     for statement in body:
@@ -227,11 +256,12 @@ def global_uses(code: types.CodeType) -> tuple[set[str], set[str]]:
     """The globals that a code object reads, and those that it stores or deletes, nested functions included."""
     reads: set[str] = set()
     writes: set[str] = set()
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
-            reads.add(instruction.argval)
-        elif instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            writes.add(instruction.argval)
+    names = code.co_names
+    for _, op, argument in instructions(code):
+        if op in _READS:
+            reads.add(names[argument >> _READS[op]])
+        elif op in _WRITES:
+            writes.add(names[argument])
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             inner = global_uses(constant)

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import random
 import re
 import types
 from array import array
@@ -44,6 +45,24 @@ class Whole(int):
 )
 def test_values(values: list[Any], packed: tuple[Any, ...]) -> None:
     assert chunk.pack_values(values) == packed
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_floats_are_added_up_as_by_sum(seed: int) -> None:
+    draw = random.Random(seed)
+    values = [draw.uniform(-1, 1) * 10.0 ** draw.randint(-30, 30) for _ in range(draw.randint(1, 300))]
+    values += draw.sample([math.inf, -math.inf, math.nan, 1e308, 1e308, -1e308, -0.0, 5e-324], draw.choice([0, 0, 2]))
+    draw.shuffle(values)
+    cut = draw.randint(0, len(values))
+    parts = [array("d", values[:cut]).tobytes(), array("d", values[cut:]).tobytes()]
+    assert _core.float_sum(parts).hex() == float(sum(values)).hex()
+
+
+def test_sums_of_no_floats_and_of_negative_zeros() -> None:
+    assert math.copysign(1, _core.float_sum([array("d", [-0.0, -0.0]).tobytes()])) == math.copysign(1, sum([-0.0]))
+    assert _core.float_sum([]) == 0
+    with pytest.raises(TypeError):
+        _core.float_sum([(1,)])  # type: ignore[list-item]
 
 
 def test_joined_lists_are_empty() -> None:

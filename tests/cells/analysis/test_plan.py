@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from firn.analysis import CellPlan, Refusal, analyze
+from firn.analysis.chunk import define
 from firn.analysis.plan import SplitLoop
 
 
@@ -16,8 +17,7 @@ def plan(code: str, **namespace: Any) -> CellPlan:
 
 
 def effects(loop: SplitLoop, items: list[Any], **namespace: Any) -> Any:
-    exec(marshal.loads(marshal.dumps(loop.code)), namespace)
-    return namespace["__firn_chunk__"](iter(items), 0)
+    return define(marshal.loads(marshal.dumps(loop.code)), namespace)(iter(items), 0)
 
 
 def refusal(code: str, **namespace: Any) -> Refusal:
@@ -116,9 +116,9 @@ def test_tracebacks_show_the_lines_of_the_cell() -> None:
 def test_the_failing_iteration_is_known_without_a_counter() -> None:
     found = plan("n = 0\nfor x in xs:\n    n += 1 // x")
     items = iter([1, 1, 0, 1])
-    exec(found.loops[0].code, space := {})
+    chunk = define(found.loops[0].code, {})
     with pytest.raises(ZeroDivisionError):
-        space["__firn_chunk__"](items, 0)
+        chunk(items, 0)
     assert items.__length_hint__() == 1
 
 

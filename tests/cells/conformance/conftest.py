@@ -14,6 +14,7 @@ from typing import Any
 import firn
 import pytest
 from firn.analysis import CellPlan, Refusal, analyze
+from firn.analysis.chunk import define
 from firn.session import SESSION
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -101,8 +102,7 @@ class _Driver:
         chunks = []
         for start in range(0, len(items), size):
             worker = worker_namespace(namespace, loop.bound | loop.changed)
-            exec(loop.code, worker)
-            effects = worker["__firn_chunk__"](iter(items[start : start + size]), start)
+            effects = define(loop.code, worker)(iter(items[start : start + size]), start)
             chunks.append(transfer(effects, [namespace, items]))
             if loop.decided(chunks[-1]):
                 break

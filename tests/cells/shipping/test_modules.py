@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firn import modules
+from firn import modules, settings
 from firn.modules import Unloadable
 
 IMPORTS = {
@@ -125,6 +125,13 @@ def test_a_reloaded_module_is_reloaded_in_the_workers(notebook: Any, beside: Pat
     path.write_text("def answer(): return 33\n")
     notebook.cell("importlib.reload(reloaded_beside)\n")
     assert notebook.loop("(reloaded_beside.answer(), answer())") == [(33, 222)] * 4
+    path.write_text("def answer(): return 4444\n")
+    notebook.cell("import sys\ndel sys.modules['reloaded_beside']\nimport reloaded_beside\n")
+    assert notebook.loop("(reloaded_beside.answer(), answer())") == [(4444, 222)] * 4
+    settings.stop_counting()  # as one does who takes others' finders off sys.meta_path
+    path.write_text("def answer(): return 55555\n")
+    notebook.cell("importlib.reload(reloaded_beside)\n")
+    assert notebook.loop("(reloaded_beside.answer(), answer())") == [(55555, 222)] * 4
 
 
 def test_warning_filters_and_the_decimal_context_are_followed(notebook: Any) -> None:
