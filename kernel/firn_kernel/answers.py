@@ -1,16 +1,19 @@
 """Answers to the requests that do not run a cell (messaging protocol, "Messages on the shell channel")."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from . import _kernel, comms
+from .inference import KeptInference
+from .runner import CellRunner, runner_here
 from .shell import KernelShell
 
 
 class Answers:
     """One method a request type: takes the request's content, gives the reply's. Called with the request current."""
 
-    def __init__(self, shell: KernelShell) -> None:
-        self._shell = shell
+    def __init__(self, shell: KernelShell, inference: KeptInference, main: CellRunner) -> None:
+        self._shell, self._inference, self._main = shell, inference, main
 
     def answer(self, request: _kernel.Request, content: dict[str, Any]) -> dict[str, Any]:
         return getattr(self, request.type)(content)
@@ -19,8 +22,10 @@ class Answers:
         from IPython.core.completer import provisionalcompleter, rectify_completions
 
         code, cursor = _code_and_cursor(content)
-        with provisionalcompleter():
+        with provisionalcompleter(), self._knowing(code, cursor):
             found = list(rectify_completions(code, self._shell.Completer.completions(code, cursor)))
+            if not any(c._origin == "jedi" for c in found) or any(c.type is None for c in found):
+                self._inference.forget()  # IPython has caught an exception of jedi's, perhaps
         types = [
             {"start": c.start, "end": c.end, "text": c.text, "type": c.type, "signature": c.signature} for c in found
         ]
@@ -31,6 +36,24 @@ class Answers:
             "cursor_end": found[0].end if found else cursor,
             "metadata": {"_jupyter_types_experimental": types},
         }
+
+    def _knowing(self, code: str, cursor: int) -> Any:
+        """With what jedi knows from the completion before, where that still holds. An import names files and folders, which
+        others change."""
+        line = code[code.rfind("\n", 0, cursor) + 1 : cursor]
+        if (
+            not self._shell.Completer.use_jedi
+            or "import" in line
+            or runner_here() is not self._main
+            or not self._alone()
+        ):
+            self._inference.forget()
+            return nullcontext()
+        return self._inference.used(self._main.loop)
+
+    def _alone(self) -> bool:
+        history = getattr(self._shell.history_manager, "save_thread", None)
+        return self._main.alone(self._inference.handles, {history})
 
     def inspect_request(self, content: dict[str, Any]) -> dict[str, Any]:
         from IPython.utils.tokenutil import token_at_cursor

@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import _kernel, about, messages
+from .inference import KeptInference
 from .runner import Cell, CellRunner, Done, cell_here, install_interrupt_handler, interruptible, runner_here
 from .streams import STDERR, STDOUT, OutputStream
 
 _MAGICS = ("parallel", "frozen", "thaw")
 _NAMES_FIRN = ("firn", *_MAGICS, "magic")  # %lsmagic shows what there is
+_WITHOUT_CODE = {"complete_request", "kernel_info_request", "is_complete_request", "history_request", "usage_request"}
+"""Requests that run no code of the user's; a completion may run properties, and knows what they gave."""
 _WITHOUT_SHELL = {"kernel_info_request": about.kernel_info, "usage_request": about.usage}
 
 
@@ -27,6 +30,7 @@ class Kernel:
 
     def __init__(self) -> None:
         self.shell: Any = None
+        self.inference = KeptInference()
         self._runner: Any = None  # the main thread's
         self._subshells: Any = None
         self._answers: Any = None
@@ -77,6 +81,7 @@ class Kernel:
         user_expressions: str,
         done: Done,
     ) -> None:
+        self.inference.forget()
         if _names_firn(code):
             self._load_firn()
         options = {
@@ -90,6 +95,8 @@ class Kernel:
         runner_here().execute(Cell(request, code, count, options, done))
 
     def answer(self, request: _kernel.Request, content: str) -> bytes:
+        if request.type not in _WITHOUT_CODE:
+            self.inference.forget()
         token = messages.current.set(request)
         try:
             return messages.encode(self._answer(request, json.loads(content)), lenient=True)
@@ -97,6 +104,7 @@ class Kernel:
             messages.current.reset(token)
 
     def receive(self, request: _kernel.Request, content: str, buffers: list[bytes]) -> None:
+        self.inference.forget()
         token = messages.current.set(request)
         latest = messages.latest()
         messages.set_latest(request)  # also what the handler's threads and child processes write
@@ -139,7 +147,7 @@ class Kernel:
         stdin.install()
         self._subshells = Subshells(self)
         comms.install()
-        self._answers = Answers(self.shell)
+        self._answers = Answers(self.shell, self.inference, self._runner)
         _open_the_notebooks_folder()
         for magic in _MAGICS:  # for code that nobody has seen before it runs: startup files, %run
             self.shell.magics_manager.register_lazy(magic, "firn")

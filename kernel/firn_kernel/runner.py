@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from . import _kernel, messages, sources, stdin
@@ -54,6 +54,7 @@ class CellRunner:
         self._thread = 0
         self._tidying: asyncio.TimerHandle | None = None
         self._untidy = False  # since longer than _TIDYING
+        self._watched = 0  # descriptors, of the kernel's own
         self.loop = asyncio.new_event_loop()
 
     def run(self) -> None:
@@ -61,6 +62,7 @@ class CellRunner:
         self._thread = threading.get_ident()
         asyncio.set_event_loop(self.loop)
         self.loop.add_reader(self._inbox.fileno(), self._arrived)
+        self._watched = _descriptors(self.loop)
         self.loop.call_soon(self._work_off)
         while not self._stopped:
             try:
@@ -74,6 +76,18 @@ class CellRunner:
             return  # a second loop.stop() would end the loop that waits for background tasks
         self._stopped = True
         self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def alone(self, handles: Set[Any], threads: Set[Any]) -> bool:
+        """Whether only requests to this runner can run code of the user's: nothing of theirs waits in the loop, and there is
+        no thread of theirs. `handles` and `threads` are the kernel's own. In the runner's thread, which is the main one."""
+        if self._cell is not None or threading.active_count() > 1 + sum(t in threads for t in threading.enumerate()):
+            return False
+        loop: Any = self.loop
+        try:
+            waiting = {*loop._scheduled, *loop._ready} - handles - {self._tidying}
+        except AttributeError:  # another Python: nobody knows
+            return False
+        return not waiting and not asyncio.all_tasks(loop) and _descriptors(loop) == self._watched
 
     def _close(self) -> None:
         if tasks := asyncio.all_tasks(self.loop):
@@ -188,6 +202,7 @@ class CellRunner:
         """Stops what the user waits for, and nothing else; when idle, nothing happens. Main thread."""
         cell = self._cell
         if _on_stack(frame, _INTERRUPTIBLE):
+            self._kernel.inference.forget()  # it may be what is broken off
             raise KeyboardInterrupt
         if cell is None:
             if _in_users_callback(frame):
@@ -215,6 +230,12 @@ class CellRunner:
         cell.interrupted = True
         assert cell.task is not None
         self.loop.call_soon_threadsafe(cell.task.cancel)
+
+
+def _descriptors(loop: Any) -> int:
+    """How many the loop watches; 0 where it does not say."""
+    selector = getattr(loop, "_selector", None)
+    return 0 if selector is None else len(selector.get_map())
 
 
 _here = threading.local()

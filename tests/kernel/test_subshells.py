@@ -185,9 +185,9 @@ def test_a_subshells_last_cell_ends_after_its_deletion(kernel):
     time.sleep(0.1)
     kernel.control("delete_subshell_request", {"subshell_id": subshell})
     assert kernel.finish(cell).result == "'ended'"
-    assert (
-        kernel.run("import threading; [t for t in threading.enumerate() if t.name == 'firn-subshell']").result == "[]"
-    )
+    threads = "[t for t in threading.enumerate() if t.name == 'firn-subshell']"
+    kernel.run(f"import threading\nfor thread in {threads}: thread.join(60)")  # it ends some time after the reply
+    assert kernel.run(threads).result == "[]"
 
 
 def test_many_cells_in_many_subshells(kernel):
