@@ -32,6 +32,16 @@ thread_local const char* answerer = "a cell runner";
 // What this thread's runner dispatches from.
 thread_local std::shared_ptr<Inbox> current_inbox;
 
+// For a thread that Python knows, when signals are blocked in it: who has to look at all of
+// Python's threads at one moment stops them by a real-time signal (firn's heap, which otherwise
+// could give nothing back). Those that are sent to the process still go to the main thread first.
+void let_real_time_signals_in() {
+  sigset_t real_time;
+  ::sigemptyset(&real_time);
+  for (int number = SIGRTMIN; number <= SIGRTMAX; ++number) ::sigaddset(&real_time, number);
+  ::pthread_sigmask(SIG_UNBLOCK, &real_time, nullptr);
+}
+
 constexpr const char* kNoAnswer = "the kernel's core gave no answer";
 
 bool is_request(const std::string& type) { return type.ends_with("_request"); }
@@ -90,6 +100,7 @@ void Server::stop_impl() { inboxes_.main()->push({Item::Kind::stop, {}}); }
 
 void Server::run_control() {
   prepare_for_exceptions();
+  let_real_time_signals_in();
   const PythonSide::Thread thread;
   answerer = "the control thread";
   pollfd watched{control_.fd(), POLLIN, 0};
