@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from firn import each, errors, jobs
+from firn.kept_reports import Kept
 from firn.raised import without_firn
 from firn.readable import seconds
 from firn.session import BACKGROUND, SESSION
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from firn.driver import Run, Started
+    from firn.report import Report
 
 ACTIVE: Final[list[BackgroundJob]] = []
 """The jobs that have not ended, oldest first."""
@@ -80,12 +82,10 @@ class Watched:
 class BackgroundJob:
     """A `%%parallel` cell that goes on in the background. Its methods may be called from any thread of the notebook."""
 
-    def __init__(
-        self, name: str, run: Run, ended: Callable[[Run], object], between_cells: Callable[[], object]
-    ) -> None:
+    def __init__(self, name: str, run: Run, ended: Callable[[Run], Kept], between_cells: Callable[[], object]) -> None:
         self.name = name
         self._run: Run | None = run  # until the end: it has the cell's code, and the data
-        self.report = run.report  # the cell's figures, complete when it has ended
+        self._kept = Kept(run.report)
         self._ended = ended
         self._between_cells = between_cells
         self.thread = threading.get_ident()  # whose cells its own parts stand between
@@ -155,6 +155,11 @@ class BackgroundJob:
             return True
 
     @property
+    def report(self) -> Report:
+        """The cell's figures, complete when it has ended."""
+        return self._kept.report
+
+    @property
     def progress(self) -> tuple[int, int]:
         """(iterations done, all iterations) of the loop that runs, or of the last one."""
         watched = self._watched
@@ -221,15 +226,18 @@ class BackgroundJob:
         ACTIVE.remove(self)
         SESSION.apart -= 1
         self._progress = self.progress
-        self._coroutine = self._watched = None
+        # IPython keeps the handle for ever, as the cell's output: no more of the session than it needs.
+        self._coroutine = self._watched = self._loop = None
+        self._context = contextvars.Context()
         run, self._run = self._run, None
         assert run is not None
-        self._ended(run)
+        self._kept = self._ended(run)
 
     def _call_loop(self) -> None:
-        assert self._loop is not None
-        with suppress(RuntimeError):  # it is closed: the next cell's start will do
-            self._loop.call_soon_threadsafe(self._between_cells, context=self._context.copy())
+        context, loop = self._context, self._loop  # in this order: _end() empties them in the other
+        if loop is not None:
+            with suppress(RuntimeError):  # it is closed: the next cell's start will do
+                loop.call_soon_threadsafe(self._between_cells, context=context.copy())
 
     def _wait(self, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -14,31 +14,46 @@ _LOOSE = 20
 _SMALL = 1000  # spans; packing more of them would be felt
 
 
+class Kept:
+    """A report that somebody may ask for: the list of all, or the handle on a cell in the background."""
+
+    __slots__ = ("_report",)
+
+    def __init__(self, report: Report) -> None:
+        self._report: Report | bytes = report
+
+    @property
+    def report(self) -> Report:
+        return pickle.loads(self._report) if isinstance(self._report, bytes) else self._report
+
+    def pack(self) -> None:
+        report = self._report
+        if isinstance(report, bytes):
+            return
+        spans = [loop.spans for loop in report.loops] + [peer.spans for peer in report.peers]
+        if sum(map(len, spans)) <= _SMALL:
+            self._report = pickle.dumps(report, pickle.HIGHEST_PROTOCOL)
+
+
 class KeptReports:
     """The last reports, `limit` of them at most, oldest first."""
 
     def __init__(self, limit: int) -> None:
-        self._older: deque[bytes | Report] = deque(maxlen=limit - _LOOSE)
-        self._newest: deque[Report] = deque()
+        self._all: deque[Kept] = deque(maxlen=limit)
 
     def __len__(self) -> int:
-        return len(self._older) + len(self._newest)
+        return len(self._all)
 
     def __iter__(self) -> Iterator[Report]:
-        yield from (pickle.loads(each) if isinstance(each, bytes) else each for each in tuple(self._older))
-        yield from tuple(self._newest)
+        for kept in tuple(self._all):
+            yield kept.report
 
-    def append(self, report: Report) -> None:
-        self._newest.append(report)
-        if len(self._newest) > _LOOSE:
-            self._older.append(_packed(self._newest.popleft()))
+    def append(self, report: Report) -> Kept:
+        kept = Kept(report)
+        self._all.append(kept)
+        if len(self._all) > _LOOSE:
+            self._all[-_LOOSE - 1].pack()
+        return kept
 
     def last(self) -> Report | None:
-        return self._newest[-1] if self._newest else None
-
-
-def _packed(report: Report) -> bytes | Report:
-    spans = [loop.spans for loop in report.loops] + [peer.spans for peer in report.peers]
-    if sum(map(len, spans)) > _SMALL:
-        return report
-    return pickle.dumps(report, pickle.HIGHEST_PROTOCOL)
+        return self._all[-1].report if self._all else None

@@ -18,6 +18,7 @@ from firn import _core, analysis, background, each, errors, options, settings, t
 from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run
+from firn.kept_reports import Kept
 from firn.lifetime import LIFETIME
 from firn.options import Options
 from firn.progress import screen_of
@@ -33,7 +34,7 @@ class Calls:
 
     outcome = staticmethod(_core.outcome)
 
-    def __init__(self, ended_apart: Callable[[Run], object], between_cells: Callable[[], object]) -> None:
+    def __init__(self, ended_apart: Callable[[Run], Kept], between_cells: Callable[[], object]) -> None:
         self._ended_apart, self._between_cells = ended_apart, between_cells
         self._apart: dict[int, Run] = {}
         self._runs: dict[int, Run] = {}
@@ -60,9 +61,9 @@ class Calls:
     async def split_apart(self, number: int, index: int, iterable: Any) -> Result:
         return await self._apart[number].split_apart(index, iterable)
 
-    def _ended(self, run: Run) -> None:
+    def _ended(self, run: Run) -> Kept:
         self._apart.pop(run.number, None)
-        self._ended_apart(run)
+        return self._ended_apart(run)
 
     def each(self, number: int) -> Result:
         return each.run(self._runs[number])
@@ -171,8 +172,8 @@ class Notebook:
             self.shell.user_ns[NAME] = self.calls
             background.merge_what_has_ended()
 
-    def _ended_apart(self, run: Run) -> None:
-        firn._reports.append(run.finish())
+    def _ended_apart(self, run: Run) -> Kept:
+        return firn._reports.append(run.finish())
 
     def _finish(self, run: Run) -> None:
         if news := LIFETIME.news():
