@@ -4,6 +4,7 @@
 #include "heap/records/definitions.hpp"
 #include "heap/twins/twins.hpp"
 #include "heap/types.hpp"
+#include "heap/unused_pools.hpp"
 #include "module/bindings.hpp"
 
 #include <pybind11/stl.h>
@@ -284,6 +285,9 @@ void bind_heap(py::module_& module) {
              "Waits until nothing is scanned or moved; whether that is so.");
   module.def("cool", &heap::cool,
              "Gives the system the pages that were kept for what is frozen next.");
+  module.def("give_back_pools", &heap::give_back_unused_pools,
+             "Gives the system memory that CPython's allocator keeps for this interpreter's later "
+             "objects; bytes.");
   module.def("scan_figures", &scan_figures, "What the scans did.");
   module.def("spool_problem", &spool_problem,
              "Why retired segments stay in memory: the folder and the reason, or None.");

@@ -117,11 +117,14 @@ class CellRunner:
     def _tidy(self) -> None:
         """Gives back memory that cells took, when nothing else waits.
 
-        The C library keeps the gaps between what lives; completions leave many of them.
+        The C library keeps the gaps between what lives; completions leave many of them. So does Python's own allocator,
+        whose gaps firn's extension knows, where it is loaded.
         """
         self._tidying, self._untidy = None, self._cell is not None
         if not self._untidy:
             sources.forget_cells()
+            if give_back := getattr(sys.modules.get("firn._core"), "give_back_pools", None):
+                give_back()
             _kernel.give_back_memory()
 
     # A cell
