@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
 
 if sys.implementation.name != "cpython" or not (3, 14) <= sys.version_info[:2] <= (3, 15):
     raise ImportError(f"firn needs CPython 3.14 or 3.15, for it knows their object layouts: this is {sys.version}")
-if sysconfig.get_config_var("Py_GIL_DISABLED"):
+if "t" in sys.abiflags:
     raise ImportError("firn needs a CPython with the GIL (each worker has its own): this is the free-threaded build")
 try:
     from firn._core import Array, NotFreezableError, thaw
@@ -21,15 +20,18 @@ from firn.errors import WorkerError
 from firn.functions import freeze, is_frozen
 from firn.kept_reports import KeptReports
 from firn.optouts import freezable, frozen, set_freezable, unfreezable
-from firn.shared import local, shared_field
 from firn.teach import teach
 
+TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
+    from typing import Any
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from firn.executor import Executor, share
     from firn.releasing import release
     from firn.report import Report
+    from firn.shared import local, shared_field
 
 __all__ = [
     "Array",
@@ -66,6 +68,9 @@ def reports() -> list[Report]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """`%load_ext firn`: adds `%%parallel` and its companions to a shell, and starts the workers."""
+    from firn.session import SESSION
+
+    SESSION.warm()  # meanwhile the rest is imported
     from firn import notebook
 
     notebook.load(shell)
@@ -78,16 +83,20 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     notebook.unload(shell)
 
 
+_LATE = {
+    "Executor": "executor",
+    "share": "executor",
+    "release": "releasing",
+    "local": "shared",
+    "shared_field": "shared",
+}
+"""Names whose modules a worker, which imports this one too, seldom needs."""
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("Executor", "share"):  # workers import this module too, and never need what these import
-        from firn import executor
-
-        return globals().setdefault(name, getattr(executor, name))
-    if name == "release":
-        from firn import releasing
-
-        return globals().setdefault(name, releasing.release)
-    raise AttributeError(f"module 'firn' has no attribute {name!r}")
+    if name not in _LATE:
+        raise AttributeError(f"module 'firn' has no attribute {name!r}")
+    return globals().setdefault(name, getattr(import_module(f"firn.{_LATE[name]}"), name))
 
 
 def __dir__() -> list[str]:

@@ -9,14 +9,12 @@ cell's code. Its workers are not those of other cells, which therefore need not 
 from __future__ import annotations
 
 import ast
-import asyncio
 import contextvars
 import inspect
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +25,7 @@ from firn.readable import seconds
 from firn.session import BACKGROUND, SESSION
 
 if TYPE_CHECKING:
+    import asyncio
     from types import CodeType
 
     from firn.driver import Run, Started
@@ -79,6 +78,12 @@ class Watched:
         callback()
 
 
+def _cancelled() -> BaseException:
+    from concurrent.futures import CancelledError
+
+    return CancelledError()
+
+
 class BackgroundJob:
     """A `%%parallel` cell that goes on in the background. Its methods may be called from any thread of the notebook."""
 
@@ -101,6 +106,8 @@ class BackgroundJob:
         self._progress = (0, 0)
         self._context = contextvars.copy_context()
         self._loop: asyncio.AbstractEventLoop | None = None
+        import asyncio  # late: loading it takes longer than a first cell
+
         with suppress(RuntimeError):
             self._loop = asyncio.get_running_loop()
 
@@ -132,7 +139,7 @@ class BackgroundJob:
         """Waits for the cell and merges it; what it raised, or None. Raises as `result`, but for that."""
         self._wait(timeout)
         if self._state == "cancelled":
-            raise CancelledError
+            raise _cancelled()
         return self._error
 
     def cancel(self) -> bool:
@@ -250,6 +257,8 @@ class BackgroundJob:
                     raise errors.not_done(self.name, timeout or 0.0)
 
     async def _await(self) -> Any:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         while not self.done():
             self._refuse_to_wait_for_itself()
@@ -265,7 +274,7 @@ class BackgroundJob:
 
     def _outcome(self) -> Any:
         if self._state == "cancelled":
-            raise CancelledError
+            raise _cancelled()
         if self._error is not None:
             raise self._error
         return self._value

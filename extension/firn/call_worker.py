@@ -10,11 +10,14 @@ import importlib
 import pickle
 import sys
 from collections.abc import Callable
-from typing import Any, Final
 
 from firn import _core, rebuild, results, streams, worker
 from firn.rebuild import Stopped
 from firn.settings import Follower
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __all__ = ["Stopped", "begin", "pack"]
 

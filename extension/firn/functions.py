@@ -17,11 +17,14 @@ import opcode
 import sys
 import types
 import weakref
+from _thread import get_ident
 from collections.abc import Iterator
-from threading import get_ident
-from typing import Any, Final, NoReturn
 
-from firn import _core, optouts, shared
+from firn import _core, optouts
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, Final, NoReturn
 
 _CACHE: Final = functools._lru_cache_wrapper
 _CODE: Final = frozenset(
@@ -39,7 +42,6 @@ _AS_IT_IS: Final = frozenset(
         types.MemberDescriptorType, type(None), bool, float, complex, object,
     }
 )  # fmt: skip
-_FIELDS: Final = frozenset({shared.SharedField, shared.Local})
 _SMALL: Final = 256
 _STORE_GLOBAL: Final = frozenset(opcode.opmap[name] for name in ("STORE_GLOBAL", "DELETE_GLOBAL"))
 _STORE_FREE: Final = frozenset(opcode.opmap[name] for name in ("STORE_DEREF", "DELETE_DEREF"))
@@ -68,17 +70,22 @@ def freeze[T](obj: T, /) -> T:
     """
     if type(obj) in _CODE:
         return captured(obj)
-    if type(obj) in _FIELDS:
+    if _is_field(obj):
         return obj
     if type.__instancecheck__(type, obj):
         return freeze_declaration(obj)
     return _core.freeze(obj)
 
 
+def _is_field(obj: object) -> bool:
+    shared = sys.modules.get("firn.shared")  # where it is not loaded, there are no fields
+    return shared is not None and type(obj) in (shared.SharedField, shared.Local)
+
+
 def is_frozen(obj: object, /) -> bool:
     """Whether `obj` is frozen (PEP 795): data is shared with other interpreters by reference, code is replicated in
     them and reads frozen values only. O(1)."""
-    if _core.is_frozen(obj) or type(obj) in _FIELDS:
+    if _core.is_frozen(obj) or _is_field(obj):
         return True
     if type.__instancecheck__(type, obj):
         return optouts.SEALED in vars(obj)

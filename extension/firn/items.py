@@ -11,10 +11,13 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, groupby, islice
 from operator import length_hint
-from typing import Any, Final
 
 from firn import _core
 from firn.teach import FROZEN_TYPES
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 type Plan = tuple[Any, ...]
 """("range", range) | ("slice", source) | ("walk", source, view) | ("back", plan) | ("enumerate", plan, start) |

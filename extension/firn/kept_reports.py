@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
     from firn.report import Report
 

@@ -1,13 +1,14 @@
 """Which modules a worker can load.
 
-Whether a module loads in a subinterpreter is tried, once, in one that is made for the purpose and closed again. The
-few modules named here only get a better sentence about the way out.
+Whether a module loads in a subinterpreter is tried, once, in one that is made for the purpose and closed again; but not
+for the standard library's, of which it is known. The other modules named here only get a better sentence about the way out.
 """
 
 from __future__ import annotations
 
 import ast
 import linecache
+import os
 import re
 import sys
 import textwrap
@@ -41,6 +42,29 @@ except BaseException as error:
     raise ImportError(type(told).__name__ + ": " + str(told)) from None
 """
 
+_NOT_IN_WORKERS: Final = frozenset(
+    [
+        "_curses",
+        "_curses_panel",
+        "_suggestions",
+        "_tkinter",
+        "_tracemalloc",
+        "antigravity",
+        "curses",
+        "faulthandler",
+        "idlelib",
+        "profiling",
+        "readline",
+        "test",
+        "this",
+        "tkinter",
+        "tracemalloc",
+        "turtle",
+        "turtledemo",
+    ]
+)
+"""Those of the standard library that do not load in subinterpreters, or show something; these are tried."""
+
 _tried: dict[tuple[str, object], str] = {}
 
 
@@ -52,15 +76,25 @@ def why_not(names: Iterable[str]) -> dict[str, str]:
     """The modules among `names` that no worker can load, each with the reason."""
     reasons: dict[str, str] = {}
     new: list[tuple[str, object]] = []
-    for name in sorted(set(names) - {"builtins", "__main__"} - set(sys.builtin_module_names)):
+    for name in sorted(set(names) - {"builtins", "__main__"} - (set(sys.builtin_module_names) - _NOT_IN_WORKERS)):
         key = (name, getattr(getattr(sys.modules.get(name), "__spec__", None), "origin", None))
         if key not in _tried:
-            new.append(key)
+            if not _is_known(*key):
+                new.append(key)
         elif _tried[key]:
             reasons[name] = _tried[key]
     if new:
         reasons |= _try(new)
     return reasons
+
+
+def _is_known(name: str, origin: object) -> bool:
+    """Whether a module of the standard library is meant, and one that a worker can load."""
+    root = name.partition(".")[0]
+    if root not in sys.stdlib_module_names or root in _NOT_IN_WORKERS or name not in sys.modules:
+        return False
+    library = os.path.dirname(os.__file__) + os.sep
+    return origin == "frozen" or (isinstance(origin, str) and origin.startswith(library) and "-packages" not in origin)
 
 
 def _try(keys: list[tuple[str, object]]) -> dict[str, str]:

@@ -7,9 +7,12 @@ object's own word (`set_freezable`) beats that of its class. What freezing does 
 from __future__ import annotations
 
 import weakref
-from typing import Any, Final
 
 from firn import _core
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 MARK: Final = "__firn_freezable__"
 

@@ -17,10 +17,13 @@ import weakref
 from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
 
 from firn import _core, functions
 from firn.optouts import SEALED
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 lent: weakref.WeakValueDictionary[int, Lent] = weakref.WeakValueDictionary()
 """Shipment's number -> what it lent to the workers, as long as the job lasts; each side holds its own objects."""

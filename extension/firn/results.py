@@ -7,10 +7,13 @@ import copyreg
 import io
 import pickle
 import types
-from typing import Any
 
 from firn import _core, rebuild
 from firn.teach import FROZEN_TYPES
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def dump(value: object) -> bytes:

@@ -10,7 +10,10 @@ import sys
 import warnings
 from contextlib import suppress
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class _Imports:
@@ -124,14 +127,24 @@ class Follower:
             self._reloaded[name] = generation
 
 
-def _set_filters(filters: tuple[tuple[Any, ...], ...]) -> None:
-    import re
+class _Pattern:
+    """A pattern of a warning filter, compiled when a warning is looked at: importing re takes longer than all of `follow`."""
 
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._arguments = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        import re
+
+        return getattr(re.compile(*self._arguments), name)
+
+
+def _set_filters(filters: tuple[tuple[Any, ...], ...]) -> None:
     made = []
     for action, message, home, qualname, module, line in filters:
         category = getattr(sys.modules.get(home), qualname, None)
         if isinstance(category, type):
-            patterns = [re.compile(*it) if isinstance(it, tuple) else it for it in (message, module)]
+            patterns = [_Pattern(*it) if isinstance(it, tuple) else it for it in (message, module)]
             made.append((action, patterns[0], category, patterns[1], line))
     warnings.resetwarnings()  # which also tells the C half that the list changes
     warnings.filters[:] = made  # type: ignore[index]

@@ -5,9 +5,11 @@ Both objects hold nothing but a number: frozen, pickled or captured by a functio
 
 from __future__ import annotations
 
-from typing import Any, Self
-
 from firn import _core
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 _values: dict[int, Any] = {}
 """Of this interpreter: the key of a `Local` -> its value."""

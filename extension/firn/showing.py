@@ -11,10 +11,13 @@ import binascii
 import os
 import pickle
 import sys
-from typing import Any
 
 from firn import _core, rebuild, results, streams
 from firn.teach import add_lesson
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any
 
 STREAM = 3
 _KINDS = "html", "markdown", "svg", "png", "jpeg", "pdf", "latex", "json", "javascript", "mimebundle"

@@ -7,7 +7,10 @@ import itertools
 from collections.abc import Iterator
 from heapq import nlargest
 from time import perf_counter
-from typing import Any, Final
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 FEW: Final = 8
 """So many iterations are timed however quick they are."""

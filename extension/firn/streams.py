@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any, NoReturn
 
 from firn import _core, errors
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _WHOLE = 1 << 16
 

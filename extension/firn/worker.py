@@ -1,6 +1,7 @@
 """The runtime inside each worker: the pool imports it once per worker and calls `begin`, `run` and `pack`.
 
-Imported at every worker's start: cloudpickle, linecache and traceback are imported when they are needed.
+Imported at every worker's start, as all that it imports: cloudpickle, linecache, re and traceback are imported when they
+are needed, and typing, which takes longer to load than most of the rest, not at all.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from operator import length_hint
-from typing import Any, Final
 
 from firn import _core, errors, items, rebuild, results, showing, streams
 from firn.analysis.chunk import define
 from firn.rebuild import Stopped
 from firn.settings import Follower
 from firn.stopwatch import Stopwatch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __all__ = ["Stopped", "begin", "pack"]
 

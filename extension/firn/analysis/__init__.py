@@ -9,9 +9,11 @@ Workers import `chunk` only, so that the rest is imported when it is asked for.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
+    from typing import Any
+
     from .cell import analyze, uses_parallel
     from .plan import CellPlan, SplitLoop
     from .refusals import Refusal

@@ -27,6 +27,7 @@ _CONSTRUCTORS: dict[str, type] = {
 }
 
 
+_ATOMS = frozenset({int, float, str, bytes, bool, type(None), complex})
 _SEARCHED = 100
 _VISITED = 3000
 
@@ -174,7 +175,8 @@ class CellFacts:
         """Code of notebook functions that a value leads to: itself, what it wraps, its methods, its closure."""
         seen: set[int] = set()
         todo: list[Any] = [value]
-        while todo and len(seen) < _VISITED:
+        passed = 0
+        while todo and len(seen) + passed < _VISITED:
             item = todo.pop()
             if id(item) in seen:
                 continue
@@ -205,10 +207,13 @@ class CellFacts:
                     todo += [*vars(item).values(), *item.__bases__]
             elif isinstance(item, dict):
                 # Tables of functions are small; data is not searched for them.
-                todo += islice(item.values(), _SEARCHED)
-                todo.append(getattr(item, "default_factory", None))
+                parts = [*islice(item.values(), _SEARCHED), getattr(item, "default_factory", None)]
+                todo += [part for part in parts if type(part) not in _ATOMS]
+                passed += len(parts)
             elif isinstance(item, (list, tuple, set, frozenset, deque)):
-                todo += islice(item, _SEARCHED)
+                parts = [*islice(item, _SEARCHED)]
+                todo += [part for part in parts if type(part) not in _ATOMS]
+                passed += len(parts)
             elif type(item).__module__ == "__main__":
                 todo.append(type(item))
             elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):

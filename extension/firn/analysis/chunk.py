@@ -14,9 +14,12 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 from firn import _core
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any
 
 # Values that nobody can change after they were recorded.
 PLAIN = frozenset(

@@ -161,7 +161,7 @@ class Tally(Keyed):
 
     @property
     def argument(self) -> str:
-        return self.op
+        return self.op.strip("=")
 
     @property
     def may_be_list(self) -> bool:
@@ -183,10 +183,30 @@ class Tally(Keyed):
             return nothing
         target = self.current(namespace)
         self.check(target)
+        known: dict[Any, Any] = {}  # asking for an item may run code
+        if self.argument == "+" and type(target) in (dict, defaultdict, Counter):
+            sums = _sums(effects)
+            new = None if sums is None else self._added(target, sums, known)
+            if new is not None:
+                return lambda: dict.update(target, new)
+        return self._replayed(target, effects, known)
+
+    def _added(self, target: Any, sums: dict[Any, int], known: dict[Any, Any]) -> dict[Any, Any] | None:
+        """The new items, if all that is added to are ints, too; in any case fills in the items that were looked at."""
+        new: dict[Any, Any] = {}
+        absent = self.default[0] if self.default else 0
+        plain = type(target) is Counter or bool(self.default)
+        for key, total in sums.items():
+            known[key] = state = target.get(key, absent) if plain else self._state(target, key)
+            if type(state) is not int and type(state) is not bool:
+                return None
+            new[key] = state + total
+        return new
+
+    def _replayed(self, target: Any, effects: Sequence[Any], known: dict[Any, Any]) -> Commit:
         new: dict[Any, Any] = {}
         order: dict[Any, None] = {}
         signs = set()
-        adds = self.op == "+"  # exact ints are added right here: there may be thousands in each chunk
         for key, value, count, operands in _operands(effects, self.unit):
             if type(target) is list:
                 target[key]
@@ -196,13 +216,13 @@ class Tally(Keyed):
             if not count:
                 continue
             if key not in new:
-                state = self._state(target, key)
+                state = known[key] if key in known else self._state(target, key)
                 if type(state) in MUTABLE:
                     state = state.copy()
                 new[key] = state
             state = new[key]
             if value is not None and type(state) in (int, bool):
-                new[key] = state + value if adds else operate(self.op, state, value)
+                new[key] = operate(self.op, state, value)
                 continue
             for operand in operands:
                 if self.guarded and type(operand) not in NUMBERS:
@@ -264,6 +284,25 @@ def _operands(effects: Sequence[Any], unit: int) -> Iterator[tuple[Any, Any, int
         for key, total, count in zip(keys, sums, unpack(counts, "q"), strict=True):
             yield key, total, count, operands[start : start + count]
             start += count
+
+
+def _sums(effects: Sequence[Any]) -> dict[Any, int] | None:
+    """The sum of each key's operands, in order of first appearance, where all are ints and no key is without one."""
+    sums: dict[Any, int] = {}
+    for effect in effects:
+        match effect:
+            case ("units", totals):
+                pairs: Iterable[tuple[Any, int]] = totals.items()
+            case ("ints", keys, totals, counts, _) if 0 not in unpack(counts, "q"):
+                pairs = zip(keys, totals, strict=True)
+            case _:
+                return None
+        if not sums:
+            sums = dict(pairs)
+            continue
+        for key, total in pairs:
+            sums[key] = sums.get(key, 0) + total
+    return sums
 
 
 def _distinct(form: Form, contents: Any) -> None:

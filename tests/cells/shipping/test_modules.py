@@ -6,6 +6,7 @@ import decimal
 import importlib
 import sys
 import warnings
+from concurrent import interpreters
 from pathlib import Path
 from typing import Any
 
@@ -150,19 +151,43 @@ def test_warning_filters_and_the_decimal_context_are_followed(notebook: Any) -> 
     assert notebook.output == []
 
 
-def test_a_module_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[object] = []
+def test_a_module_is_tried_once_and_those_of_the_standard_library_never(
+    monkeypatch: pytest.MonkeyPatch, beside: Path
+) -> None:
+    tried: list[str] = []
     original = modules._try
 
     def spy(keys: list[tuple[str, object]]) -> dict[str, str]:
-        tried.extend(keys)
+        tried.extend(name for name, _ in keys)
         return original(keys)
 
     monkeypatch.setattr(modules, "_try", spy)
-    importlib.import_module("colorsys")
-    modules._tried.pop(("colorsys", sys.modules["colorsys"].__spec__.origin), None)  # type: ignore[union-attr]
-    assert modules.why_not(["colorsys"]) == modules.why_not(["colorsys"]) == {}
-    assert len(tried) == 1
+    (beside / "tried_once.py").write_text("a = 1\n")
+    (beside / "colorsys.py").write_text("a = 1\n")
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    for name in ("json", "tried_once", "colorsys"):  # the last one is not the standard library's
+        importlib.import_module(name)
+        assert modules.why_not([name]) == modules.why_not([name]) == {}
+    assert tried == ["tried_once", "colorsys"]
+    assert "subinterpreters" in modules.why_not(["faulthandler"])["faulthandler"]
+
+
+def test_what_is_known_of_the_standard_library_is_true() -> None:
+    names = sorted(sys.stdlib_module_names - modules._NOT_IN_WORKERS)
+    probe = interpreters.create()
+    try:
+        refused = [name for name in names if not name.startswith("_test") and _refuses(probe, name)]
+    finally:
+        probe.close()
+    assert refused == []
+
+
+def _refuses(probe: interpreters.Interpreter, name: str) -> bool:
+    try:
+        probe.exec(f"import {name}")
+    except interpreters.ExecutionFailed as error:
+        return modules.REFUSES in str(error)
+    return False
 
 
 def test_limits_and_environment_variables_are_followed(notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
