@@ -52,8 +52,7 @@ class CellRunner:
         self._stopped = False
         self._pid = os.getpid()
         self._thread = 0
-        self._tidying: asyncio.TimerHandle | None = None
-        self._untidy = False  # since longer than _TIDYING
+        self._tidying: asyncio.TimerHandle | None = None  # from a cell's end until memory is given back
         self._watched = 0  # descriptors, of the kernel's own
         self.loop = asyncio.new_event_loop()
 
@@ -109,8 +108,8 @@ class CellRunner:
                 pass
             if self._inbox.stopped:
                 self.stop()
-            elif self._cell is None and self._untidy:
-                self._tidy()
+            elif self._tidying is not None and self._tidying.when() <= self.loop.time():
+                self._tidy()  # a cell ran when it was time to
         except KeyboardInterrupt:
             self.loop.call_soon(self._work_off)
 
@@ -120,8 +119,9 @@ class CellRunner:
         The C library keeps the gaps between what lives; completions leave many of them. So does Python's own allocator,
         whose gaps firn's extension knows, where it is loaded.
         """
-        self._tidying, self._untidy = None, self._cell is not None
-        if not self._untidy:
+        if self._cell is None and self._tidying is not None:
+            self._tidying.cancel()
+            self._tidying = None
             sources.forget_cells()
             if give_back := getattr(sys.modules.get("firn._core"), "give_back_pools", None):
                 give_back()
@@ -168,7 +168,7 @@ class CellRunner:
             shell.end_count()
             self._cell = cell.task = None  # the task's context refers to the cell
             self._inbox.busy = False
-            if self._tidying is None and not self._untidy:
+            if self._tidying is None:
                 self._tidying = self.loop.call_later(_TIDYING, self._tidy)
             self.loop.call_soon(self._work_off)
             if shell.exit_now:
