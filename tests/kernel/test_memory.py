@@ -41,6 +41,22 @@ def test_what_failing_cells_looked_like_is_forgotten(new_kernel):
     assert "json.loads('{' * n)" in text
 
 
+def test_what_runs_cells_is_forgotten_with_them(new_kernel):
+    kernel = new_kernel()
+    kernel.run("import asyncio")
+    machinery = REMEMBERED.replace("firn_kernel_", "asyncio")
+    end = time.monotonic() + 60
+    seen = 0
+    while not seen:  # it is forgotten five seconds after a cell
+        assert time.monotonic() < end
+        outcome = kernel.run("await asyncio.wait_for(asyncio.sleep(9), 0.01)")
+        assert outcome.reply["content"]["ename"] == "TimeoutError"
+        seen = eval(kernel.run(machinery).result)[1]
+    while (found := eval(kernel.run(machinery).result))[1]:
+        assert time.monotonic() < end, found
+        time.sleep(0.5)
+
+
 def test_frozen_data_that_no_variable_needs_is_given_back(new_kernel):
     """For that all threads that Python knows must be stopped for a moment, the kernel's own among them."""
     kernel = new_kernel()
