@@ -111,6 +111,33 @@ def test_what_nothing_points_to_is_gone_and_its_memory_is_given_back(run_python,
     assert not list(spool.iterdir())
 
 
+def test_code_that_lies_where_pointers_were_holds_nothing(run_python, spool):
+    """CPython leaves a word of each code object as it was; cells' code is kept for long."""
+    code = """
+        keep = []
+        for number in range(3):
+            rows, segment = freeze()
+            for statements in range(1, 120):
+                source = f"x = {number}\\n" * statements
+                words = (compile(source, "<cell>", "exec").__sizeof__() + 7) // 8
+                before = [[rows[7]] * words for _ in range(20)]
+                del before
+                keep += [compile(source, "<cell>", "exec") for _ in range(20)]
+            del rows
+            _core.retire([segment])
+            for _ in range(3):
+                if backing(segment) != "gone":
+                    scan()
+            assert backing(segment) == "gone", (number, segment)
+        space = {}
+        for code in keep[:: 7]:
+            exec(code, space)
+            assert space["x"] in (0, 1, 2)
+    """
+    done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_methods_were_called_of_is_gone(run_python, spool):
     """The bound method of the last call waits to be bound again: what it was bound to may go."""
     code = """

@@ -105,6 +105,38 @@ std::uintptr_t end_of_text(std::uintptr_t at, std::uintptr_t end) {
   return bytes && bytes <= end - at ? at + bytes : 0;
 }
 
+// Of a code object that may begin at the address, in memory that ends at `end`: what lies behind
+// it, and the field that only the free-threaded build fills. Both hold what the memory held before.
+// Its length and the size of its frames are small numbers that agree, which no array of pointers
+// has.
+void wipe_unset_in_code(const Dead& dead, std::uintptr_t at, std::uintptr_t end) {
+  constexpr std::size_t kFixed = offsetof(PyCodeObject, co_code_adaptive);
+  if (end - at < kFixed) return;
+  const auto* code = reinterpret_cast<const PyCodeObject*>(at);
+  if (code->ob_base.ob_base.ob_type != &PyCode_Type) return;
+  const auto units = static_cast<std::size_t>(code->ob_base.ob_size);
+  const long rest = long{code->co_framesize} - code->co_nlocalsplus - code->co_stacksize;
+  if (!units || units > (end - at - kFixed) / sizeof(_Py_CODEUNIT) || code->co_stacksize < 0 ||
+      code->co_nlocalsplus < 0 || rest <= 0 || rest > 64) {
+    return;
+  }
+  const std::uintptr_t unset = at + offsetof(PyCodeObject, _co_unique_id);
+  dead.wipe(dead.context, unset, unset + sizeof code->_co_unique_id);
+  dead.wipe(dead.context, at + kFixed + units * sizeof(_Py_CODEUNIT), end);
+}
+
+// Behind the items of a tuple that may begin at the address, after the collector's two words. Those
+// of code objects are in none of the collector's lists. A pointer is no number of items.
+void wipe_rest_of_tuple(const Dead& dead, std::uintptr_t at, std::uintptr_t end) {
+  constexpr std::size_t kFixed = sizeof(PyGC_Head) + offsetof(PyTupleObject, ob_item);
+  if (end - at <= kFixed) return;
+  const auto* tuple = reinterpret_cast<const PyVarObject*>(at + sizeof(PyGC_Head));
+  const auto items = static_cast<std::size_t>(tuple->ob_size);
+  if (tuple->ob_base.ob_type != &PyTuple_Type || !items) return;
+  if (items > (end - at - kFixed) / sizeof(PyObject*)) return;
+  dead.wipe(dead.context, at + kFixed + items * sizeof(PyObject*), end);
+}
+
 constexpr std::uintptr_t kPool = POOL_SIZE;
 
 class Blocks {
@@ -172,10 +204,13 @@ class Blocks {
       dead_.wipe(dead_.context, at + std::max<std::uintptr_t>(pool.nextoffset, POOL_OVERHEAD),
                  at + kPool);
     }
-    // What texts leave of their blocks.
+    // What texts, tuples and code objects leave of their blocks.
     for (std::uintptr_t block = at + POOL_OVERHEAD; block + size <= at + kPool; block += size) {
       if (const std::uintptr_t end = end_of_text(block, block + size)) {
         dead_.wipe(dead_.context, end, block + size);
+      } else {
+        wipe_unset_in_code(dead_, block, block + size);
+        wipe_rest_of_tuple(dead_, block, block + size);
       }
     }
     std::size_t most = (kPool - POOL_OVERHEAD) / size;
@@ -275,6 +310,8 @@ void wipe_chunks(const Dead& dead, std::uintptr_t begin, std::uintptr_t end,
       dead.wipe(dead.context, at + 32, next + (listed ? 0 : 8));
     } else if (const std::uintptr_t text = end_of_text(at + 16, next + 8)) {
       dead.wipe(dead.context, text, next + 8);
+    } else {
+      wipe_unset_in_code(dead, at + 16, next + 8);
     }
     at = next;
   }
