@@ -3,9 +3,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <mutex>
 #include <shared_mutex>
+#include <thread>
 #include <xeus/xeus_context.hpp>
 #include <xeus/xkernel.hpp>
 #include <zmq.hpp>
@@ -137,7 +140,17 @@ void run_kernel(const Connection& connection, PythonSide& python, const Terminal
   kernel.start();
 }
 
+// malloc() gives threads arenas of their own, eight for each CPU. One whose thread has ended goes
+// on holding pages that a few bytes are in, and they get ever more: with as many as can be in use
+// at a time, and the main thread's, memory is used again. MALLOC_ARENA_MAX says otherwise.
+void limit_arenas() {
+  if (std::getenv("MALLOC_ARENA_MAX") != nullptr) return;
+  const unsigned cpus = std::thread::hardware_concurrency();
+  ::mallopt(M_ARENA_MAX, static_cast<int>(std::max(cpus, 2U) + 1));
+}
+
 void run(const std::string& connection_file, py::object handler) {
+  limit_arenas();
   const Connection connection = read_connection_file(connection_file);
   const Terminal terminal;
   PythonSide python(std::move(handler), terminal);

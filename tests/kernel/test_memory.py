@@ -1,5 +1,6 @@
 """What the kernel holds of the system's memory."""
 
+import os
 import re
 import time
 
@@ -71,3 +72,27 @@ def test_frozen_data_that_no_variable_needs_is_given_back(new_kernel):
         assert time.monotonic() < end, kernel.run("_core.scan_figures(), _core.segments()").result
         kernel.run("_core.rescan(True), _core.settle()", store_history=False)
     assert kernel.control("delete_subshell_request", {"subshell_id": subshell})["content"]["status"] == "ok"
+
+
+ARENAS = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.malloc_info.argtypes, libc.fclose.argtypes = [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
+def arenas(path):
+    stream = libc.fopen(path.encode(), b"w")
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    return open(path).read().count("<heap nr=")
+"""
+
+
+def test_threads_that_came_and_went_leave_no_arenas_behind(new_kernel, tmp_path):
+    kernel = new_kernel()
+    assert kernel.run(ARENAS).status == "ok"
+    for n in range(4):
+        assert kernel.run(f"%%parallel --each --quiet\nprint({n})").status == "ok"
+        assert kernel.run(f"%%parallel --background job\nlater = [{n} for n in range(100)]").status == "ok"
+        assert kernel.run("await job\nlen(later)").result == "100"
+        assert kernel.run("%parallel restart").status == "ok"
+    assert 1 < int(kernel.run(f"arenas({str(tmp_path / 'arenas')!r})").result) <= max(2, os.cpu_count()) + 1
