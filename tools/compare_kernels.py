@@ -1,7 +1,7 @@
 """Runs the kernel suite's rows (tests/kernel/rows.toml) against firn, ipykernel and xpython, and prints who passes what.
 
 Each kernel is tested in a process of its own. A test that fails is tried once more, so that a busy machine is nobody's
-failure. Writes build/kernels.json: each row's failures with their reasons.
+failure. Writes build/kernels.json: each row's failures with their reasons. With --publish, also the table of docs/kernel.md.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -25,6 +26,8 @@ import psutil
 PROJECT = Path(__file__).resolve().parents[1]
 SUITE = Path("tests", "kernel")
 OUT = PROJECT / "build" / "kernels.json"
+DOCUMENT = PROJECT / "docs" / "kernel.md"
+BEGIN, END = "<!-- compare-kernels -->\n", "<!-- end -->\n"
 KERNELS = {"firn": "firn", "ipykernel": "python3", "xpython": "xpython"}
 # xpython is Debian's; its shell lies there, IPython is this environment's.
 DEBIANS = "/usr/lib/python3/dist-packages"
@@ -104,14 +107,66 @@ def tested(spec: str, tests: Sequence[str]) -> dict[str, Row]:
     return rows
 
 
+type Failures = dict[str, dict[str, dict[str, str]]]
+"""Kernel -> row -> test -> reason; a row without failures passes, one that is missing has no test."""
+
+
+def version_of(name: str) -> str:
+    if name == "xpython":
+        said = subprocess.run(["xpython", "--version"], capture_output=True, text=True)
+        return (said.stdout + said.stderr).split()[-1]
+    return version(name)
+
+
+def as_markdown(failures: Failures, versions: dict[str, str]) -> str:
+    """Who passes what, and the tests that fail."""
+    lines = ["", "| | " + " | ".join(f"{name} {versions[name]}" for name in failures) + " |"]
+    lines.append("|---|" + "---|" * len(failures))
+    for part, content in rows_of_all_parts().items():
+        lines.append(f"| **{part}** |" + " |" * len(failures))
+        for row in content["rows"]:
+            cells = [rows.get(row) for rows in failures.values()]
+            shown = [
+                "no test" if c is None else f"{len(c)} fail{'s' * (len(c) == 1)}" if c else "passes" for c in cells
+            ]
+            lines.append(f"| {row} | " + " | ".join(shown) + " |")
+    for name, rows in failures.items():
+        if any(rows.values()):
+            lines += ["", f"What fails with {name}, by row:", ""]
+        for row, tests in rows.items():
+            if tests:
+                names = ", ".join(f"`{test.rpartition('/')[2]}`" for test in sorted(tests))
+                lines.append(f"- {row}: {names}")
+    return "\n".join(lines) + "\n\n"
+
+
+def rows_of_all_parts() -> dict[str, dict[str, list[str]]]:
+    return tomllib.loads((PROJECT / SUITE / "rows.toml").read_text())
+
+
+def publish(failures: Failures) -> None:
+    """Writes the table into the document, between its marks."""
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    table = as_markdown(failures, {name: version_of(name) for name in failures})
+    DOCUMENT.write_text(before + BEGIN + table + END + after)
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tests", nargs="*", default=[str(SUITE)], help="only these (default: all of tests/kernel)")
     parser.add_argument("--kernel", action="append", choices=KERNELS, help="only this kernel; may be repeated")
+    parser.add_argument("--publish", action="store_true", help="write the table of docs/kernel.md, too")
+    parser.add_argument(
+        "--last", action="store_true", help="run nothing: write the table from what the last run has left in build/"
+    )
     wanted = parser.parse_args(arguments)
+    if wanted.last:
+        publish(json.loads(OUT.read_text()))
+        return 0
     names = wanted.kernel or list(KERNELS)
     found = {name: tested(KERNELS[name], wanted.tests) for name in names}
-    parts = tomllib.loads((PROJECT / SUITE / "rows.toml").read_text())
+    parts = rows_of_all_parts()
     print("\n" + f"{'':56}" + "".join(f"{name:>16}" for name in names))
     for part, content in parts.items():
         print(part)
@@ -119,9 +174,14 @@ def main(arguments: Sequence[str]) -> int:
             if any(row in rows for rows in found.values()):
                 print(f"  {row:54}" + "".join(f"{found[name].get(row, Row())!s:>16}" for name in names))
     shown = {name: {row: outcome.failed for row, outcome in sorted(rows.items())} for name, rows in found.items()}
+    if wanted.kernel and OUT.exists():  # the others' stay as they are
+        last = json.loads(OUT.read_text()) | shown
+        shown = {name: last[name] for name in KERNELS if name in last}
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(shown, indent=1) + "\n")
     print(f"the reasons are in {OUT.relative_to(PROJECT)}")
+    if wanted.publish:
+        publish(shown)
     return 1 if any(row.failed for row in found.get("firn", {}).values()) else 0
 
 

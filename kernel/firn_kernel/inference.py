@@ -4,8 +4,8 @@ Most of a completion is jedi's time, and most of that goes into finding out agai
 namespace are: it begins each time from nothing. Who types `os.path.is` asks for completions several times before any code
 runs; then only the text has changed. So the state is kept while nothing but completions is asked for, at most two seconds,
 and only where no code of the user's can run in between (CellRunner.alone). jedi keeps a state for all questions to one
-`Script` itself; what it counts for each question begins anew. Python's search for garbage, a fifth of such a completion, waits
-until the reply is out.
+`Script` itself; what it counts for each question begins anew. Python's search for garbage, which takes tens of milliseconds now
+and then, waits until the reply is out.
 """
 
 import gc

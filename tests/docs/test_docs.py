@@ -87,7 +87,7 @@ def test_every_hazard_that_the_code_refers_to_is_listed() -> None:
             assert int(number) in found, f"{source}: hazard {number}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/freezing.md", "docs/internals.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/freezing.md", "docs/internals.md", "docs/kernel.md"])
 def test_files_that_a_document_names_exist(document: str) -> None:
     path = PROJECT / document
     text = path.read_text()

@@ -4,7 +4,10 @@ import os
 import re
 import time
 
+import pytest
 
+
+@pytest.mark.unsanitized
 def test_memory_that_cells_have_freed_goes_back_to_the_system(new_kernel):
     """Also where some of what lives lies behind it, so that the C library would keep it."""
     kernel = new_kernel()

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ROWS = [row for part in tomllib.loads((HERE / "rows.toml").read_text()).values() for row in part["rows"]]
 
 
 def test_every_row_has_a_test():
@@ -13,6 +14,15 @@ def test_every_row_has_a_test():
     for row in [row for row in shown if row.startswith("{interrupt}")]:
         shown |= {row.format(interrupt=way) for way in ("SIGINT", "interrupt_request")}
         shown.remove(row)
-    rows = [row for part in tomllib.loads((HERE / "rows.toml").read_text()).values() for row in part["rows"]]
-    assert len(set(rows)) == len(rows) > 40
-    assert shown == set(rows)
+    assert len(set(ROWS)) == len(ROWS) > 40
+    assert shown == set(ROWS)
+
+
+def test_the_published_table_has_these_rows_and_firn_passes_all() -> None:
+    text = (HERE.parents[1] / "docs" / "kernel.md").read_text()
+    head, *lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
+    assert [name.split()[0] for name in head[1:]] == ["firn", "ipykernel", "xpython"]
+    rows = {line[0]: line[1:] for line in lines if any(line[1:]) and "---" not in line[0]}
+    assert list(rows) == ROWS, "run `make compare-kernels ARGS=--publish`"
+    assert {cells[0] for cells in rows.values()} == {"passes"}
+    assert all(re.fullmatch(r"passes|no test|\d+ fails?", cell) for cells in rows.values() for cell in cells)

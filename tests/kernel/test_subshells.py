@@ -89,7 +89,8 @@ def test_results_and_numbers_stay_with_their_cells(kernel, subshell):
         "import time\nwait = True\nprint('on', flush=True)\nwhile wait: time.sleep(0.01)\n'the first'"
     )
     kernel.wait_for_text("on")
-    second = run(kernel, subshell, "wait = False\n'the second'")
+    second = run(kernel, subshell, "'the second'")
+    send(kernel, subshell, "execute_request", {"code": "wait = False"})
     outcome = kernel.finish(first)
     numbers = [o.reply["content"]["execution_count"] for o in (outcome, second)]
     assert numbers[1] == numbers[0] + 1
