@@ -20,7 +20,7 @@ from .streams import STDERR, STDOUT, OutputStream
 
 _MAGICS = ("parallel", "frozen", "thaw")
 _NAMES_FIRN = ("firn", *_MAGICS, "magic")  # %lsmagic shows what there is
-_WITHOUT_CODE = {"complete_request", "kernel_info_request", "is_complete_request", "history_request", "usage_request"}
+_WITHOUT_CODE = {"complete_request", "kernel_info_request", "history_request", "usage_request"}
 """Requests that run no code of the user's; a completion may run properties, and knows what they gave."""
 _WITHOUT_SHELL = {"kernel_info_request": about.kernel_info, "usage_request": about.usage}
 
