@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -31,6 +32,7 @@ BEGIN, END = "<!-- compare-kernels -->\n", "<!-- end -->\n"
 KERNELS = {"firn": "firn", "ipykernel": "python3", "xpython": "xpython"}
 # xpython is Debian's; its shell lies there, IPython is this environment's.
 DEBIANS = "/usr/lib/python3/dist-packages"
+JOBS = 4
 PATIENCE = (10, 30)  # seconds for one message: at first, and for what has failed
 
 
@@ -52,7 +54,8 @@ def become_reaper() -> None:
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 
 
-def run(spec: str, tests: Sequence[str], outcomes: Path, patience: int) -> None:
+def run(spec: str, tests: Sequence[str], folder: Path, patience: int) -> list[dict[str, Any]]:
+    """The outcomes of the tests. Several processes share them, for what fails mostly waits."""
     environment = dict(os.environ)
     if spec == "xpython":
         environment["PYTHONPATH"] = os.pathsep.join([environment.get("PYTHONPATH", ""), DEBIANS]).strip(os.pathsep)
@@ -66,15 +69,24 @@ def run(spec: str, tests: Sequence[str], outcomes: Path, patience: int) -> None:
         "timeout_method=signal",
         "--timeout=120",
     ]
-    command = [sys.executable, "-m", "pytest", "-m", "row and not long", *options]
-    command += [f"--kernel={spec}", f"--patience={patience}", f"--outcomes={outcomes}", *tests]
+    command = [sys.executable, "-m", "pytest", "-m", "row and not long", *options, f"--kernel={spec}"]
     become_reaper()
+    files = [folder / f"{patience}-{n}" for n in range(min(JOBS, len(tests)))]
+    processes = []
     try:
-        subprocess.run(command, cwd=PROJECT, env=environment, check=False, stderr=subprocess.DEVNULL)
+        for n, file in enumerate(files):
+            file.touch()
+            more = [f"--patience={patience}", f"--outcomes={file}", *tests[n::JOBS]]
+            processes.append(
+                subprocess.Popen([*command, *more], cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL)
+            )
+        for process in processes:
+            process.wait()
     finally:
         for left in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 left.kill()  # a kernel whose client was killed, and that went on
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
 def reason(why: str) -> str:
@@ -87,14 +99,9 @@ def tested(spec: str, tests: Sequence[str]) -> dict[str, Row]:
     """The rows of one kernel. What fails is tried again."""
     rows: dict[str, Row] = defaultdict(Row)
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = Path(folder, "outcomes")
-        outcomes.touch()
-        run(spec, tests, outcomes, PATIENCE[0])
-        first = [json.loads(line) for line in outcomes.read_text().splitlines()]
-        if again := sorted({line["test"] for line in first if not line["passed"]}):
-            outcomes.write_text("")
-            run(spec, again, outcomes, PATIENCE[1])
-        second = [json.loads(line) for line in outcomes.read_text().splitlines()]
+        first = run(spec, tests, Path(folder), PATIENCE[0])
+        again = sorted({line["test"] for line in first if not line["passed"]})
+        second = run(spec, again, Path(folder), PATIENCE[1]) if again else []
     repeated = {line["test"] for line in second}
     for line in [line for line in first if line["test"] not in repeated] + second:
         row = rows[line["row"]]
@@ -154,7 +161,8 @@ def publish(failures: Failures) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tests", nargs="*", default=[str(SUITE)], help="only these (default: all of tests/kernel)")
+    files = sorted(str(file.relative_to(PROJECT)) for file in (PROJECT / SUITE).glob("test_*.py"))
+    parser.add_argument("tests", nargs="*", default=files, help="only these (default: all of tests/kernel)")
     parser.add_argument("--kernel", action="append", choices=KERNELS, help="only this kernel; may be repeated")
     parser.add_argument("--publish", action="store_true", help="write the table of docs/kernel.md, too")
     parser.add_argument(
