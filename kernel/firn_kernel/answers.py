@@ -1,5 +1,6 @@
 """Answers to the requests that do not run a cell (messaging protocol, "Messages on the shell channel")."""
 
+import gc
 from contextlib import nullcontext
 from typing import Any
 
@@ -53,7 +54,7 @@ class Answers:
 
     def _alone(self) -> bool:
         history = getattr(self._shell.history_manager, "save_thread", None)
-        return self._main.alone(self._inference.handles, {history})
+        return self._main.alone((self._inference, gc), {history})
 
     def inspect_request(self, content: dict[str, Any]) -> dict[str, Any]:
         from IPython.utils.tokenutil import token_at_cursor

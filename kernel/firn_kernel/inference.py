@@ -11,7 +11,7 @@ and then, waits until the reply is out.
 import gc
 import threading
 import time
-from asyncio import AbstractEventLoop, Handle, TimerHandle
+from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,12 +38,6 @@ class KeptInference:
         self._turn = 0  # counts what may have changed something
         self._hooked = False
         self._timer: TimerHandle | None = None
-        self._collection: Handle | None = None
-
-    @property
-    def handles(self) -> set[Handle | None]:
-        """What it has in the loop."""
-        return {self._timer, self._collection}
 
     def forget(self) -> None:
         """Code runs now: the next completion begins from nothing. Lets go of all objects of the user's."""
@@ -71,7 +65,7 @@ class KeptInference:
         finally:
             _here.state, _here.offered = None, False
             if collects:
-                self._collection = loop.call_soon(gc.enable)
+                loop.call_soon(gc.enable)
 
     def _keep(self, state: Any, known: Any, loop: AbstractEventLoop) -> None:
         self._state = state

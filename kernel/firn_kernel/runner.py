@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from . import _kernel, messages, sources, stdin
@@ -76,17 +76,22 @@ class CellRunner:
         self._stopped = True
         self.loop.call_soon_threadsafe(self.loop.stop)
 
-    def alone(self, handles: Set[Any], threads: Set[Any]) -> bool:
+    def alone(self, others: Sequence[Any], threads: Set[Any]) -> bool:
         """Whether only requests to this runner can run code of the user's: nothing of theirs waits in the loop, and there is
-        no thread of theirs. `handles` and `threads` are the kernel's own. In the runner's thread, which is the main one."""
+        no thread of theirs. `others`: whose methods, besides the runner's, are the kernel's own; so are `threads`. In the
+        runner's thread, which is the main one."""
         if self._cell is not None or threading.active_count() > 1 + sum(t in threads for t in threading.enumerate()):
             return False
         loop: Any = self.loop
+        ours = (self, loop, *others)
         try:
-            waiting = {*loop._scheduled, *loop._ready} - handles - {self._tidying}
-        except AttributeError:  # another Python: nobody knows
+            for handle in (*loop._scheduled, *loop._ready):
+                of = getattr(handle._callback, "__self__", None)
+                if not handle.cancelled() and not any(of is one for one in ours):
+                    return False
+        except Exception:  # another Python's loop, or a callback of the user's that has no such attribute
             return False
-        return not waiting and not asyncio.all_tasks(loop) and _descriptors(loop) == self._watched
+        return not asyncio.all_tasks(loop) and _descriptors(loop) == self._watched
 
     def _close(self) -> None:
         if tasks := asyncio.all_tasks(self.loop):
