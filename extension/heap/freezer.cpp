@@ -46,6 +46,9 @@ bool is_worth_less(PyObject* object) {
 }  // namespace
 
 PyObject* Copier::copy(PyObject* object) {
+  // Most are strings that nothing else refers to: neither static nor frozen.
+  if (Py_REFCNT(object) == 1 && PyUnicode_CheckExact(object) && !freezing_.marks)
+    return make_string(object, false);
   bool redirected = false;
   while (true) {
     if (is_static(object)) {

@@ -28,8 +28,10 @@
 #include "heap/memo.hpp"
 #include "heap/optouts.hpp"
 #include "heap/populator.hpp"
+#include "heap/recent_strings.hpp"
 #include "heap/records/layouts.hpp"
 #include "heap/records/plans.hpp"
+#include "heap/row_keys.hpp"
 #include "heap/shapes.hpp"
 #include "heap/twins/resolved.hpp"
 #include "heap/types.hpp"
@@ -271,9 +273,9 @@ class Copier {
   Handover* handover_ = nullptr;
   std::size_t objects_alone_ = 0;  // how many there were when others helped last
   std::size_t objects_kept_ = 0;   // how many there were when something was handed over last
-  Shapes by_source_;
-  Shapes by_copy_;
-  Strings strings_;
+  RowKeys row_keys_;
+  Strings keys_;  // of rows, as copied
+  RecentStrings recent_strings_;
   std::vector<Unchecked> unchecked_;
   std::vector<PyObject*> with_twins_;
   std::vector<Deferred> deferred_;

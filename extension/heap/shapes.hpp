@@ -1,5 +1,4 @@
-// Key tables that rows share. A row is a dict with a few string keys; rows with the same keys in
-// the same order get one table, which is found by the addresses of the keys.
+// What is found for a sequence of names.
 #pragma once
 
 #include "heap/cpython_layout.hpp"
@@ -13,10 +12,9 @@ namespace firn::heap {
 
 struct Layout;
 
-// One thread. The keys must stay alive as long as it does. What is found for the keys is a
-// `Shared`.
-template <typename Shared>
-class ShapesOf {
+// The layouts of instances, by the addresses of their attributes' names. One thread. The names must
+// stay alive as long as it does.
+class LayoutShapes {
  public:
   // The address of the first key; the keys are `stride` pointers apart.
   struct Keys {
@@ -35,23 +33,23 @@ class ShapesOf {
     return h;
   }
 
-  Shared* find(const Keys& keys, std::uint64_t hash) const {
+  const Layout* find(const Keys& keys, std::uint64_t hash) const {
     if (table_.empty()) return nullptr;
     const std::size_t mask = table_.size() - 1;
-    for (std::size_t i = hash & mask; table_[i].keys; i = (i + 1) & mask) {
+    for (std::size_t i = hash & mask; table_[i].layout; i = (i + 1) & mask) {
       const Shape& shape = table_[i];
       if (shape.hash != hash || shape.count != keys.count) continue;
       PyObject* const* known = &sources_[shape.first_source];
       std::size_t same = 0;
       while (same < keys.count && known[same] == keys[same]) ++same;
-      if (same == keys.count) return shape.keys;
+      if (same == keys.count) return shape.layout;
     }
     return nullptr;
   }
 
-  void insert(const Keys& keys, std::uint64_t hash, Shared* table) {
+  void insert(const Keys& keys, std::uint64_t hash, const Layout* layout) {
     if ((size_ + 1) * 2 > table_.size()) grow();
-    const Shape shape{hash, table, sources_.size(), keys.count};
+    const Shape shape{hash, layout, sources_.size(), keys.count};
     for (std::size_t i = 0; i < keys.count; ++i) sources_.push_back(keys[i]);
     place(shape);
     ++size_;
@@ -60,7 +58,7 @@ class ShapesOf {
  private:
   struct Shape {
     std::uint64_t hash = 0;
-    Shared* keys = nullptr;
+    const Layout* layout = nullptr;
     std::size_t first_source = 0;
     std::size_t count = 0;
   };
@@ -68,7 +66,7 @@ class ShapesOf {
   void place(const Shape& shape) {
     const std::size_t mask = table_.size() - 1;
     std::size_t i = shape.hash & mask;
-    while (table_[i].keys) i = (i + 1) & mask;
+    while (table_[i].layout) i = (i + 1) & mask;
     table_[i] = shape;
   }
 
@@ -76,7 +74,7 @@ class ShapesOf {
     std::vector<Shape> old(table_.empty() ? 16 : table_.size() * 4);
     old.swap(table_);
     for (const Shape& shape : old) {
-      if (shape.keys) place(shape);
+      if (shape.layout) place(shape);
     }
   }
 
@@ -84,9 +82,6 @@ class ShapesOf {
   std::vector<PyObject*> sources_;
   std::size_t size_ = 0;
 };
-
-using Shapes = ShapesOf<PyDictKeysObject>;
-using LayoutShapes = ShapesOf<const Layout>;
 
 // Strings by content, for keys.
 class Strings {

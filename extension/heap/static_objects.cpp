@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "heap/sip_hash.hpp"
 #include "heap/types.hpp"
 
 namespace firn::heap {
 
 const char* static_begin = nullptr;
 std::size_t static_bytes = 0;
+bool hashes_with_sip = false;
 StaticStrings static_strings;
 PyDictKeysObject* empty_keys = nullptr;
 DatetimeTypes datetime_types;
@@ -39,6 +41,20 @@ int find_data(dl_phdr_info* info, std::size_t, void*) {
     return 1;
   }
   return 0;
+}
+
+// For strings of all lengths up to three words.
+bool sip_hash_holds() {
+  constexpr Py_ssize_t most = 24;
+  for (Py_ssize_t length = 1; length <= most; ++length) {
+    PyObject* string = PyUnicode_FromStringAndSize("as CPython does, in C++ ", length);
+    if (!string) return false;
+    const StringBytes bytes(string);
+    const bool same = sip_hash(bytes.data, bytes.size) == Py_HashBuffer(bytes.data, length);
+    Py_DECREF(string);
+    if (!same) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -116,6 +132,7 @@ bool find_static_objects(const PyDateTime_CAPI& datetime) {
   }
   datetime_types = {datetime.DateType, datetime.DateTimeType, datetime.TimeType, datetime.DeltaType,
                     Py_TYPE(datetime.TimeZone_UTC)};
+  hashes_with_sip = sip_hash_holds();
   static_strings.fill();
   // Threads that freeze hash what is static, and may not make the tuple from which UTC's hash
   // comes.

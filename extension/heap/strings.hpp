@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "heap/sip_hash.hpp"
 #include "heap/static_objects.hpp"
 
 namespace firn::heap {
@@ -17,8 +18,33 @@ Py_ssize_t encode_utf8(PyObject* string, char* out);
 inline Py_hash_t hash_of_string(PyObject* string) {
   const Py_hash_t known = reinterpret_cast<PyASCIIObject*>(string)->hash;
   if (known != -1) return known;
-  return Py_HashBuffer(PyUnicode_DATA(string), PyUnicode_GET_LENGTH(string) *
-                                                   static_cast<Py_ssize_t>(PyUnicode_KIND(string)));
+  if (!PyUnicode_GET_LENGTH(string)) return 0;
+  const StringBytes bytes(string);
+  if (hashes_with_sip) return sip_hash(bytes.data, bytes.size);
+  return Py_HashBuffer(bytes.data, static_cast<Py_ssize_t>(bytes.size));
+}
+
+// What is read to hash an ASCII string is written at once.
+template <typename Memory>
+PyObject* copy_and_hash(Memory& memory, PyObject* object, bool shared) {
+  const auto* source = reinterpret_cast<PyASCIIObject*>(object);
+  const auto length = static_cast<std::size_t>(source->length);
+  char* at = memory.allocate(sizeof(PyASCIIObject) + (length & ~std::size_t{7}) + 8);
+  char* to = at + sizeof(PyASCIIObject);
+  const Py_hash_t hash =
+      sip_hash(reinterpret_cast<const char*>(source + 1), length,
+               [to](std::size_t offset, std::uint64_t word) { store_word(to + offset, word); });
+  if (PyObject* known = static_strings.find(object, hash)) {
+    memory.shrink(at, 0);
+    return known;
+  }
+  auto* copy = reinterpret_cast<PyASCIIObject*>(at);
+  set_header(reinterpret_cast<PyObject*>(copy), &PyUnicode_Type, shared);
+  copy->length = source->length;
+  copy->hash = hash;
+  copy->state = source->state;
+  copy->state.interned = SSTATE_INTERNED_IMMORTAL_STATIC;
+  return reinterpret_cast<PyObject*>(copy);
 }
 
 // `memory` has allocate(bytes) and shrink(what was allocated last, bytes). A string that equals one
@@ -30,6 +56,8 @@ PyObject* copy_string(Memory& memory, PyObject* object, bool shared) {
   const auto length = static_cast<std::size_t>(source->length);
   const auto kind = static_cast<std::size_t>(source->state.kind);
   if (!length) return static_strings.empty();
+  if (source->state.ascii && source->hash == -1 && hashes_with_sip)
+    return copy_and_hash(memory, object, shared);
   const Py_hash_t hash = hash_of_string(object);
   if (PyObject* known = static_strings.find(object, hash)) return known;
 

@@ -189,39 +189,29 @@ PyObject* Copier::copy_key(PyObject* key) {
     return key;
   }
   const Py_hash_t hash = reinterpret_cast<PyASCIIObject*>(key)->hash;  // known: it is a key
-  if (PyObject* known = strings_.find(key, hash)) return known;
+  if (PyObject* known = keys_.find(key, hash)) return known;
   PyObject* made = copy(key);
-  strings_.insert(made);
+  keys_.insert(made);
   return made;
 }
 
 PyDictKeysObject* Copier::shared_keys(const PyDictUnicodeEntry* entries, std::size_t count) {
-  // Rows that a parser made one by one have keys of their own, which no other row can have: only
-  // keys that recur are worth looking up as they are. Equal keys have one copy, and so the rest is
-  // found by those.
-  const Shapes::Keys sources{&entries[0].me_key, count, 2};
-  bool recurring = true;
-  for (std::size_t i = 0; i < count && recurring; ++i) recurring = Py_REFCNT(sources[i]) > 1;
-  const std::uint64_t hash = recurring ? Shapes::hash(sources) : 0;
-  PyDictKeysObject* keys = recurring ? by_source_.find(sources, hash) : nullptr;
-  if (keys) return keys;
-
-  PyObject* copied[SHARED_KEYS_MAX_SIZE];
-  for (std::size_t i = 0; i < count; ++i) copied[i] = copy_key(entries[i].me_key);
-  const Shapes::Keys copies{copied, count, 1};
-  const std::uint64_t copies_hash = Shapes::hash(copies);
-  keys = by_copy_.find(copies, copies_hash);
-  if (!keys) {
-    const TableSize size = TableSize::for_entries(count);
-    keys = reinterpret_cast<PyDictKeysObject*>(allocate(
-        sizeof(PyDictKeysObject) + size.index_bytes() + count * sizeof(PyDictUnicodeEntry)));
-    set_keys_header(keys, size, DICT_KEYS_SPLIT, count);
-    for (std::size_t i = 0; i < count; ++i) DK_UNICODE_ENTRIES(keys)[i] = {copied[i], nullptr};
-    build_indices(keys);
-    by_copy_.insert(copies, copies_hash, keys);
+  RowKeys::Node* node = row_keys_.root();
+  for (std::size_t i = 0; i < count; ++i) {
+    PyObject* key = entries[i].me_key;
+    RowKeys::Node* next = row_keys_.find(node, key);
+    node = next ? next : row_keys_.add(node, key, copy_key(key));
   }
-  if (recurring) by_source_.insert(sources, hash, keys);
-  return keys;
+  if (node->table) return node->table;
+  const TableSize size = TableSize::for_entries(count);
+  auto* keys = reinterpret_cast<PyDictKeysObject*>(
+      allocate(sizeof(PyDictKeysObject) + size.index_bytes() + count * sizeof(PyDictUnicodeEntry)));
+  set_keys_header(keys, size, DICT_KEYS_SPLIT, count);
+  const RowKeys::Node* last = node;
+  for (std::size_t i = count; i > 0; last = last->parent)
+    DK_UNICODE_ENTRIES(keys)[--i] = {last->key, nullptr};
+  build_indices(keys);
+  return node->table = keys;
 }
 
 void Copier::build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries,

@@ -37,8 +37,8 @@ constexpr std::size_t kWorthHandingOver = 500;
 void prefetch_object(const PyObject* object) {
   const auto* at = reinterpret_cast<const char*>(object);
   __builtin_prefetch(at - 24);
-  __builtin_prefetch(at + 16);
-  __builtin_prefetch(at + 56);
+  __builtin_prefetch(at + 40);
+  __builtin_prefetch(at + 104);
 }
 
 // The keys and values of a dict that is to share its keys with others.
@@ -47,7 +47,9 @@ void prefetch_row(const PyDictObject* dict) {
   if (!DK_IS_UNICODE(keys) || dict->ma_values || keys->dk_nentries > SHARED_KEYS_MAX_SIZE) return;
   const PyDictUnicodeEntry* entries = DK_UNICODE_ENTRIES(keys);
   for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
-    __builtin_prefetch(entries[i].me_key);
+    const auto* key = reinterpret_cast<const char*>(entries[i].me_key);
+    __builtin_prefetch(key);
+    __builtin_prefetch(key + 47);  // the end of a short one
   }
 }
 
@@ -65,7 +67,6 @@ void Copier::prefetch_slots(const Frame& frame, std::size_t first) const {
   const std::size_t last = std::min(frame.count, first + kAhead);
   for (std::size_t i = first; i < last; ++i) {
     PyObject* const object = frame.slots[i * frame.stride];
-    if (is_static(object)) continue;
     prefetch_object(object);
     freezing_.memo.prefetch(object);
   }

@@ -2,6 +2,7 @@
 
 import collections
 import datetime as dt
+import random
 import sqlite3
 import sys
 import threading
@@ -87,6 +88,45 @@ def test_rows_share_their_keys_also_when_each_was_parsed_with_keys_of_its_own():
     assert frozen.frozen["rows"] == shared
     assert frozen.bytes == of_shared.bytes
     assert all(x is y for x, y in zip(frozen.frozen["rows"][0], frozen.frozen["rows"][1999], strict=True))
+
+
+def test_rows_with_other_keys_after_the_same_ones_keep_their_own():
+    names = ["id", "", "name", "é", "id of the row", "identity of it all", "x" * 40, "x" * 40 + "y"]
+    generator = random.Random(11)
+    rows = [dict.fromkeys(generator.sample(names, generator.randrange(9)), n) for n in range(3000)]
+    rows += [{"".join(list(name)): value for name, value in row.items()} for row in rows]
+    assert firn.freeze(rows) == rows
+    assert [[*row] for row in firn.freeze(rows)] == [[*row] for row in rows]
+
+
+def words(count):
+    """Words of all lengths and kinds of characters, which differ by one character from others; each a new object."""
+    for n in range(count):
+        for letter in "aé€😀":
+            length = n % 70
+            for at in {0, length // 2, length}:
+                yield "".join([*letter * at, str(n % 7), *letter * (length - at)])
+
+
+def test_equal_strings_are_copied_once_and_thawed_as_equal():
+    column = [*words(2000)]
+    result = _core.freeze_roots({"column": column})
+    frozen = result.frozen["column"]
+    assert frozen == column
+    assert [hash(word) for word in frozen] == [hash(word) for word in column]
+    assert [word.encode() for word in frozen] == [word.encode() for word in column]
+    assert firn.thaw(frozen) == column
+    cities = [f"city {n % 50}" for n in range(20_000)]
+    result = _core.freeze_roots({"cities": cities})
+    assert result.frozen["cities"] == cities and result.objects < 400
+
+
+def test_strings_that_were_hashed_before_keep_their_hash():
+    plain = [f"{'text' * (n % 9)}{n}" for n in range(500)]
+    hashed = [text[:1] + text[1:] for text in plain]
+    hashes = [*map(hash, hashed)]
+    frozen = firn.freeze([plain, hashed])
+    assert [*map(hash, frozen[0])] == [*map(hash, frozen[1])] == hashes
 
 
 def test_roots_share_one_segment_and_know_what_they_replace():
@@ -306,10 +346,11 @@ def test_equal_keys_of_different_objects_become_one():
 
 
 def test_several_threads_give_what_one_gives():
-    shared = [{"shared": i, "t": (i, (str(i), i))} for i in range(200)]
+    # No word twice: each thread may have its own copy of those.
+    shared = [{"shared": i, "t": (i, (f"t {i}", i))} for i in range(200)]
     nan = float("nan")
     rows = [
-        {"id": i, "name": f"row {i}", "tags": [f"tag {i % 7}", shared[i % 200]], "pair": shared[i % 200]["t"],
+        {"id": i, "name": f"row {i}", "tags": [f"tag {i}", shared[i % 200]], "pair": shared[i % 200]["t"],
          "set": {i, "x", (i % 5, "y")}, "deep": {(i % 11, (nan, i)): frozenset([(i % 3, nan)])}, "when": dt.timedelta(i)}
         for i in range(20_000)
     ]  # fmt: skip

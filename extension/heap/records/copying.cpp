@@ -36,7 +36,7 @@ void Copier::note_definition(std::uint32_t number) {
 }
 
 void Copier::forget_sources() {
-  by_source_ = {};
+  row_keys_.forget_sources();
   layouts_.clear();
 }
 
