@@ -61,6 +61,7 @@ def test_what_runs_cells_is_forgotten_with_them(new_kernel):
         time.sleep(0.5)
 
 
+@pytest.mark.unsanitized
 def test_frozen_data_that_no_variable_needs_is_given_back(new_kernel):
     """For that all threads that Python knows must be stopped for a moment, the kernel's own among them."""
     kernel = new_kernel()

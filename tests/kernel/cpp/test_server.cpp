@@ -81,8 +81,8 @@ TEST_CASE("server: a second reply of a cell is not sent") {
 
 TEST_CASE("server: what a cell has written comes before its idle") {
   Session session;
-  const std::string id = session.run("half.written.wait(60)\n" + std::string(kOk));
   session.kernel.half.run("half.written = threading.Event()");
+  const std::string id = session.run("half.written.wait(60)\n" + std::string(kOk));
   const Parent parent = std::make_shared<const std::string>(json{{"msg_id", id}}.dump());
   std::string expected;
   for (int i = 0; i < 20'000; ++i) {
