@@ -100,7 +100,7 @@ def begin(setup: tuple[Any, ...]) -> Callable[[int, int], Result]:
         except Stopped:
             raise
         except BaseException as error:
-            return ("error", *_describe(error))
+            return ("error", *worker.described(error))
         finally:
             streams.flush()
 
@@ -116,7 +116,7 @@ def pack(result: object) -> bytes:
     except Stopped:
         raise
     except BaseException as error:
-        return results.dump(("error", *_describe(error)))
+        return results.dump(("error", *worker.described(error)))
 
 
 def _run(mode: str, raw: bytes, pointers: tuple[Any, ...], given: bytes | None, more: tuple[Any, ...]) -> Result:
@@ -138,11 +138,5 @@ def _run(mode: str, raw: bytes, pointers: tuple[Any, ...], given: bytes | None, 
     except Stopped:
         raise
     except BaseException as error:
-        return ("chunk", values, _describe(error))
+        return ("chunk", values, worker.described(error))
     return ("chunk", values, None)
-
-
-def _describe(error: BaseException) -> tuple[Any, ...]:
-    from firn import failures
-
-    return failures.describe(error)

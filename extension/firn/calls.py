@@ -159,7 +159,19 @@ class _Calls(Planner):
         return {"reloads": {}}
 
     def pack(self, call: tuple[Any, ...]) -> Bundle:
-        """What `call_worker.begin` reads. Raises what pickling raises."""
+        """What `call_worker.begin` reads. Raises what pickling raises, but not for a class that only lies beside the frozen
+        values of the call."""
+        try:
+            return self._packed(call)
+        except Exception:
+            strangers = self._find_strangers()
+            if not strangers:
+                raise
+            other = _Calls()
+            other._strangers = strangers
+            return other._packed(call)
+
+    def _packed(self, call: tuple[Any, ...]) -> Bundle:
         root = Unit(call, getattr(call[0], "__qualname__", type(call[0]).__name__), "copy")
         self.units[id(call)] = root
         self._queue.append(root)

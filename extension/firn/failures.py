@@ -10,7 +10,7 @@ import time
 import traceback
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from firn import rebuild, results
@@ -28,8 +28,6 @@ _PICKLED_BY = {"__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex
 def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
     """(the pickled exception or None, its type's name, its message, the traceback's text without firn's own frames, the
     frames' variables as `raised.Frames` has them, pickled)."""
-    if issubclass(type(error), MemoryError):
-        _let_go(error)
     _strip(error)
     shown = True
     try:
@@ -44,15 +42,6 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
     # What the notebook could not show either stays here.
     shown = shown and _is_tame(error)
     return _pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
-
-
-def _let_go(error: BaseException) -> None:
-    """Frees what the functions held that ran out of memory: describing the exception takes some, too."""
-    trace = TRACEBACK(error)
-    while trace is not None:
-        with suppress(RuntimeError):  # a frame that still runs
-            trace.tb_frame.clear()
-        trace = trace.tb_next
 
 
 def _is_tame(error: BaseException) -> bool:

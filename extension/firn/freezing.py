@@ -40,7 +40,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     roots = _roots(data)
     results = []
     if shared:
-        with long_freezes.announced(planner.screen, shared):
+        with long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
             result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, list(others.values()))
         results.append((shared, result))
         figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})

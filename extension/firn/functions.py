@@ -74,7 +74,12 @@ def freeze[T](obj: T, /) -> T:
         return obj
     if type.__instancecheck__(type, obj):
         return freeze_declaration(obj)
-    return _core.freeze(obj)
+    if "IPython" not in sys.modules or _core.is_frozen(obj):
+        return _core.freeze(obj)
+    from firn.long_freezes import announced_at_prompt
+
+    with announced_at_prompt(obj):
+        return _core.freeze(obj)
 
 
 def _is_field(obj: object) -> bool:

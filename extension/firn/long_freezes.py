@@ -1,4 +1,4 @@
-"""Says on a cell's screen that a freeze is under way which will take a second or more.
+"""Says on a cell's screen, or that of who calls firn.freeze(), that a freeze is under way which will take a second or more.
 
 A freeze stands still in the notebook's interpreter, which has to keep its hands off the data meanwhile: nothing can be drawn
 while it lasts. So its length is estimated before, from a sample of the data, where the process is large enough for that to
@@ -12,15 +12,14 @@ import resource
 import time
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import count, islice
 from typing import Any, Final
 
-from firn.progress import DELAY, Screen
+from firn.progress import DELAY, Screen, screen_of
 from firn.readable import named
 from firn.teach import FROZEN_TYPES
-from firn.units import Unit
 
 LARGE: Final = 200 << 20
 """Bytes of a process that may hold data whose freezing takes so long."""
@@ -41,6 +40,8 @@ _NO_DATA: Final = (
     types.MethodType,
     *FROZEN_TYPES,
 )
+
+_numbers = count(1)
 
 
 class _Pace:
@@ -84,15 +85,27 @@ def are_long(values: Iterable[Any]) -> bool:
     return resident >= LARGE and sum(map(objects, values)) * _Pace.seconds >= DELAY
 
 
+def announced_at_prompt(value: object) -> AbstractContextManager[None]:
+    """The same for `firn.freeze`, where somebody may be looking: in a notebook, or at the prompt of a terminal."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return nullcontext()
+    names = (name for name, other in shell.user_ns.items() if other is value and not name.startswith("_"))
+    name = next(names, f"this {value.__class__.__name__}")
+    return announced(lambda: screen_of(shell, f"freeze-{next(_numbers)}"), {name: value})
+
+
 @contextmanager
-def announced(screen: Callable[[], Screen | None], units: Sequence[Unit]) -> Iterator[None]:
-    """Has what is frozen in the block on the screen, if that takes long."""
-    shown = screen() if are_long([unit.value for unit in units]) else None
+def announced(screen: Callable[[], Screen | None], values: Mapping[str, object]) -> Iterator[None]:
+    """Has what is frozen in the block on the screen, by these names, if that takes long."""
+    shown = screen() if are_long(values.values()) else None
     if shown is None:
         yield
         return
     with suppress(Exception):  # a front end that is gone
-        shown.say(f"freezing {named([unit.key for unit in units])}…")
+        shown.say(f"freezing {named([*values])}…")
         time.sleep(SENT)
     try:
         yield

@@ -364,11 +364,7 @@ class Planner:
         """For a planner that refused: one that knows what this one has frozen, and asks only for the definitions that the
         shipped values lead to, rather than for all that the values in their segments do. None if that makes no difference.
         Walks all that is shipped."""
-        asked = {number for number, _ in _core.definitions_of(sorted(self.segments))} - self._strangers
-        if not asked:
-            return None
-        addresses = [unit.address for unit in self.units.values() if unit.kind == "frozen" and unit.address]
-        strangers = asked.difference(_core.definitions_below(addresses))
+        strangers = self._find_strangers()
         if not strangers:
             return None
         other = Planner(self.namespace, self.copy, self.remembered, self.later)
@@ -377,6 +373,14 @@ class Planner:
         other.rebound, other._figures, other.screen = self.rebound, self._figures, self.screen
         other._figures.reused.clear()  # it finds them again
         return other
+
+    def _find_strangers(self) -> frozenset[int]:
+        """The definitions that were asked for and lie only beside what is shipped. Walks all of that."""
+        asked = {number for number, _ in _core.definitions_of(sorted(self.segments))} - self._strangers
+        if not asked:
+            return frozenset()
+        addresses = [unit.address for unit in self.units.values() if unit.kind == "frozen" and unit.address]
+        return frozenset(asked.difference(_core.definitions_below(addresses)))
 
     def _freeze(self, label: str, figures: Figures) -> bool:
         """Freezes the data; False when some of it turned out to be a copy."""

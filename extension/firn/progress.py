@@ -144,7 +144,7 @@ def coarse(value: float) -> str:
 class FrontEnd:
     """A notebook's front end: one output of the cell, which is updated, and at last emptied."""
 
-    def __init__(self, publish: Callable[..., None], number: int) -> None:
+    def __init__(self, publish: Callable[..., None], number: int | str) -> None:
         self._publish = publish
         self._id = f"firn-progress-{os.getpid()}-{number}"
         self._shown = False
@@ -223,7 +223,7 @@ def html(progress: Progress) -> str:
     )
 
 
-def screen_of(shell: Any, number: int) -> Screen | None:
+def screen_of(shell: Any, number: int | str) -> Screen | None:
     """Where the cells of a shell can show their progress: in a kernel its front end, else the terminal; None in a pipe,
     and where output is being captured."""
     from IPython.core.displaypub import CapturingDisplayPublisher

@@ -11,6 +11,9 @@ from firn.readable import count, named, plural, seconds, size
 PHASES = ("notebook", "read", "freeze", "share", "start", "run", "wait", "merge")
 """What the wall time of a cell is made of, see `Loop.phases`; "notebook" is all that ran outside its split loops."""
 
+STOPPED = ("KeyboardInterrupt", "ParallelTimeout", "CancelledError")
+"""What a loop fails with that was stopped, rather than by one of its iterations."""
+
 SLOWEST = 5  # iterations or chunks that a report names
 
 
@@ -94,6 +97,21 @@ class Loop:
     def size(self) -> int:
         """The workers among whom the loop was split, those included that came too late to get anything."""
         return max(1, self.offered, len({span.rank for span in self.spans}))
+
+    def amount(self) -> str:
+        """How much there was to do, for a sentence; of a loop that was stopped, how much of it was done."""
+        if self.failed not in STOPPED:
+            return plural(self.items, "iteration")
+        done = sum(span.stop - span.start for span in self.spans if not span.lost)
+        return f"{done:,} of {plural(self.items, 'iteration')} done"
+
+    def pieces(self) -> str:
+        """In how many chunks, for a sentence; of a loop that did not come to its end, what became of them."""
+        if not self.failed:
+            return f"in {plural(self.chunks, 'chunk')}"
+        lost = len(self.spans) - self.chunks
+        ran = [f"{plural(self.chunks, 'chunk')} ran"] * bool(self.chunks)
+        return ", ".join(ran + [f"{plural(lost, 'chunk')} stopped or not used"] * bool(lost)) or "none of them began"
 
     @property
     def delay_seconds(self) -> float:
@@ -406,6 +424,8 @@ class Report:
         if self.way == "each":
             return workers
         on = f" on {workers}" if self.workers else ""
+        if len(self.loops) == 1:
+            [loop] = self.loops
+            return f"{loop.what}{', ' if loop.failed in STOPPED else ' of '}{loop.amount()}{on}"
         items = sum(loop.items for loop in self.loops)
-        loops = f"{len(self.loops)} loops" if len(self.loops) > 1 else self.loops[0].what if self.loops else "no loop"
-        return f"{loops} of {plural(items, 'iteration')}{on}"
+        return f"{len(self.loops) or 'no'} loops of {plural(items, 'iteration')}{on}"

@@ -141,7 +141,7 @@ def _loop(loop: Loop, phase: str) -> str:
         f"<span title='line {loop.line}: {source}'>{swatch}<code>{source or escape(loop.what)}</code></span>",
         plural(loop.items, "worker")
         if loop.what == "cell"
-        else f"{plural(loop.items, 'iteration')} in {plural(loop.chunks, 'chunk')}",
+        else f"{loop.amount()}{', ' if loop.failed else ' '}{loop.pieces()}",
     )
 
 

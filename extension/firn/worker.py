@@ -15,6 +15,7 @@ import sys
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from operator import length_hint
 
 from firn import _core, errors, items, rebuild, results, showing, streams
@@ -257,15 +258,31 @@ def _remember_lines(lines: dict[str, list[str]]) -> None:
 
 
 def _failure(iteration: int, error: BaseException) -> Result:
-    from firn import failures
-
     try:
-        return ("error", iteration, *failures.describe(error))
+        return ("error", iteration, *described(error))
     except Stopped:
         raise
     except BaseException as broken:
         message = f"<it cannot be described: {type(broken).__name__}>"
         return ("error", iteration, None, type(error).__name__, message, "", None)
+
+
+def described(error: BaseException) -> tuple[Any, ...]:
+    """What the notebook is told of an exception (`failures.describe`)."""
+    if issubclass(type(error), MemoryError):
+        _let_go(error)
+    from firn import failures
+
+    return failures.describe(error)
+
+
+def _let_go(error: BaseException) -> None:
+    """Frees what the functions held that ran out of memory: describing the exception takes some, too."""
+    trace = BaseException.__dict__["__traceback__"].__get__(error)
+    while trace is not None:
+        with suppress(RuntimeError):  # a frame that still runs
+            trace.tb_frame.clear()
+        trace = trace.tb_next
 
 
 if in_worker:

@@ -126,6 +126,27 @@ def test_definitions_of_modules_are_imported(notebook, executor, tmp_path, monke
     assert notebook["some_library"].STATE == []
 
 
+def test_a_class_that_lies_beside_the_frozen_values_of_a_call_may_be_broken(notebook, executor):
+    notebook.ok("""
+import firn, threading
+class Even:
+    def __init__(self, n): self.n = n
+    def twice(self): return 2 * self.n
+class Odd(Even): pass
+data = firn.share([[Even(i) for i in range(10)], [Odd(i) for i in range(10)]])
+evens, odds = data
+def total(values): return sum(value.twice() for value in values)
+def named(): return total(evens)
+assert list(executor.map(total, data)) == [90, 90]
+Odd.lock = threading.Lock()
+""")
+    assert notebook.ok("executor.submit(total, evens).result()") == 90
+    assert notebook.ok("list(executor.map(total, [evens] * 3, chunksize=2))") == [90] * 3
+    assert notebook.ok("executor.submit(named).result()") == 90
+    for call in ("total, odds", "total, data", "lambda: len(odds)"):
+        assert "lock" in str(notebook.fails(f"executor.submit({call}).result()"))
+
+
 # ---- firn.share
 
 

@@ -340,6 +340,24 @@ def test_a_short_one_is_not(notebook, said):
     assert said.log == []
 
 
+def test_firn_freeze_announces_itself_where_somebody_looks(notebook, said, monkeypatch):
+    monkeypatch.setattr("firn.long_freezes.screen_of", lambda shell, number: said)
+    notebook.ok("import firn\nrows = [[n, str(n)] for n in range(1000)]\nfrozen = firn.freeze(rows)")
+    assert said.log == []
+    monkeypatch.setattr(long_freezes, "LARGE", 0)
+    monkeypatch.setattr(long_freezes, "DELAY", 0.0)
+    notebook.ok("frozen = firn.freeze(rows)\nfirn.share([*rows])")
+    assert said.log == ["freezing rows…", "", "freezing this list…", ""]
+    said.log.clear()
+    error = notebook.fails("rows.append(open('/dev/null'))\nfirn.freeze(rows)")
+    assert "open file" in str(error) and said.log == ["freezing rows…", ""]
+    said.log.clear()
+    notebook.ok("assert firn.freeze(frozen) is frozen and firn.freeze(5) == 5")
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: None)  # a script that IPython was imported in
+    notebook.ok("firn.freeze([1, [2]])")
+    assert said.log == []
+
+
 def test_a_screen_that_fails_is_in_nobodys_way(notebook, said, monkeypatch):
     monkeypatch.setattr(long_freezes, "LARGE", 0)
     monkeypatch.setattr(long_freezes, "DELAY", 0.0)

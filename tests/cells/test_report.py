@@ -346,6 +346,8 @@ def test_an_interrupted_cells_report_shows_what_was_interrupted(notebook):
     assert sum(report.phases().values()) == pytest.approx(report.wall_seconds)
     assert report.phases()["run"] > 0.5 * report.wall_seconds
     assert len(hatched(notebook.reports[-1]["text/html"])) == 2
+    assert "2 of 8 iterations done, 2 chunks ran, 2 chunks stopped" in notebook.reports[-1]["text/html"]
+    assert "for loop, 2 of 8 iterations done on 2 workers" in str(report)
     json.dumps(report.to_dict())
 
 
@@ -355,6 +357,7 @@ def test_chunks_after_a_failure_and_after_a_decision_are_told_apart(notebook):
         "import time\ndef f(x):\n    time.sleep(0.3 if x == 0 else 0)\n    while x == 1: pass\n    return 1 / x"
     )
     notebook.fails(cell.format("out = [f(x) for x in range(2)]"))
+    assert "2 iterations, 1 chunk ran, 1 chunk stopped" in notebook.reports[-1]["text/html"]
     lost = {span.start: span.lost for span in notebook.report.loops[0].spans}
     assert lost == {0: "", 1: "stopped"}
     notebook.ok("def g(x):\n    while x == 1: pass\n    time.sleep(0.3)\n    return True")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
+import sys
 import threading
+import types
 from concurrent import interpreters
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,32 @@ def test_writes_that_python_refuses_by_itself_do_no_harm(name: str) -> None:
             with pytest.raises((TypeError, AttributeError)):
                 exec(statement, tables.NAMES | {"x": x})
     assert repr(x) == before
+
+
+def test_a_refusal_names_the_variables_that_can_hold_what_was_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = ["a"]
+    values = {"sky": "blue", "rows": [{"tags": tags}], "pattern": re.compile("b"), "index": {"a": tags}, "gone": [1]}
+    result = _core.freeze_roots(values)
+    _core.set_cell(result.segment, "[12]")
+    main = types.ModuleType("__main__")
+    vars(main).update(result.frozen, gone=0)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with pytest.raises(TypeError) as caught:
+        result.frozen["rows"][0]["tags"].append("b")
+    assert str(caught.value) == (
+        "this list is frozen: the %%parallel cell [12] shares 'rows' or 'index', to which it belongs, with the workers. "
+        "rows = firn.thaw(rows) or index = firn.thaw(index) gives a copy that can be changed; "
+        "%%parallel --copy rows,index leaves the notebook's own untouched."
+    )
+    with pytest.raises(TypeError, match=r"^'index' is frozen: .* index = firn\.thaw"):
+        result.frozen["index"]["b"] = 1
+    main.index = 0  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match=r"^'rows' is frozen: .* rows = firn\.thaw"):
+        tags_of_row = result.frozen["rows"][0]["tags"]
+        tags_of_row.clear()
+    main.rows = 0  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match=r"shares 'sky', 'rows', 'pattern' \.\.\., to which"):
+        tags_of_row.clear()
 
 
 def test_a_refusal_names_the_variable_the_cell_and_the_way_out() -> None:

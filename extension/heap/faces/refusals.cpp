@@ -2,7 +2,9 @@
 //
 // The messages of the frozen types stand here and nowhere else.
 #include <string>
+#include <string_view>
 
+#include "heap/arena.hpp"
 #include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
@@ -13,9 +15,10 @@ namespace firn::heap {
 
 namespace {
 
-// 'rows', or 'rows' and 'index'; a segment of very many names shows the first three.
+constexpr std::size_t shown = 3;  // names of a segment that may have very many
+
+// 'rows', or 'rows' or 'index'.
 std::string quoted(const std::vector<std::string>& names) {
-  constexpr std::size_t shown = 3;
   std::string text;
   for (std::size_t i = 0; i < names.size() && i < shown; i++) {
     if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
@@ -61,32 +64,59 @@ std::optional<Description> describe_variables(const void* target) {
   return description;
 }
 
-std::string refusal(const void* target, const std::string& kind) {
-  const std::optional<Description> description = describe_variables(target);
+// Whether a variable's value can lead to what was written to.
+bool may_hold(PyObject* value) {
+  if (in_heap(value)) {
+    return faces::is_face(value) || PyTuple_CheckExact(value) || PyAnySet_CheckExact(value);
+  }
+  // An object of the interpreter's own for frozen data: most of those that hold nothing say so.
+  return PyObject_IS_GC(value) && std::string_view(Py_TYPE(value)->tp_name) != "re.Pattern";
+}
+
+// Those of the names that are bound to the target or to what may lead to it; all, where none is.
+std::vector<std::string> holders(const std::vector<std::string>& names, const void* target) {
+  std::vector<std::string> found;
+  PyObject* modules = PyImport_GetModuleDict();
+  PyObject* main = modules ? PyDict_GetItemString(modules, "__main__") : nullptr;
+  if (!main || !PyModule_Check(main)) return names;
+  for (const std::string& name : names) {
+    PyObject* value = PyDict_GetItemString(PyModule_GetDict(main), name.c_str());
+    if (value == target) return {name};
+    if (value && may_hold(value)) found.push_back(name);
+  }
+  return found.empty() ? names : found;
+}
+
+std::string refusal(const std::optional<Description>& description, const std::string& kind) {
   if (!description || description->names.empty() || description->cell.empty()) {
     return "this " + kind + " is frozen: firn.thaw() gives a copy that can be changed.";
   }
-  const std::string& name = description->names[0];
-  const std::string frozen = description->names.size() == 1
-                                 ? quoted(description->names) + " is frozen: the %%parallel cell " +
-                                       description->cell + " shares it with the workers. "
-                                 : "this " + kind + " is frozen: the %%parallel cell " +
-                                       description->cell + " shares " + quoted(description->names) +
+  const std::vector<std::string>& names = description->names;
+  const std::string cell = " is frozen: the %%parallel cell " + description->cell;
+  const std::string frozen = names.size() == 1
+                                 ? quoted(names) + cell + " shares it with the workers. "
+                                 : "this " + kind + cell + " shares " + quoted(names) +
                                        ", to which it belongs, with the workers. ";
-  return frozen + name + " = firn.thaw(" + name +
-         ") gives a copy that can be changed; %%parallel --copy " + name +
+  std::string thawed, copied;
+  for (std::size_t i = 0; i < names.size() && i < shown; ++i) {
+    thawed += (i > 0 ? " or " : "") + names[i] + " = firn.thaw(" + names[i] + ")";
+    copied += (i > 0 ? "," : "") + names[i];
+  }
+  return frozen + thawed + " gives a copy that can be changed; %%parallel --copy " + copied +
          " leaves the notebook's own untouched.";
 }
 
 }  // namespace
 
 PyObject* refuse_write(PyObject* target) {
-  PyErr_SetString(PyExc_TypeError, refusal(target, class_name(target)).c_str());
+  std::optional<Description> description = describe_variables(target);
+  if (description) description->names = holders(description->names, target);
+  PyErr_SetString(PyExc_TypeError, refusal(description, class_name(target)).c_str());
   return nullptr;
 }
 
 PyObject* refuse_write_to(const void* memory, const char* kind) {
-  PyErr_SetString(PyExc_TypeError, refusal(memory, kind).c_str());
+  PyErr_SetString(PyExc_TypeError, refusal(describe_variables(memory), kind).c_str());
   return nullptr;
 }
 
