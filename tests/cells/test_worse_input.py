@@ -154,7 +154,7 @@ from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 shell.history_manager.enabled = False
 shell.run_line_magic("load_ext", "firn")
-import firn, tracemalloc
+import firn, time, tracemalloc
 from firn.session import SESSION
 assert tracemalloc.is_tracing() and SESSION.pool is None
 data = firn.freeze([{"a": [n, str(n)]} for n in range(50_000)])  # on several threads
@@ -163,6 +163,8 @@ assert "tracemalloc.stop()" in str(result.error_in_exec), result
 assert SESSION.pool is None
 tracemalloc.stop()
 shell.run_cell("%%parallel\\nout = [x for x in range(100)]").raise_error()
+while any(worker["state"] != "idle" for worker in SESSION.pool.workers()):  # one may still be starting
+    time.sleep(0.01)
 tracemalloc.start()
 print("ends")
 """
