@@ -86,9 +86,10 @@ def check_expressions(facts: CellFacts, nodes: Iterable[ast.AST], bound: set[str
                 case ast.Name(id=name) if name.startswith("__firn"):
                     raise refusals.reserved(node, name)
         for function in _escaping(top, facts):
-            # Names that a lambda reads from the cell's scope and that the loop changes from one iteration to the next.
+            # Names that a lambda reads from the cell's scope and that the loop changes from one iteration to the next; its
+            # defaults are read at once.
             for use in uses(function):
-                if use.name in bound:
+                if use.inner and use.name in bound:
                     raise refusals.capturing_lambda(function, use.name)
 
 

@@ -12,7 +12,7 @@ from .cellfacts import CellFacts
 from .classify import cannot_swallow, check_lazy, check_reached
 from .codegen import template
 from .flow import Flow
-from .scopes import elements, loaded, uses
+from .scopes import comprehension_targets, elements, loaded, uses
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _NAMES: dict[type[ast.expr], str] = {
@@ -217,7 +217,8 @@ def check(split: Split, facts: CellFacts) -> None:
     node = split.node
     iterable = node.generators[0].iter
     inside: list[ast.AST] = [*_parts(node), *split.also]
-    check_expressions(facts, inside, split.bound)
+    # A function that is made for an item sees the last one's, where the plain comprehension is one whole.
+    check_expressions(facts, inside, split.bound | comprehension_targets(node))
     if node.generators[0].is_async:
         raise refusals.not_in_body(node, "an asynchronous comprehension", "Gather the awaited values before the loop.")
     flow = Flow(split.bound, cannot_swallow)
