@@ -121,7 +121,6 @@ std::deque<Event> Scheduler::cancel(Job& job, Time abandon_at) {
 }
 
 std::deque<Event> Scheduler::truncate(const Lock&, Job& job, std::size_t stop, Time abandon_at) {
-  const bool over = job.computed();
   std::deque<Event> unwanted = job.truncate(stop);
   if (job.exhausted()) jobs_.remove_if([&job](const auto& other) { return other.get() == &job; });
   const Time now = Clock::now();
@@ -130,7 +129,6 @@ std::deque<Event> Scheduler::truncate(const Lock&, Job& job, std::size_t stop, T
       this->stop(*worker, now, abandon_at);
     }
   }
-  if (over) return unwanted;  // no worker waits for anything of this job
   room_.notify_all();
   work_.notify_all();
   return unwanted;
