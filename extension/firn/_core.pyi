@@ -178,6 +178,9 @@ def definitions_of(segments: list[int], /) -> list[tuple[int, Any]]:
 def definitions_below(addresses: list[int], /) -> list[int]:
     """The numbers of the definitions that the frozen values at these addresses lead to; walks all of them."""
 
+def begin_retirement(segments: list[int], /) -> None:
+    """Marks segments as retired, so that the workers' `tidy()` lets go of what they keep for them; `retire()` is next."""
+
 def retire(segments: list[int], /) -> None:
     """Gives back the memory of segments; every pointer into them stays valid.
 
@@ -369,6 +372,9 @@ class Pool:
         """Starts the workers that are missing, in the background."""
     def resize(self, workers: int) -> None:
         """Starts more workers, or lets those with the highest ranks end when they are idle."""
+    def tidy(self, seconds: float) -> None:
+        """The idle workers let go of what they keep for retired data; waits for them, but no longer than so many
+        seconds."""
     def close(self) -> None:
         """Stops everything and ends the workers; those that do not stop in 2 s are abandoned."""
     def workers(self) -> list[WorkerInfo]:

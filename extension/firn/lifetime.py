@@ -14,10 +14,14 @@ from enum import Enum
 from typing import Any, Final
 
 from firn import _core, errors
-from firn.session import SESSION
+from firn.session import BACKGROUND, SESSION
 
 _HISTORY: Final = re.compile(r"_{1,3}|_\d+")
 """IPython's names for what cells showed: a look at `rows[0]` is no reason to keep all rows in memory."""
+
+
+TIDY: Final = 0.2
+"""Seconds that the workers get to let go of what they keep for data that retires; they need a fraction of one."""
 
 
 class Lifetime:
@@ -38,7 +42,7 @@ class Lifetime:
             if self._lasting:
                 bound = [value for namespace in namespaces for value in variables(namespace).values()]
                 if unbound := self._lasting.difference(_core.segments_of(bound)):
-                    _core.retire(sorted(unbound))
+                    self._retire(sorted(unbound))
                     self._lasting -= unbound
             _core.rescan(False)
             self._lasting.update(range(self._met + 1, newest + 1))
@@ -47,6 +51,13 @@ class Lifetime:
     def forget(self, segments: Iterable[int]) -> None:
         """Somebody else retires these. One thread at a time, with the pool idle."""
         self._lasting.difference_update(segments)
+
+    @staticmethod
+    def _retire(segments: list[int]) -> None:
+        """Nothing but what the user holds should keep them: what the interpreters have made of twins goes first."""
+        _core.begin_retirement(segments)
+        tidy()
+        _core.retire(segments)
 
     def news(self) -> str:
         """Why retired data stays in memory, once for each folder and reason; empty when there is nothing to say."""
@@ -58,6 +69,13 @@ class Lifetime:
 
 
 LIFETIME = Lifetime()
+
+
+def tidy() -> None:
+    """The idle workers let go of what they keep for retired data."""
+    for session in (SESSION, BACKGROUND):
+        if session.pool is not None:
+            session.pool.tidy(TIDY)
 
 
 def variables(namespace: dict[str, Any]) -> dict[str, Any]:

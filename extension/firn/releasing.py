@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from firn import _core
-from firn.lifetime import LIFETIME, holders
+from firn.lifetime import LIFETIME, holders, tidy
 from firn.readable import size
 from firn.session import SESSION
 
@@ -78,8 +78,10 @@ def _retired(segments: list[int], spaces: list[dict[str, Any]]) -> Released:
         if not idle:
             return Released.of(0, [*held, "a parallel cell is running: it goes when that has ended"])
         LIFETIME.forget(going)
+        _core.begin_retirement(going)
         for attempt in range(_SCANS):
             gc.collect()
+            tidy()
             if attempt == 0:
                 _core.retire(going)
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import marshal
 import pickle
+import sys
 import types
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ SETSTATE = 1  # to its __setstate__, as it came from __reduce_ex__
 SETTER = 2  # to the function that __reduce_ex__ named
 
 _HEAPTYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+
+_names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -82,7 +85,7 @@ def fill(made: Any, plan: tuple[Any, ...], *values: Any) -> None:
     if whole:
         state, at = values[at], at + 1
     else:
-        attributes = dict(zip(names, values[at : at + len(names)], strict=True))
+        attributes = dict(zip(_own_names(names), values[at : at + len(names)], strict=True))
         at += len(names)
         state = attributes
         if slots is not None:
@@ -105,6 +108,18 @@ def fill(made: Any, plan: tuple[Any, ...], *values: Any) -> None:
             made.__setstate__(state)
         else:
             _set_attributes(made, state)
+
+
+def _own_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of attributes as this interpreter's own interned strings, once for each combination: a class shares the names
+    that its instances have, for good, and those of the frozen data would keep that data for as long."""
+    known = _names.get(names)
+    if known is None:
+        known = tuple(
+            sys.intern(name.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass")) for name in names
+        )
+        _names[known] = known
+    return known
 
 
 def _set_attributes(made: Any, state: Any) -> None:

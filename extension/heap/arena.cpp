@@ -90,6 +90,27 @@ void after_fork_in_child() {
 
 }  // namespace
 
+std::vector<Span> joined(std::vector<Span> spans) {
+  std::sort(spans.begin(), spans.end(),
+            [](const Span& a, const Span& b) { return a.first < b.first; });
+  std::vector<Span> runs;
+  for (const Span& span : spans) {
+    if (!runs.empty() && runs.back().last == span.first) {
+      runs.back().last = span.last;
+    } else {
+      runs.push_back(span);
+    }
+  }
+  return runs;
+}
+
+bool lies_in(const std::vector<Span>& spans, std::size_t offset) {
+  const auto after =
+      std::upper_bound(spans.begin(), spans.end(), offset,
+                       [](std::size_t wanted, const Span& span) { return wanted < span.first; });
+  return after != spans.begin() && offset < std::prev(after)->last;
+}
+
 bool reserve_heap() {
   if (heap_base) return true;
   // The base differs between processes, so that segments of several can be mapped side by side; it
@@ -298,18 +319,29 @@ void Area::give_back_tail(Extent& extent, char* used_end) {
   insert(free_, keep, size);
 }
 
+// What a lasting segment leaves unused of its extents holds nothing of what used the pages before:
+// addresses that stand there would be references of this segment.
+void Region::clear_unused(char* begin, char* end) {
+  if (&zone_ != &lasting_zone() || begin >= end) return;
+  char* const page = heap_base + round_up(heap_offset(begin), kPage);
+  std::memset(begin, 0, static_cast<std::size_t>(std::min(page, end) - begin));
+  if (page < end) madvise(page, static_cast<std::size_t>(end - page), MADV_DONTNEED);
+}
+
 char* Region::allocate_slowly(std::size_t bytes) {
   if (bytes > next_bytes_ / 4) {
     single_.reserve(single_.size() + 1);
     const Extent extent = zone_.take(bytes);
     single_.push_back(span_of(extent));
     used_before_ += bytes;
+    clear_unused(extent.begin + bytes, extent.end);
     populator_->add({extent.begin, extent.begin + bytes});
     return extent.begin;
   }
   extents_.reserve(extents_.size() + 1);
   const Extent extent = zone_.take(next_bytes_);
   if (begin_) used_before_ += static_cast<std::size_t>(current_ - begin_);
+  clear_unused(current_, limit_);
   extents_.push_back(span_of(extent));
   begin_ = extent.begin;
   current_ = extent.begin + bytes;
@@ -324,6 +356,7 @@ std::vector<Span> Region::finish(std::size_t* used) {
   if (!extents_.empty()) {
     Extent last = extent_of(extents_.back());
     zone_.give_back_tail(last, current_);
+    clear_unused(current_, last.end);
     extents_.back() = span_of(last);
   }
   std::vector<Span> all = std::move(extents_);

@@ -27,6 +27,11 @@ struct Span {
   std::size_t size() const { return last - first; }
 };
 
+// Ascending, with those that touch as one.
+std::vector<Span> joined(std::vector<Span> spans);
+// Whether one of such spans holds the offset.
+bool lies_in(const std::vector<Span>& spans, std::size_t offset);
+
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 inline constexpr std::size_t kGiB = std::size_t{1} << 30;
 inline constexpr std::size_t kReservedBytes = 1024 * kGiB;
@@ -195,6 +200,7 @@ class Region {
 
  private:
   char* allocate_slowly(std::size_t bytes);
+  void clear_unused(char* begin, char* end);
 
   Zone& zone_;
   Populator* const populator_;

@@ -153,6 +153,13 @@ inline constexpr Py_ssize_t kImmortalKeys = _Py_DICT_IMMORTAL_INITIAL_REFCNT;
 inline constexpr Py_ssize_t kImmortalKeys = PY_SSIZE_T_MIN;
 #endif
 
+inline std::size_t bytes_of_keys(const PyDictKeysObject* keys) {
+  const std::size_t entry =
+      keys->dk_kind == DICT_KEYS_GENERAL ? sizeof(PyDictKeyEntry) : sizeof(PyDictUnicodeEntry);
+  return sizeof(PyDictKeysObject) + (std::size_t{1} << keys->dk_log2_index_bytes) +
+         (std::size_t{2} << keys->dk_log2_size) / 3 * entry;
+}
+
 // ---- objects whose structs CPython keeps to its source files ----
 // init_interpreter() reads an instance of each through these before anything is frozen.
 

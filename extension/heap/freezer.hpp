@@ -115,7 +115,7 @@ struct Freezing {
         python(python_part),
         transfer(transfer_only),
         orderly(in_order),
-        shells(objects_of_shells()),
+        shells(own_shells()),
         has_twins(shells != nullptr),
         plans(interpreter, make_numbers) {}
   Zone& zone;
@@ -126,9 +126,9 @@ struct Freezing {
   const bool orderly;                       // one thread, children at once: frames are a path
   const OptOuts* const marks = opt_outs();  // nullptr when no object is marked
   bool looking = false;  // an attempt that only looks for the path to what python.culprit is
-  const PointerMap* const shells;  // the interpreter's own tuples ..., or nullptr: there are none
-  bool has_twins;                  // changes while one thread copies
-  Plans plans;                     // read only while threads copy
+  const std::unique_ptr<const OwnShells> shells;  // nullptr: the interpreter has none
+  bool has_twins;                                 // changes while one thread copies
+  Plans plans;                                    // read only while threads copy
   Memo memo;
   buffers::Blocks blocks;  // changes while one thread copies
   std::atomic<bool> failed{false};

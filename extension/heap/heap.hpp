@@ -78,6 +78,16 @@ std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses
 // segments and of those they lead to need, ascending.
 std::vector<std::uint32_t> definitions_of(const std::vector<std::uint64_t>& segments);
 
+// Says that segments are to be retired: what freezes from now on is not made a part of them any
+// more, and every interpreter may let go of what it keeps for them (drop_unneeded()). Any thread.
+void begin_retirement(const std::vector<std::uint64_t>& segments);
+
+// The calling interpreter lets go of what it keeps for retired segments and nobody else holds:
+// what it has made of twins would point into the segment for ever. Whoever touches such a twin
+// again gets another object, which in the notebook nobody can tell from the first; in a worker,
+// what it had changed of its own object is lost. Runs code of objects' classes.
+void drop_unneeded();
+
 // Gives back the memory of lasting segments. A scan of the process (scan/scan.hpp) finds those that
 // nothing points into any more: their addresses are unmapped, and used again. The others' pages
 // move to unlinked files in $FIRN_SPOOL (else $TMPDIR, else /var/tmp), mapped over the same

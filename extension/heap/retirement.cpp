@@ -19,6 +19,7 @@
 #include "heap/scan/clean_stack.hpp"
 #include "heap/scan/scan.hpp"
 #include "heap/spool_file.hpp"
+#include "heap/twins/unneeded.hpp"
 
 namespace firn::heap {
 namespace {
@@ -45,20 +46,6 @@ struct Retiree {
   std::vector<Span> left;  // what has not moved yet, ascending
 };
 
-std::vector<Span> joined(std::vector<Span> spans) {
-  std::sort(spans.begin(), spans.end(),
-            [](const Span& a, const Span& b) { return a.first < b.first; });
-  std::vector<Span> runs;
-  for (const Span& span : spans) {
-    if (!runs.empty() && runs.back().last == span.first) {
-      runs.back().last = span.last;
-    } else {
-      runs.push_back(span);
-    }
-  }
-  return runs;
-}
-
 // FIRN_SPOOL, else where temporary files go that may be large. With the GIL, for Python may change
 // the environment.
 std::string spool_folder() {
@@ -75,7 +62,8 @@ using Clock = std::chrono::steady_clock;
 // other lock is taken under it. Knows addresses as offsets only: see Span.
 class Retirer {
  public:
-  void add(const std::vector<std::uint64_t>& segments, std::string folder) {
+  void add(const std::vector<std::uint64_t>& segments, std::string folder,
+           const std::vector<KeptMemory>& kept) {
     std::unique_lock hold(mutex_);
     folder_ = std::move(folder);
     fresh_.insert(fresh_.end(), segments.begin(), segments.end());
@@ -83,21 +71,27 @@ class Retirer {
     if (!segments.empty()) take_in(kept_);
     if (!fresh_.empty()) {
       idle_scans_ = 0;
-      begin_scan(hold);
+      begin_scan(hold, kept);
     }
     start();
   }
 
-  void rescan(bool soon) {
+  void rescan(bool soon, const std::vector<KeptMemory>& kept) {
     std::unique_lock hold(mutex_);
     if (!worth_a_scan(soon)) return;
     if (soon || Clock::now() >= due_) {
       again_ = true;
-      begin_scan(hold);
+      begin_scan(hold, kept);
     } else {
       later_ = true;
     }
     start();
+  }
+
+  // Whether rescan() would begin a scan at once.
+  bool would_scan(bool soon) {
+    const std::lock_guard hold(mutex_);
+    return worth_a_scan(soon) && (soon || Clock::now() >= due_);
   }
 
   bool busy() {
@@ -152,15 +146,16 @@ class Retirer {
   }
 
   // Begins one if there is none, at the place where the caller stands; with the lock held at its
-  // start and end. What has retired since the last one is in it, or goes to files without.
-  void begin_scan(std::unique_lock<std::mutex>& hold) {
+  // start and end. What has retired since the last one is in it, or goes to files without. What is
+  // kept for values: as of now, with the GIL; none that is known of otherwise.
+  void begin_scan(std::unique_lock<std::mutex>& hold, const std::vector<KeptMemory>& kept) {
     if (scan_ || scanning_) return;
     again_ = false;
     if (!may_scan_ || !worth_a_scan(true)) return move_fresh();
     asked_.swap(fresh_);
     scanning_ = true;
     hold.unlock();
-    auto scan = std::make_unique<Scan>();
+    auto scan = std::make_unique<Scan>(kept);
     hold.lock();
     scanning_ = false;
     scan_ = std::move(scan);
@@ -172,9 +167,9 @@ class Retirer {
       if (scan_) {
         finish_scan(hold);
       } else if ((again_ || !fresh_.empty()) && !scanning_) {
-        begin_scan(hold);
+        begin_scan(hold, {});
       } else if (!queue_.empty()) {
-        move_next(hold);
+        run_cleanly([&] { move_next(hold); });  // who waits next would have addresses in its frames
       } else if (later_) {
         if (wake_.wait_until(hold, due_) == std::cv_status::timeout && later_) {
           again_ = true;
@@ -199,6 +194,7 @@ class Retirer {
     const ScanResult result = scan.finish();
     for (const auto& [segment, others] : result.refers) set_refers(segment, others);
     for (const auto& [segment, holder] : result.holders) set_holder(segment, holder);
+    for (const std::uint64_t segment : result.unreached) set_unreached(segment);
     hold.lock();
     figures_.problem = result.problem;
     figures_.stopped_seconds = result.stopped_seconds;
@@ -214,7 +210,8 @@ class Retirer {
     move_fresh();
     fresh_ = std::move(later);
     asked_.clear();
-    idle_scans_ = result.unreferenced.empty() ? std::min(idle_scans_ + 1, 10) : 0;
+    const bool idle = result.unreferenced.empty() && result.unreached.empty();
+    idle_scans_ = idle ? std::min(idle_scans_ + 1, 10) : 0;
     const double pause =
         std::max({kSoonest, result.stopped_seconds / kPartOfTime, result.seconds / kPartOfCpu}) *
         (1 << idle_scans_) / 2;
@@ -347,10 +344,19 @@ Retirer& retirer() {
 }  // namespace
 
 void retire(const std::vector<std::uint64_t>& segments) {
-  retirer().add(begin_retirement(segments), spool_folder());
+  begin_retirement(segments);
+  drop_unneeded();
+  retirer().add(newly_retired(segments), spool_folder(), memory_of_kept());
 }
 
-void rescan(bool now) { retirer().rescan(now); }
+void rescan(bool now) {
+  std::vector<KeptMemory> kept;
+  if (PyThreadState_GetUnchecked() && retirer().would_scan(now)) {
+    drop_unneeded();
+    kept = memory_of_kept();
+  }
+  retirer().rescan(now, kept);
+}
 
 bool wait_for_retirement(double seconds) {
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);

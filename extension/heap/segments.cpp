@@ -23,6 +23,8 @@ class Registry {
   struct Segment {
     SegmentInfo info;
     std::vector<Span> spans;
+    bool handed_over = false;  // newly_retired() has told of it
+    bool unreached = false;    // see set_unreached()
     bool refers_known = false;
     std::vector<std::uint64_t> refers;
     Needs needs;
@@ -100,6 +102,15 @@ class Registry {
   void each(const Look& look) {
     const std::lock_guard hold(mutex_);
     for (Segment& segment : segments_) look(segment);
+  }
+
+  template <typename Wanted>
+  std::vector<Span> spans_where(const Wanted& wanted) {
+    std::vector<Span> found;
+    each([&](const Segment& segment) {
+      if (wanted(segment)) found.insert(found.end(), segment.spans.begin(), segment.spans.end());
+    });
+    return joined(std::move(found));
   }
 
   std::vector<Span> take_out(std::uint64_t id) {
@@ -232,14 +243,21 @@ std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses
   return registry().find(addresses);
 }
 
-std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments) {
-  std::vector<std::uint64_t> begun;
+void begin_retirement(const std::vector<std::uint64_t>& segments) {
   for (const std::uint64_t id : segments) {
-    const bool now = registry().with(
-        id, [](Registry::Segment& segment) { return !std::exchange(segment.info.retired, true); });
-    if (now) begun.push_back(id);
+    registry().with(id, [](Registry::Segment& segment) { return segment.info.retired = true; });
   }
-  return begun;
+}
+
+std::vector<std::uint64_t> newly_retired(const std::vector<std::uint64_t>& segments) {
+  std::vector<std::uint64_t> found;
+  for (const std::uint64_t id : segments) {
+    const bool now = registry().with(id, [](Registry::Segment& segment) {
+      return segment.info.retired && !std::exchange(segment.handed_over, true);
+    });
+    if (now) found.push_back(id);
+  }
+  return found;
 }
 
 void set_backing(std::uint64_t id, Backing backing) {
@@ -266,6 +284,23 @@ std::vector<Extent> extents_of(std::uint64_t id) {
   std::vector<Extent> extents;
   for (const Span& span : spans_of(id)) extents.push_back(extent_of(span));
   return extents;
+}
+
+std::vector<Span> retired_spans() {
+  return registry().spans_where([](const auto& segment) { return segment.info.retired; });
+}
+
+std::vector<Span> unreached_spans() {
+  return registry().spans_where([](const auto& segment) { return segment.unreached; });
+}
+
+void set_unreached(std::uint64_t id) {
+  registry().with(id, [](Registry::Segment& segment) { return segment.unreached = true; });
+}
+
+bool is_in_use(const void* address) {
+  return registry().with(registry().find(address),
+                         [](Registry::Segment& segment) { return !segment.info.retired; });
 }
 
 std::pair<std::size_t, std::size_t> count_retired() {

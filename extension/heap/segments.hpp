@@ -33,14 +33,21 @@ struct Place {
 };
 Place place_of(const void* address);
 
-// Marks those as retired that are not yet; returns their ids.
-std::vector<std::uint64_t> begin_retirement(const std::vector<std::uint64_t>& segments);
+// Of the segments that have retired, those that this was not asked about before.
+std::vector<std::uint64_t> newly_retired(const std::vector<std::uint64_t>& segments);
 void set_backing(std::uint64_t segment, Backing backing);
 // Of what is retired and in memory, and has at least so many bytes: says that it moves, returns
 // what.
 bool begin_move(std::uint64_t segment, std::size_t least);
 std::vector<Span> spans_of(std::uint64_t segment);
 std::vector<Extent> extents_of(std::uint64_t segment);
+// Where the retired segments are, ascending; those that are unreached.
+std::vector<Span> retired_spans();
+std::vector<Span> unreached_spans();
+// Says of a retired segment that nothing leads to it but what interpreters keep for its values.
+void set_unreached(std::uint64_t segment);
+// Whether the address lies in a segment that has not retired.
+bool is_in_use(const void* address);
 // How many segments are retired, and their bytes.
 std::pair<std::size_t, std::size_t> count_retired();
 

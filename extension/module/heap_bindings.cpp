@@ -273,6 +273,8 @@ void bind_heap(py::module_& module) {
   module.def(
       "definitions_of", &definitions_of, py::arg("segments"), py::pos_only(),
       "The classes and functions that values of these segments need: (number, object) each.");
+  module.def("begin_retirement", &heap::begin_retirement, py::arg("segments"), py::pos_only(),
+             "Marks segments as retired.");
   module.def(
       "definitions_below", &definitions_below, py::arg("addresses"), py::pos_only(),
       "The numbers of the classes and functions that frozen values, all that they lead to, need.");

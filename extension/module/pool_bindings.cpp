@@ -129,6 +129,7 @@ void bind_pool(py::module_& module) {
       .def_property_readonly("size", &pool::Pool::size)
       .def("warm", &pool::Pool::warm)
       .def("resize", &pool::Pool::resize, py::arg("workers"))
+      .def("tidy", &pool::Pool::tidy, py::arg("seconds"))
       .def("close", &pool::Pool::close)
       .def("workers",
            [](const pool::Pool& self) {

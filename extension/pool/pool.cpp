@@ -147,6 +147,12 @@ void Pool::resize(std::size_t workers) {
   start(workers);
 }
 
+void Pool::tidy(double seconds) {
+  if (forks_ != fork_count()) return;
+  const WithoutGil released;
+  scheduler_->tidy(Clock::now() + ticks(seconds));
+}
+
 void Pool::close() {
   if (forks_ != fork_count()) return;
   const Time deadline = Clock::now() + ticks(grace);

@@ -44,6 +44,7 @@ class Pool {
   std::size_t size() const;
   void warm();
   void resize(std::size_t workers);
+  void tidy(double seconds);
   void close();
   std::vector<Scheduler::Info> workers() const;
   std::unique_ptr<JobHandle> submit(pybind11::handle setup, std::size_t count, std::size_t chunk,

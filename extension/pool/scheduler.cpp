@@ -193,6 +193,18 @@ bool Scheduler::detach(Worker& worker) {
   return computed;
 }
 
+void Scheduler::tidy(Time deadline) {
+  Lock lock(mutex_);
+  ++tidied_;
+  work_.notify_all();
+  calm_.wait_until(lock, deadline, [this] {
+    return std::all_of(workers_.begin(), workers_.end(), [this](const auto& worker) {
+      const bool asked = worker->state == Worker::State::idle || worker->tidying;
+      return !asked || (worker->tidied == tidied_ && !worker->tidying);
+    });
+  });
+}
+
 void Scheduler::close(Time abandon_at) {
   Lock lock(mutex_);
   closed_ = true;
@@ -249,6 +261,7 @@ std::vector<Scheduler::Info> Scheduler::infos() const {
 
 Task Scheduler::take(Worker& worker, const Job* held) {
   Lock lock(mutex_);
+  if (std::exchange(worker.tidying, false)) calm_.notify_all();
   for (;;) {
     if (worker.abandoned) return {Task::Kind::leave, nullptr};
     if (held && held->computed()) return {Task::Kind::release, nullptr};
@@ -265,6 +278,10 @@ Task Scheduler::take(Worker& worker, const Job* held) {
       return {Task::Kind::compute, worker.job, chunk->start, chunk->stop, chunk->serial};
     }
     if (worker.quit) return {Task::Kind::leave, nullptr};
+    if (std::exchange(worker.tidied, tidied_) != tidied_) {
+      worker.tidying = true;
+      return {Task::Kind::tidy, nullptr};
+    }
     worker.state = Worker::State::idle;
     work_.wait(lock);
   }

@@ -16,7 +16,8 @@ namespace firn::pool {
 
 /// What a worker does next.
 struct Task {
-  enum class Kind { compute, release, leave } kind;  // release: let go of the job it began
+  // release: let go of the job it began; tidy: of what is kept for retired data
+  enum class Kind { compute, release, tidy, leave } kind;
   std::shared_ptr<Job> job;
   std::size_t start = 0, stop = 0;
   std::uint64_t serial = 0;
@@ -52,6 +53,9 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   Time tick(Time now);
   /// Abandons the workers that still compute for this job. Without the GIL.
   void abandon(Job& job);
+  /// Every worker that has nothing to do tidies up; waits for them, but no longer than that.
+  /// Without the GIL.
+  void tidy(Time deadline);
   /// Ends everything; returns at once. Without the GIL.
   void close(Time abandon_at);
   bool closed() const;
@@ -100,12 +104,14 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   mutable std::mutex mutex_;
   std::condition_variable work_;  // workers wait here for a task
   std::condition_variable room_;  // and here for their output to be read
+  std::condition_variable calm_;  // a thread of the notebook waits here for workers to be idle
 
   StartInfo info_;
   std::size_t size_;
   bool closed_ = false;
   std::string error_;  // why a worker could not start
   std::uint64_t serial_ = 0;
+  std::uint64_t tidied_ = 0;                      // how often workers were asked to tidy up
   std::vector<int> launched_;                     // how many workers each rank has had
   std::vector<std::shared_ptr<Worker>> workers_;  // every one whose thread has not ended
   std::list<std::shared_ptr<Job>> jobs_;          // those with items to hand out, the oldest first

@@ -10,6 +10,8 @@
 #include <utility>
 
 #include "common/first_exception.hpp"
+#include "heap/heap.hpp"
+#include "heap/scan/clean_stack.hpp"
 #include "pool/exit.hpp"
 #include "pool/messages.hpp"
 #include "pool/pending_call.hpp"
@@ -104,19 +106,30 @@ void Worker::live(const StartInfo& info) {
 void Worker::serve(const Runtime& runtime) {
   Begun begun;
   const CpuDelay delay;
-  for (;;) {
-    Task task;
-    {
-      const WithoutGil released;
-      task = scheduler.take(*this, begun.job.get());
-    }
-    if (task.kind == Task::Kind::leave) return;
-    if (begun.job != task.job) begun = Begun{};  // frees what the last job's begin() gave
-    if (task.kind == Task::Kind::release) continue;
-    begun.job = task.job;
-    Event event = compute(runtime, begun, delay, task);
-    scheduler.finish(*this, event);
+  bool more = true;
+  while (more) {
+    // While it waits, its stack holds nothing of what it has done: a scan would find frozen data.
+    heap::run_cleanly([&] { more = serve_once(runtime, begun, delay); });
   }
+}
+
+bool Worker::serve_once(const Runtime& runtime, Begun& begun, const CpuDelay& delay) {
+  Task task;
+  {
+    const WithoutGil released;
+    task = scheduler.take(*this, begun.job.get());
+  }
+  if (task.kind == Task::Kind::leave) return false;
+  if (task.kind == Task::Kind::tidy) {
+    heap::drop_unneeded();
+    return true;
+  }
+  if (begun.job != task.job) begun = Begun{};  // frees what the last job's begin() gave
+  if (task.kind == Task::Kind::release) return true;
+  begun.job = task.job;
+  Event event = compute(runtime, begun, delay, task);
+  scheduler.finish(*this, event);
+  return true;
 }
 
 Event Worker::compute(const Runtime& runtime, Begun& begun, const CpuDelay& delay,

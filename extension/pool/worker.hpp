@@ -39,6 +39,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   // Guarded by the scheduler's mutex.
   State state = State::starting;
+  std::uint64_t tidied = 0;  // the scheduler's count when it did so last
+  bool tidying = false;
   bool quit = false;         // leave when idle
   bool abandoned = false;    // has been replaced; what it still does is nobody's
   bool left_behind = false;  // the process ends without it
@@ -54,6 +56,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   void live(const StartInfo& info);
   void serve(const Runtime& runtime);
+  // False: it has to leave.
+  bool serve_once(const Runtime& runtime, Begun& begun, const CpuDelay& delay);
   Event compute(const Runtime& runtime, Begun& begun, const CpuDelay& delay, const Task& task);
   void compute_into(Event& event, const Runtime& runtime, Begun& begun, const CpuDelay& delay,
                     const Task& task);

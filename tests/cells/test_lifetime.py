@@ -279,3 +279,149 @@ def test_rounds_of_loading_and_running_need_the_memory_of_one(spool):
     )
     assert done.returncode == 0, done.stderr + done.stdout
     assert not list(spool.iterdir())
+
+
+SETUP = """
+import enum, re
+from decimal import Decimal
+from types import SimpleNamespace
+class Color(enum.Enum):
+    RED = 1
+def ring(i):
+    a = SimpleNamespace(n=i)
+    a.b = SimpleNamespace(a=a, rows=[str(i)])
+    return a
+"""
+
+
+def gone_after_rounds(notebook, make, use, then):
+    """Whether a segment with twins that workers have read goes when `then` has run and the name is dropped: in one of a few
+    rounds, as in some_go()."""
+    notebook.ok(SETUP)
+    for _ in range(6):
+        notebook.ok(f"rows = [{make} for i in range(2000)]")
+        notebook.ok(f"%%parallel\ntotal = sum([{use} for r in rows])")
+        segment = segment_of(notebook["rows"])
+        notebook.ok(then)
+        notebook.ok("del rows")
+        if goes(segment):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("make", "use"),
+    [
+        ("Decimal(i)", "int(r)"),
+        ("re.compile(f'a{i % 50}')", "len(r.pattern)"),
+        ("(Decimal(i), [i])", "int(r[0]) + r[1][0]"),
+        ("{Decimal(i): [i], 'k': i}", "r['k'] + len(r)"),
+        ("(Color.RED, i)", "r[1] + (r[0] is Color.RED)"),
+    ],
+)
+def test_what_interpreters_made_of_twins_keeps_no_segment(notebook, spool, monkeypatch, make, use):
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    assert gone_after_rounds(notebook, make, use, f"assert total == sum([{use} for r in rows])")
+
+
+@pytest.mark.parametrize(
+    ("make", "use"),
+    [
+        ("SimpleNamespace(n=i, rows=[str(i)])", "r.n + len(r.rows)"),
+        ("ring(i)", "r.n + len(r.b.rows) + (r.b.a is r)"),
+    ],
+)
+def test_what_workers_made_of_twins_that_can_be_changed_keeps_no_segment(notebook, spool, monkeypatch, make, use):
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    assert gone_after_rounds(notebook, make, use, "assert len(rows) == 2000")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        "SimpleNamespace(n=i, rows=[str(i)])",
+        "ring(i)",
+        "OSError(i, 'text')",
+        "Steps([[i], str(i)])",
+        "Sorted(n=[str(i)])",
+        "Lazy(i)",
+    ],
+)
+def test_what_the_notebook_changed_keeps_no_segment_that_nothing_else_leads_to(notebook, spool, monkeypatch, make):
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    notebook.ok(
+        SETUP
+        + """
+from collections import OrderedDict, deque
+from functools import cached_property
+class Steps(deque):
+    "With a __dict__."
+class Sorted(OrderedDict):
+    "With a __dict__."
+class Lazy:
+    def __init__(self, n):
+        self.held = [str(n)]
+    @cached_property
+    def twice(self):
+        return [self.held, self.held]
+"""
+    )
+    change = "r.twice" if make == "Lazy(i)" else "r.mine = rows[0]"
+    for _ in range(6):
+        notebook.ok(f"rows = [{make} for i in range(2000)]")
+        notebook.ok("%%parallel\ntotal = sum([r is not None for r in rows])")
+        segment = segment_of(notebook["rows"])
+        notebook.ok(f"for r in rows: {change}")
+        notebook.ok("del rows, r")
+        if goes(segment):
+            return
+    pytest.fail("no round's data is given back")
+
+
+def test_what_only_changed_objects_lead_to_stays_and_goes_with_them(notebook, spool, monkeypatch):
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    notebook.ok(SETUP)
+    for _ in range(6):
+        notebook.ok("first = [SimpleNamespace(n=i) for i in range(5000)]\nsecond = [[i, str(i)] for i in range(20000)]")
+        notebook.ok("%%parallel\none = sum([r.n for r in first])")
+        notebook.ok("%%parallel\ntwo = sum([r[0] for r in second])")
+        segments = [segment_of(notebook["first"]), segment_of(notebook["second"])]
+        notebook.ok("first[3].mine = second\nheld = [first]\ndel first, second")
+        for _ in range(3):
+            _core.rescan()
+            assert _core.settle()
+        assert "gone" not in [backing(segment) for segment in segments]
+        notebook.ok("assert held[0][3].mine[19_999] == [19_999, '19999']")
+        notebook.ok("del held")
+        if all(goes(segment) for segment in segments):
+            return
+    pytest.fail("no round's data is given back")
+
+
+def test_what_the_notebook_changed_or_watches_stays_as_long_as_it_can_be_reached(notebook, spool, monkeypatch):
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    notebook.ok(SETUP)
+    notebook.ok("import weakref\nrows = [(SimpleNamespace(n=i), re.compile(f'b{i}'), [i]) for i in range(2000)]")
+    notebook.ok("%%parallel\ntotal = sum([r[0].n + len(r[1].pattern) for r in rows])")
+    notebook.ok("rows[9][0].mine = 2\nwatched, held = weakref.ref(rows[9][1]), [rows]\ndel rows")
+    for _ in range(3):
+        notebook.ok("gc = __import__('gc').collect()")
+        _core.rescan()
+        assert _core.settle()
+    assert backing(segment_of(notebook["held"][0])) != "memory"
+    notebook.ok("assert held[0][9][0].mine == 2 and watched() is held[0][9][1]")
+
+
+def test_objects_that_somebody_holds_stay_what_they_are(notebook, spool, monkeypatch):
+    monkeypatch.setenv("FIRN_SPOOL", str(spool))
+    notebook.ok(SETUP)
+    notebook.ok("rows = [(SimpleNamespace(n=i), Decimal(i), i) for i in range(2000)]")
+    notebook.ok("%%parallel\ntotal = sum([r[0].n + int(r[1]) for r in rows])")
+    notebook.ok("held, number = [rows[7], rows], rows[8][1]\nspace = rows[7][0]\nspace.mine = 1\ndel rows")
+    notebook.ok("1")
+    notebook.ok("assert held[0][0] is space and space.mine == 1 and held[1][7][0] is space")
+    notebook.ok("assert held[1][8][1] == number == 8 and type(number) is Decimal")
+    notebook.ok("assert [(r[0].n, int(r[1]), r[2]) for r in held[1]] == [(i, i, i) for i in range(2000)]")
+    notebook.ok("rows = [number, number, Decimal(9)] * 100")
+    notebook.ok("%%parallel\nagain = sum([int(r) for r in rows])")
+    assert notebook["again"] == 2500

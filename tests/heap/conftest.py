@@ -69,13 +69,15 @@ def readers() -> Iterator[Readers]:
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs code in a fresh Python, with the guard on or off."""
 
-    def run(code: str, guard: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        code: str, guard: bool = True, timeout: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code)],
             env=os.environ | {"FIRN_GUARD": str(int(guard))} | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
         )
 
     return run

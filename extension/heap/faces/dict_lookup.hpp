@@ -66,8 +66,10 @@ inline PyObject* find_value(PyObject* mapping, PyObject* key) {
 
 // The value in a frozen mapping, as find_value(); it may be a twin when the mapping holds_twins().
 inline PyObject* find_in(PyObject* face, PyObject* key) {
-  PyObject* mapping = table_of(face);
-  return mapping ? find_value(mapping, key) : nullptr;
+  if (!is_keyed_by_twins(face)) [[likely]]
+    return find_value(mapping_of(face), key);
+  const Ref mapping = own_mapping(face);
+  return mapping ? find_value(mapping.get(), key) : nullptr;
 }
 
 // Bytes of the dict and its own part of the table: keys that rows share are nobody's.

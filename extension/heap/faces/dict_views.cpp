@@ -79,9 +79,14 @@ template <View view, int step>
 PyObject* next(PyObject* self) {
   auto* iterator = reinterpret_cast<DictIterator*>(self);
   if (iterator->left == 0) return nullptr;
-  auto* dict = reinterpret_cast<PyDictObject*>(table_of(iterator->face));
-  if (!dict) [[unlikely]]
-    return nullptr;
+  Ref own;  // a reference of its own costs what is not keyed by twins too much
+  PyObject* mapping = mapping_of(iterator->face);
+  if (is_keyed_by_twins(iterator->face)) [[unlikely]] {
+    own = own_mapping(iterator->face);
+    if (!own) return nullptr;
+    mapping = own.get();
+  }
+  auto* dict = reinterpret_cast<PyDictObject*>(mapping);
   PyObject *key, *value;
   Py_ssize_t at = iterator->position;
   while (!entry_at(dict, at, &key, &value)) at += step;
@@ -168,7 +173,7 @@ int contains_item(PyObject* self, PyObject* item) {
 // A view of a plain copy of the dict for one of ours, which other code may then keep and look
 // through; a plain set for a frozen set; anything else as it is.
 Ref to_plain_operand(PyObject* object) {
-  if (is_set_face(object)) return Ref(Py_XNewRef(members_of(object)));
+  if (is_set_face(object)) return members_of(object);
   if (!is_view(object)) return borrowed(object);
   Ref plain = copy_mapping(face_of(object));
   const char* name = is_view<View::keys>(object)    ? "keys"
@@ -297,12 +302,12 @@ PyObject* new_view(PyObject* dict_face, View view) {
 PyObject* new_dict_iterator(PyObject* dict_face, View view, bool reverse) {
   const InterpreterObjects* objects = interpreter_objects();
   if (!objects) return refuse_at_exit();
-  PyObject* mapping = table_of(dict_face);
+  const Ref mapping = table_of(dict_face);
   if (!mapping) return nullptr;
   auto* made = PyObject_New(DictIterator, (reverse ? objects->reverse_iterators
                                                    : objects->iterators)[static_cast<int>(view)]);
   if (!made) return nullptr;
-  auto* dict = reinterpret_cast<PyDictObject*>(mapping);
+  auto* dict = reinterpret_cast<PyDictObject*>(mapping.get());
   made->face = dict_face;
   made->position = reverse ? dict->ma_keys->dk_nentries - 1 : 0;
   made->left = dict->ma_used;

@@ -99,13 +99,14 @@ inline Ref plain_items(PyObject* list_face) {
   PyObject* items = items_of(list_face);
   return holds_twins(list_face) ? resolve_items(items) : borrowed(items);
 }
-// The interpreter's own dict of a mapping that is keyed by twins, borrowed; its values may be
-// twins. Never reaches Python code. nullptr with an exception set.
-PyObject* own_mapping(PyObject* dict_face);
-// The dict to look for keys in: read() what is found when holds_twins(). nullptr with an exception
+// The interpreter's own dict of a mapping that is keyed by twins; its values may be twins. Never
+// reaches Python code. Null with an exception set. To be held while code of keys' classes may run:
+// the interpreter lets go of it when its segment retires.
+Ref own_mapping(PyObject* dict_face);
+// The dict to look for keys in: read() what is found when holds_twins(). Null with an exception
 // set.
-inline PyObject* table_of(PyObject* dict_face) {
-  return is_keyed_by_twins(dict_face) ? own_mapping(dict_face) : mapping_of(dict_face);
+inline Ref table_of(PyObject* dict_face) {
+  return is_keyed_by_twins(dict_face) ? own_mapping(dict_face) : borrowed(mapping_of(dict_face));
 }
 // A new dict without twins.
 Ref copy_mapping(PyObject* dict_face);
@@ -114,12 +115,12 @@ inline Ref plain_mapping(PyObject* dict_face) {
   const bool plain = !holds_twins(dict_face) && !is_keyed_by_twins(dict_face);
   return plain ? borrowed(mapping_of(dict_face)) : copy_mapping(dict_face);
 }
-// The interpreter's own frozenset of a set whose members are twins, borrowed. nullptr with an
-// exception set.
-PyObject* own_members(PyObject* set_face);
-// The members of a set as an exact frozenset, borrowed. nullptr with an exception set.
-inline PyObject* members_of(PyObject* set_face) {
-  return is_keyed_by_twins(set_face) ? own_members(set_face) : inner_of(set_face);
+// The interpreter's own frozenset of a set whose members are twins. Null with an exception set. As
+// own_mapping().
+Ref own_members(PyObject* set_face);
+// The members of a set as an exact frozenset. Null with an exception set.
+inline Ref members_of(PyObject* set_face) {
+  return is_keyed_by_twins(set_face) ? own_members(set_face) : borrowed(inner_of(set_face));
 }
 
 // A new plain, mutable, shallow copy of a frozen container; anything else as it is. What is seldom

@@ -108,8 +108,8 @@ Ref to_plain(PyObject* object) {
     case FaceKind::dict:
       return copy_mapping(object);
     case FaceKind::set: {
-      PyObject* members = members_of(object);
-      return Ref(members ? PySet_New(members) : nullptr);
+      const Ref members = members_of(object);
+      return Ref(members ? PySet_New(members.get()) : nullptr);
     }
     default:
       break;

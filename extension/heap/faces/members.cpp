@@ -84,8 +84,8 @@ PyObject* reduce_ex(PyObject* self, PyObject* protocol) {
                          new_dict_iterator(self, View::items, false));
   }
   if (kind == FaceKind::set) {
-    PyObject* members = members_of(self);
-    return members ? Py_BuildValue("O(N)", &PySet_Type, PySequence_List(members)) : nullptr;
+    const Ref members = members_of(self);
+    return members ? Py_BuildValue("O(N)", &PySet_Type, PySequence_List(members.get())) : nullptr;
   }
   Ref plain = to_plain(self);
   return plain ? PyObject_CallMethod(plain.get(), "__reduce_ex__", "(O)", protocol) : nullptr;

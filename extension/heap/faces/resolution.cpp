@@ -13,15 +13,15 @@ namespace {
 
 // The object that the calling interpreter keeps for a face; `make` gives it on first touch.
 template <typename Make>
-PyObject* kept(PyObject* face, Make&& make) {
-  Resolved* const table = resolved();
-  if (!table) return nullptr;
-  if (void* known = table->objects.find(face)) return static_cast<PyObject*>(known);
-  const Ref made = make();
-  if (!made) return nullptr;
+Ref kept(PyObject* face, Make&& make) {
+  Resolved* const own = resolved();
+  if (!own) return Ref();
+  if (PyObject* known = own->table.object_of(face)) return borrowed(known);
+  Ref made = make();
+  if (!made) return Ref();
   // Hashing the keys may have led here again: the first one stays, for somebody may hold it.
-  if (void* known = table->objects.find(face)) return static_cast<PyObject*>(known);
-  return remember(face, made.get()) < 0 ? nullptr : made.get();
+  if (PyObject* known = own->table.object_of(face)) return borrowed(known);
+  return remember(face, made.get()) < 0 ? Ref() : std::move(made);
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ Ref resolve_items(PyObject* items) {
   return made;
 }
 
-PyObject* own_mapping(PyObject* face) {
+Ref own_mapping(PyObject* face) {
   return kept(face, [face] {
     Ref made(PyDict_New());
     Py_ssize_t position = 0;
@@ -50,7 +50,7 @@ PyObject* own_mapping(PyObject* face) {
   });
 }
 
-PyObject* own_members(PyObject* face) {
+Ref own_members(PyObject* face) {
   return kept(face, [face] {
     PyObject* inner = inner_of(face);
     Ref members(PyList_New(0));
@@ -66,9 +66,9 @@ PyObject* own_members(PyObject* face) {
 }
 
 Ref copy_mapping(PyObject* face) {
-  PyObject* mapping = table_of(face);
+  const Ref mapping = table_of(face);
   if (!mapping) return Ref();
-  Ref made(PyDict_Copy(mapping));
+  Ref made(PyDict_Copy(mapping.get()));
   if (!made || !holds_twins(face)) return made;
   Py_ssize_t position = 0;
   PyObject *key, *value;

@@ -6,8 +6,10 @@ namespace firn::heap::faces {
 
 namespace {
 
-// Borrowed; nullptr with an exception set when a member cannot be read.
-PyObject* operand(PyObject* object) { return is_set_face(object) ? members_of(object) : object; }
+// Null with an exception set when a member cannot be read.
+Ref operand(PyObject* object) {
+  return is_set_face(object) ? members_of(object) : borrowed(object);
+}
 
 // A frozenset that came out of an operation on the inner one, as the set that it would have been.
 PyObject* as_set(PyObject* result) {
@@ -19,16 +21,16 @@ PyObject* as_set(PyObject* result) {
 Py_ssize_t length(PyObject* self) { return PySet_GET_SIZE(inner_of(self)); }
 
 PyObject* iterate(PyObject* self) {
-  PyObject* members = members_of(self);
-  return members ? PyFrozenSet_Type.tp_iter(members) : nullptr;
+  const Ref members = members_of(self);
+  return members ? PyFrozenSet_Type.tp_iter(members.get()) : nullptr;
 }
 
 // As set does: an unhashable set is looked up as the frozenset that it equals.
 int contains(PyObject* self, PyObject* key) {
-  PyObject* members = members_of(self);
+  const Ref members = members_of(self);
   if (!members) return -1;
-  Ref frozen(PySet_Check(key) ? PyFrozenSet_New(key) : Py_XNewRef(operand(key)));
-  return frozen ? PySet_Contains(members, frozen.get()) : -1;
+  const Ref frozen = PySet_Check(key) ? Ref(PyFrozenSet_New(key)) : operand(key);
+  return frozen ? PySet_Contains(members.get(), frozen.get()) : -1;
 }
 
 // ---- operators ----
@@ -40,27 +42,27 @@ bool is_set_like(PyObject* object) {
 template <PyObject* (*operation)(PyObject*, PyObject*), PyObject* (*in_place)(PyObject*, PyObject*)>
 PyObject* combine(PyObject* left, PyObject* right) {
   if (!is_set_like(left) || !is_set_like(right)) Py_RETURN_NOTIMPLEMENTED;
-  PyObject* own_left = operand(left);
-  PyObject* own_right = own_left ? operand(right) : nullptr;
+  const Ref own_left = operand(left);
+  const Ref own_right = own_left ? operand(right) : Ref();
   if (!own_right) return nullptr;
-  if (is_set_face(left)) return as_set(operation(own_left, own_right));
-  if (PySet_Check(left) && in_augmented_assignment()) return in_place(left, own_right);
-  return operation(left, own_right);
+  if (is_set_face(left)) return as_set(operation(own_left.get(), own_right.get()));
+  if (PySet_Check(left) && in_augmented_assignment()) return in_place(left, own_right.get());
+  return operation(left, own_right.get());
 }
 
 PyObject* compare(PyObject* self, PyObject* other, int operation) {
   if (!is_set_like(other)) Py_RETURN_NOTIMPLEMENTED;
-  PyObject* left = members_of(self);
-  PyObject* right = left ? operand(other) : nullptr;
-  return right ? PyObject_RichCompare(left, right, operation) : nullptr;
+  const Ref left = members_of(self);
+  const Ref right = left ? operand(other) : Ref();
+  return right ? PyObject_RichCompare(left.get(), right.get(), operation) : nullptr;
 }
 
 // ---- text ----
 
 PyObject* text(PyObject* self) {
   if (length(self) == 0) return PyUnicode_FromString("set()");
-  PyObject* members = members_of(self);
-  Ref list(members ? PySequence_List(members) : nullptr);
+  const Ref members = members_of(self);
+  Ref list(members ? PySequence_List(members.get()) : nullptr);
   Ref inside(list ? PyObject_Repr(list.get()) : nullptr);
   if (!inside) return nullptr;
   Ref elements(PyUnicode_Substring(inside.get(), 1, PyUnicode_GET_LENGTH(inside.get()) - 1));
@@ -71,14 +73,14 @@ PyObject* text(PyObject* self) {
 
 template <const char* name>
 PyObject* forward(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
-  PyObject* members = members_of(self);
-  Ref bound(members ? PyObject_GetAttrString(members, name) : nullptr);
+  const Ref members = members_of(self);
+  Ref bound(members ? PyObject_GetAttrString(members.get(), name) : nullptr);
   Ref plain(bound ? PyTuple_New(given) : nullptr);
   if (!plain) return nullptr;
   for (Py_ssize_t i = 0; i < given; i++) {
-    PyObject* own = operand(arguments[i]);
+    Ref own = operand(arguments[i]);
     if (!own) return nullptr;
-    PyTuple_SET_ITEM(plain.get(), i, Py_NewRef(own));
+    PyTuple_SET_ITEM(plain.get(), i, own.release());
   }
   return as_set(PyObject_CallObject(bound.get(), plain.get()));
 }
@@ -97,8 +99,8 @@ PyMethodDef forwarded() {
 }
 
 PyObject* copy(PyObject* self, PyObject*) {
-  PyObject* members = members_of(self);
-  return members ? PySet_New(members) : nullptr;
+  const Ref members = members_of(self);
+  return members ? PySet_New(members.get()) : nullptr;
 }
 
 PyObject* size_of(PyObject* self, PyObject*) {

@@ -57,10 +57,10 @@ PyObject* dict_item(PyObject* record, PyObject* key) {
 PyObject* set_text(PyObject* record) {
   PyTypeObject* type = type_of(record);
   if (!type) return nullptr;
-  PyObject* members = faces::members_of(record);
+  const Ref members = faces::members_of(record);
   if (!members) return nullptr;
-  if (PySet_GET_SIZE(members) == 0) return PyUnicode_FromFormat("%s()", type->tp_name);
-  const Ref list(PySequence_List(members));
+  if (PySet_GET_SIZE(members.get()) == 0) return PyUnicode_FromFormat("%s()", type->tp_name);
+  const Ref list(PySequence_List(members.get()));
   const Ref inside(list ? PyObject_Repr(list.get()) : nullptr);
   if (!inside) return nullptr;
   const Ref elements(PyUnicode_Substring(inside.get(), 1, PyUnicode_GET_LENGTH(inside.get()) - 1));
@@ -150,8 +150,8 @@ Py_hash_t container_hash(PyObject* record) {
     const Ref plain(plain_container(record));
     return plain ? PyObject_Hash(plain.get()) : -1;
   }
-  PyObject* members = faces::members_of(record);
-  return members ? PyObject_Hash(members) : -1;
+  const Ref members = faces::members_of(record);
+  return members ? PyObject_Hash(members.get()) : -1;
 }
 
 }  // namespace firn::heap::records

@@ -254,7 +254,7 @@ PyObject* Copier::make_with_python(PyObject* object, bool shared) {
 
 PyObject* Copier::known_shell(PyObject* object) {
   if (!becomes_shell(Py_TYPE(object))) return nullptr;
-  auto* shell = static_cast<PyObject*>(freezing_.shells->find(object));
+  PyObject* shell = freezing_.shells->find(object);
   if (!shell || !in_lasting(shell)) return nullptr;
   note_lasting(shell);
   return shell;

@@ -150,11 +150,11 @@ PyObject* plain_container(PyObject* record) {
     case FaceKind::dict_record:
       return faces::copy_mapping(record).release();
     case FaceKind::set_record: {
-      PyObject* members = faces::members_of(record);
+      const faces::Ref members = faces::members_of(record);
       PyTypeObject* type = members ? type_of(record) : nullptr;
       if (!type) return nullptr;
-      return PyType_IsSubtype(type, &PyFrozenSet_Type) ? copy_of_frozenset(members)
-                                                       : PySet_New(members);
+      return PyType_IsSubtype(type, &PyFrozenSet_Type) ? copy_of_frozenset(members.get())
+                                                       : PySet_New(members.get());
     }
     default:
       return Py_NewRef(record);

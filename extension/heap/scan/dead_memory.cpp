@@ -238,14 +238,29 @@ class Blocks {
   PageVector<arena_object> arenas_;
 };
 
-std::uintptr_t bytes_of_keys(const PyDictKeysObject* keys) {
-  const std::size_t entry =
-      keys->dk_kind == DICT_KEYS_GENERAL ? sizeof(PyDictKeyEntry) : sizeof(PyDictUnicodeEntry);
-  return sizeof(PyDictKeysObject) + (std::size_t{1} << keys->dk_log2_index_bytes) +
-         (std::size_t{2} << keys->dk_log2_size) / 3 * entry;
+// How many bytes an object's allocator was asked for from the object on; 0 where a type may have
+// objects of several sizes.
+std::size_t bytes_of(const PyObject* object) {
+  const PyTypeObject* type = Py_TYPE(object);
+  if (type == &PyList_Type) return sizeof(PyListObject);
+  if (type == &PyTuple_Type) {
+    return offsetof(PyTupleObject, ob_item) +
+           static_cast<std::size_t>(Py_SIZE(object)) * sizeof(PyObject*);
+  }
+  const newfunc own = type->tp_new;
+  const bool usual = own == PyBaseObject_Type.tp_new || own == PyType_GenericNew ||
+                     own == reinterpret_cast<PyTypeObject*>(PyExc_Exception)->tp_new;
+  if (type->tp_itemsize || type->tp_alloc != PyType_GenericAlloc || !usual) return 0;
+  auto bytes = static_cast<std::size_t>(type->tp_basicsize);
+  if (type->tp_flags & Py_TPFLAGS_INLINE_VALUES) {
+    // By the object's own number of values: later ones of its type may have fewer.
+    const std::size_t values = _PyObject_InlineValues(const_cast<PyObject*>(object))->capacity;
+    bytes += (values + 1) * sizeof(PyObject*) + (values + 7) / 8 * 8;
+  }
+  return bytes;
 }
 
-// What lists and dicts have room for and do not use.
+// What allocators round objects up by, and what lists and dicts have room for and do not use.
 void wipe_containers(const Dead& dead, const PyInterpreterState* interpreter, Blocks& blocks) {
   const _gc_runtime_state& collector = interpreter->gc;
   const auto each = [&](const PyGC_Head& head) {
@@ -255,6 +270,9 @@ void wipe_containers(const Dead& dead, const PyInterpreterState* interpreter, Bl
     std::size_t left = std::size_t{1} << 32;
     for (const PyGC_Head* at = next(&head); at && at != &head && left; at = next(at), --left) {
       auto* object = reinterpret_cast<PyObject*>(const_cast<PyGC_Head*>(at) + 1);
+      if (const std::size_t bytes = bytes_of(object); bytes && bytes < SMALL_REQUEST_THRESHOLD) {
+        blocks.wipe_rest(reinterpret_cast<std::uintptr_t>(object), bytes);
+      }
       if (PyList_Check(object)) {
         const auto* list = reinterpret_cast<const PyListObject*>(object);
         const auto items = reinterpret_cast<std::uintptr_t>(list->ob_item);

@@ -63,6 +63,7 @@ struct Scan::Shared {
     std::uintptr_t holder;  // where the first pointer was found; 0: in other frozen data
     bool retired;
     bool referenced;
+    bool unreached;
   };
   Verdict* verdicts() { return reinterpret_cast<Verdict*>(this + 1); }
   // For each segment that was looked at: its id, how many others follow, those.
@@ -78,13 +79,25 @@ struct Run {
   std::size_t segment;  // index
 };
 
+// What is kept for a segment points into a segment.
+struct Link {
+  std::size_t from;  // indices
+  std::size_t to;
+  std::uintptr_t at;
+};
+
 // The scanning process. Owns the copy of the process's memory, and changes what is dead in it.
 template <typename Shared>
 class Scanner {
  public:
   Scanner(Shared& shared, const StoppedWorld& world, const Caller& caller,
-          const PageVector<char>& maps, char* own_stack)
-      : shared_(shared), world_(world), caller_(caller), maps_(maps), own_stack_(own_stack) {}
+          const std::vector<KeptMemory>& kept, const PageVector<char>& maps, char* own_stack)
+      : shared_(shared),
+        world_(world),
+        caller_(caller),
+        kept_(kept),
+        maps_(maps),
+        own_stack_(own_stack) {}
 
   int run() {
     const double began = now();
@@ -99,6 +112,7 @@ class Scanner {
     if (const char* problem = missing()) return confused(problem);
 
     wipe_dead();
+    set_kept_aside();
     for (const Mapping& mapping : mappings_) {
       if (!mapping.shared && is_source(mapping)) scan_mapping(mapping);
     }
@@ -122,7 +136,7 @@ class Scanner {
     low_ = std::numeric_limits<std::size_t>::max();
     for (std::size_t i = 0; i < shared_.segments; ++i) {
       const SegmentView view = view_segment(i);
-      shared_.verdicts()[i] = {view.id, 0, view.retired, false};
+      shared_.verdicts()[i] = {view.id, 0, view.retired, false, false};
       for (const Span& span : *view.spans) runs_.push_back({span.first, span.last, i});
       if (!view.retired) continue;
       ++wanted_;
@@ -330,6 +344,31 @@ class Scanner {
     });
   }
 
+  // Notes where kept memory points, and wipes that out: it counts with the segment it is kept for.
+  void set_kept_aside() {
+    for (const KeptMemory& memory : kept_) {
+      const Run* owner = locate(memory.owner);
+      if (!owner) continue;
+      const std::size_t from = owner->segment;
+      guarded([&] {
+        each_pointer(memory.begin, memory.end, low_, high_,
+                     [&](std::uintptr_t at, std::size_t offset) {
+                       if (const Run* to = locate(offset))
+                         links_.push_back({from, to->segment, at});
+                     });
+      });
+    }
+    // Not before all are noted: an object may be kept for values of several segments.
+    for (const Link& link : links_) *reinterpret_cast<std::uintptr_t*>(link.at) = 0;
+    const auto place = [](const Link& link) { return std::pair(link.from, link.to); };
+    std::sort(links_.begin(), links_.end(),
+              [&](const Link& a, const Link& b) { return place(a) < place(b); });
+    const auto last = std::unique(links_.begin(), links_.end(), [&](const Link& a, const Link& b) {
+      return place(a) == place(b);
+    });
+    links_.resize(static_cast<std::size_t>(last - links_.begin()));
+  }
+
   // ---- the heap ----
 
   // What is neither free nor in a segment: transfers under way, and what is being frozen.
@@ -363,10 +402,24 @@ class Scanner {
       if (!view.refers_known) find_references(i, view);
       if (!view.retired) mark_references(i, view);
     }
+    follow_marked();
+    // To the rest leads at most what is kept for them.
+    for (const Link& link : links_) {
+      auto& from = shared_.verdicts()[link.from];
+      from.unreached = from.retired && !from.referenced;
+    }
+    for (const Link& link : links_) mark(link.to, link.at);
+    follow_marked();
+  }
+
+  void follow_marked() {
     while (!marked_.empty() && wanted_) {
       const std::size_t segment = marked_.back();
       marked_.resize(marked_.size() - 1);
       mark_references(segment, view_segment(segment));
+      for (const Link& link : links_) {
+        if (link.from == segment) mark(link.to, link.at);
+      }
     }
   }
 
@@ -420,11 +473,13 @@ class Scanner {
   Shared& shared_;
   const StoppedWorld& world_;
   const Caller caller_;
+  const std::vector<KeptMemory>& kept_;
   const PageVector<char>& maps_;
   char* const own_stack_;
   PageMap pages_;
   PageVector<Mapping> mappings_;
   PageVector<Run> runs_;
+  PageVector<Link> links_;  // ascending, each once
   PageVector<std::size_t> marked_;
   PageVector<std::size_t> found_;      // by segment: one more than the segment that refers to it
   PageVector<std::size_t> refers_of_;  // by segment: where its list stands
@@ -480,7 +535,8 @@ struct OwnStack {
 // Never returns: the rest of the copy's life.
 template <typename Shared>
 [[noreturn]] void live_as_copy(Shared& shared, const StoppedWorld& world, Caller caller,
-                               const PageVector<char>& maps, const OwnStack& stack) {
+                               const std::vector<KeptMemory>& kept, const PageVector<char>& maps,
+                               const OwnStack& stack) {
   // Nothing of this stack from here on is alive.
   caller.stack = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -492,18 +548,19 @@ template <typename Shared>
     Shared& shared;
     const StoppedWorld& world;
     Caller caller;
+    const std::vector<KeptMemory>& kept;
     const PageVector<char>& maps;
     char* stack;
   };
   // Not on this stack, which is wiped.
-  All* all = new (stack.memory) All{shared, world, caller, maps, stack.memory};
+  All* all = new (stack.memory) All{shared, world, caller, kept, maps, stack.memory};
   body = {[](void* argument) {
             All& all = *static_cast<All*>(argument);
             int status = kNoMemory;
             try {
               alignas(64) static char room[sizeof(Scanner<Shared>)];
               auto* scanner = new (room)
-                  Scanner<Shared>(all.shared, all.world, all.caller, all.maps, all.stack);
+                  Scanner<Shared>(all.shared, all.world, all.caller, all.kept, all.maps, all.stack);
               status = scanner->run();
             } catch (const std::bad_alloc&) {
             }
@@ -522,12 +579,12 @@ template <typename Shared>
 
 }  // namespace
 
-Scan::Scan() {
+Scan::Scan(const std::vector<KeptMemory>& kept) {
   PyThreadState* const state = PyThreadState_GetUnchecked();
-  start(state ? state->interp : nullptr);
+  start(state ? state->interp : nullptr, kept);
 }
 
-void Scan::start(void* interpreter) {
+void Scan::start(void* interpreter, const std::vector<KeptMemory>& kept) {
   StoppedWorld world;
   if (!world.prepare()) {
     problem_ = world.problem();
@@ -561,7 +618,7 @@ void Scan::start(void* interpreter) {
   int error = 0;
   if (world.stop() && read_maps(maps)) {
     const long process = syscall(SYS_clone, 0, nullptr, nullptr, nullptr, nullptr);
-    if (process == 0) live_as_copy(*shared_, world, caller, maps, stack);
+    if (process == 0) live_as_copy(*shared_, world, caller, kept, maps, stack);
     process_ = static_cast<pid_t>(process);
     copied = process > 0;
     error = errno;
@@ -623,6 +680,7 @@ ScanResult Scan::finish() {
   const auto* verdicts = shared_->verdicts();
   for (std::size_t i = 0; i < shared_->segments; ++i) {
     if (!verdicts[i].retired) continue;
+    if (verdicts[i].unreached) result.unreached.push_back(verdicts[i].id);
     if (verdicts[i].referenced) {
       result.holders.emplace_back(verdicts[i].id, verdicts[i].holder);
     } else {

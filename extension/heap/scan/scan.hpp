@@ -12,11 +12,14 @@
 #include <vector>
 
 #include "heap/scan/cleared_memory.hpp"
+#include "heap/scan/kept_memory.hpp"
 
 namespace firn::heap {
 
 struct ScanResult {
   std::vector<std::uint64_t> unreferenced;  // segments
+  // Those to which nothing leads but what is kept for their values: see KeptMemory.
+  std::vector<std::uint64_t> unreached;
   // What older segments the objects of a segment point into, of those of which that was not known.
   std::vector<std::pair<std::uint64_t, std::vector<std::uint64_t>>> refers;
   // Where the first pointer into a segment was found, for those that stay.
@@ -33,10 +36,10 @@ struct ScanResult {
 //
 // Any thread; the locks of the arenas and of the segments must not be held, and only one scan be
 // under way in the process. The GIL need not be held; with it, old pointers in free memory of the
-// calling interpreter do not count.
+// calling interpreter do not count. What is kept is what there is at this moment, or less.
 class Scan {
  public:
-  Scan();
+  explicit Scan(const std::vector<KeptMemory>& kept);
   ~Scan();
   static void* operator new(std::size_t) { return ClearedMemory<Scan>().allocate(1); }
   static void operator delete(void* at) {
@@ -53,7 +56,7 @@ class Scan {
 
  private:
   struct Shared;
-  void start(void* interpreter);
+  void start(void* interpreter, const std::vector<KeptMemory>& kept);
 
   Shared* shared_ = nullptr;
   std::size_t shared_bytes_ = 0;

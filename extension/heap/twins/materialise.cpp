@@ -24,6 +24,20 @@ FrozenTwin* as_twin(PyObject* object) { return reinterpret_cast<FrozenTwin*>(obj
 // A function of firn.twins.
 Ref helper(const char* name) { return Ref(PyImport_ImportModuleAttrString("firn.twins", name)); }
 
+// What an argument's slot holds. Short texts as the interpreter's own: what is called may keep them
+// for good (re's cache keeps patterns), and with them the segment.
+PyObject* read_argument(PyObject* slot) {
+  constexpr Py_ssize_t kMost = 4096;  // bytes and characters; what is longer is data
+  if (PyUnicode_CheckExact(slot) && PyUnicode_GET_LENGTH(slot) <= kMost) {
+    return PyUnicode_FromKindAndData(PyUnicode_KIND(slot), PyUnicode_DATA(slot),
+                                     PyUnicode_GET_LENGTH(slot));
+  }
+  if (PyBytes_CheckExact(slot) && PyBytes_GET_SIZE(slot) <= kMost) {
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(slot), PyBytes_GET_SIZE(slot));
+  }
+  return read(slot);
+}
+
 // Calls with what the tuple's slots hold, each read, from `first` on.
 PyObject* call_with(PyObject* function, const std::vector<PyObject*>& leading, PyObject* tuple,
                     Py_ssize_t first, PyObject* (*read_slot)(PyObject*)) {
@@ -44,37 +58,37 @@ PyObject* make(PyObject* twin) {
     case Recipe::call:
     case Recipe::method: {
       Ref callable(read(PyTuple_GET_ITEM(parts, 0)));
-      return callable ? call_with(callable.get(), {}, parts, 1, read) : nullptr;
+      return callable ? call_with(callable.get(), {}, parts, 1, read_argument) : nullptr;
     }
     case Recipe::pickled: {
       const Ref load = helper("load");
-      return load ? call_with(load.get(), {}, parts, 0, read) : nullptr;
+      return load ? call_with(load.get(), {}, parts, 0, read_argument) : nullptr;
     }
     case Recipe::member: {
       const Ref member = helper("member");
-      return member ? call_with(member.get(), {}, parts, 0, read) : nullptr;
+      return member ? call_with(member.get(), {}, parts, 0, read_argument) : nullptr;
     }
   }
   return nullptr;
 }
 
 // Makes and keeps an object; what its state needs is left on the list.
-PyObject* make_and_keep(Resolved& table, PyObject* twin) {
-  if (std::ranges::find(table.being_made, twin) != table.being_made.end()) {
+PyObject* make_and_keep(Resolved& own, PyObject* twin) {
+  if (std::ranges::find(own.being_made, twin) != own.being_made.end()) {
     PyErr_SetString(PyExc_RuntimeError,
                     "a frozen value is made from arguments that contain the value itself");
     return nullptr;
   }
   if (Py_EnterRecursiveCall(" while a frozen value is read")) return nullptr;
-  table.being_made.push_back(twin);
+  own.being_made.push_back(twin);
   Ref made(make(twin));
-  table.being_made.pop_back();
+  own.being_made.pop_back();
   Py_LeaveRecursiveCall();
   if (!made) return nullptr;
   // Making it may have led to the same twin by way of other code: the first object stays.
-  if (void* known = table.objects.find(twin)) return Py_NewRef(static_cast<PyObject*>(known));
+  if (PyObject* known = own.table.object_of(twin)) return Py_NewRef(known);
   if (remember(twin, made.get()) < 0) return nullptr;
-  if (as_twin(twin)->state) table.unfilled.push_back({twin, made.get()});
+  if (as_twin(twin)->state) own.unfilled.push_back({twin, made.get()});
   return made.release();
 }
 
@@ -82,12 +96,23 @@ PyObject* read_unfilled(PyObject* slot) {
   if (!is_twin(slot)) return Py_NewRef(slot);
   const FaceKind kind = reinterpret_cast<FrozenFace*>(slot)->kind;
   if (kind != FaceKind::twin && kind != FaceKind::shell) return resolve(slot);
-  Resolved* const table = resolved();
-  if (!table) return nullptr;
-  if (void* known = table->objects.find(slot)) return Py_NewRef(static_cast<PyObject*>(known));
-  return kind == FaceKind::shell ? make_from_shell(slot, read_unfilled)
-                                 : make_and_keep(*table, slot);
+  Resolved* const own = resolved();
+  if (!own) return nullptr;
+  if (PyObject* known = own->table.object_of(slot)) return Py_NewRef(known);
+  return kind == FaceKind::shell ? make_from_shell(slot, read_unfilled) : make_and_keep(*own, slot);
 }
+
+// While it lives, what the table keeps may be held by nobody else, and is not let go of.
+class Making {
+ public:
+  explicit Making(Resolved& own) : own_(own) { ++own_.making; }
+  ~Making() { --own_.making; }
+  Making(const Making&) = delete;
+  Making& operator=(const Making&) = delete;
+
+ private:
+  Resolved& own_;
+};
 
 bool fill(const Unfilled& one) {
   // A shell is complete when all that is on the list is.
@@ -100,21 +125,22 @@ bool fill(const Unfilled& one) {
 }
 
 PyObject* materialise(PyObject* twin) {
-  Resolved* const table = resolved();
-  if (!table) return nullptr;
-  const std::size_t base = table->unfilled.size();
-  Ref made(make_and_keep(*table, twin));
+  Resolved* const own = resolved();
+  if (!own) return nullptr;
+  const Making making(*own);
+  const std::size_t base = own->unfilled.size();
+  Ref made(make_and_keep(*own, twin));
   if (!made) return nullptr;
   std::vector<PyObject*> begun;
-  while (table->unfilled.size() > base) {
-    const Unfilled next = table->unfilled.back();
-    table->unfilled.pop_back();
+  while (own->unfilled.size() > base) {
+    const Unfilled next = own->unfilled.back();
+    own->unfilled.pop_back();
     begun.push_back(next.twin);
     if (fill(next)) continue;
     // None of them is complete, and who comes next is to hear the same.
     Ref error(PyErr_GetRaisedException());
-    for (; table->unfilled.size() > base; table->unfilled.pop_back()) {
-      begun.push_back(table->unfilled.back().twin);
+    for (; own->unfilled.size() > base; own->unfilled.pop_back()) {
+      begun.push_back(own->unfilled.back().twin);
     }
     for (PyObject* one : begun) unremember(one);
     PyErr_SetRaisedException(error.release());

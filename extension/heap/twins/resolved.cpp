@@ -4,11 +4,12 @@
 #include <new>
 
 #include "heap/buffers/frozen.hpp"
+#include "heap/segments.hpp"
 #include "heap/twins/twins.hpp"
 
 namespace firn::heap {
 
-void PointerMap::set(const void* key, void* value) {
+void WordMap::set(std::uintptr_t key, std::uintptr_t value) {
   if ((size_ + 1) * 2 > slots_.size()) {
     std::vector<Slot> old(slots_.empty() ? 64 : slots_.size() * 2);
     old.swap(slots_);
@@ -24,15 +25,15 @@ void PointerMap::set(const void* key, void* value) {
   slots_[i] = {key, value};
 }
 
-void* PointerMap::take(const void* key) {
-  if (slots_.empty()) return nullptr;
+std::uintptr_t WordMap::take(std::uintptr_t key) {
+  if (slots_.empty()) return 0;
   const std::size_t mask = slots_.size() - 1;
   std::size_t i = hash(key) & mask;
   while (slots_[i].key != key) {
-    if (!slots_[i].key) return nullptr;
+    if (!slots_[i].key) return 0;
     i = (i + 1) & mask;
   }
-  void* const taken = slots_[i].value;
+  const std::uintptr_t taken = slots_[i].value;
   --size_;
   // What comes behind moves up when the gap lies between where it belongs and where it stands.
   for (std::size_t next = (i + 1) & mask; slots_[next].key; next = (next + 1) & mask) {
@@ -45,6 +46,33 @@ void* PointerMap::take(const void* key) {
   return taken;
 }
 
+PyObject* Resolutions::set(const void* twin, PyObject* object, Nature nature) {
+  const std::uintptr_t key = key_of(twin), word = reinterpret_cast<std::uintptr_t>(object);
+  PyObject* const before = object_in(objects_.find(key));
+  objects_.set(key, word | (nature == Nature::given ? kMayChange : 0));
+  if (before && before != object) forget_twin_of(before, key);
+  if (nature == Nature::constant) {
+    // Last, and never without the other: twins_ knows only objects that the table keeps alive.
+    try {
+      twins_.set(word, key);
+    } catch (const std::bad_alloc&) {  // then it freezes to a twin of its own
+    }
+  }
+  return before;
+}
+
+PyObject* Resolutions::take_at(std::size_t offset) {
+  const std::uintptr_t key = offset + 1;
+  PyObject* const object = object_in(objects_.take(key));
+  if (object) forget_twin_of(object, key);
+  return object;
+}
+
+void Resolutions::forget_twin_of(const PyObject* object, std::uintptr_t key) {
+  const auto word = reinterpret_cast<std::uintptr_t>(object);
+  if (twins_.find(word) == key) twins_.take(word);
+}
+
 namespace {
 
 constexpr const char* kCapsule = "firn.heap.resolved";
@@ -55,11 +83,11 @@ std::atomic<std::uint64_t> gone{0};
 struct Remembered {
   PyInterpreterState* interpreter = nullptr;
   std::uint64_t gone = 0;
-  Resolved* table = nullptr;
+  Resolved* own = nullptr;
 };
 thread_local Remembered last_used;
 
-Resolved* find_table() {
+Resolved* find_own() {
   PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
   PyObject* capsule = dict ? PyDict_GetItemString(dict, kCapsule) : nullptr;
   return capsule ? static_cast<Resolved*>(PyCapsule_GetPointer(capsule, kCapsule)) : nullptr;
@@ -67,21 +95,33 @@ Resolved* find_table() {
 
 // What the objects' destructors resolve meanwhile finds no table any more.
 void destroy_table(PyObject* capsule) {
-  auto* table = static_cast<Resolved*>(PyCapsule_GetPointer(capsule, kCapsule));
+  auto* own = static_cast<Resolved*>(PyCapsule_GetPointer(capsule, kCapsule));
   gone.fetch_add(1, std::memory_order_release);
-  table->objects.for_each(
-      [](const void*, void* object) { Py_DECREF(static_cast<PyObject*>(object)); });
-  delete table;
+  own->table.for_each([](PyObject* object) { Py_DECREF(object); });
+  for (PyObject* object : own->leaving) Py_DECREF(object);
+  delete own;
 }
 
-bool is_shell(PyObject* twin) {
-  return reinterpret_cast<FrozenFace*>(twin)->kind == FaceKind::shell;
+// Other objects may stand where these stood: whoever asks next must not get what belonged to them.
+// Nobody's code runs: this may be the middle of a freeze.
+void take_forgotten(Resolved& own) {
+  const std::uint64_t now = forgotten();
+  const std::vector<Span> spans = joined(forgotten_since(own.forgotten));
+  std::vector<std::size_t> offsets;
+  own.table.for_each_in(spans, [&](std::size_t at, bool) { offsets.push_back(at); });
+  own.leaving.reserve(own.leaving.size() + offsets.size());
+  for (const std::size_t at : offsets) own.leaving.push_back(own.table.take_at(at));
+  own.forgotten = now;
 }
 
-void forget_twin_of(Resolved& table, PyObject* object, PyObject* twin) {
-  if (table.twins.find(object) != twin) return;
-  table.twins.take(object);
-  table.shells -= is_shell(twin);
+// The twin at an object's place, if it stands there still, in a segment that has not retired: the
+// scan that gives a retired one back may have begun, and a pointer that is made from a place now is
+// one that it did not see. In this order: who has got the pointer before the segment retires has it
+// where the scan looks, and what was forgotten meanwhile may be something else's place by now.
+PyObject* usable_twin(const Resolved& own, const void* object) {
+  PyObject* twin = own.table.twin_of(object);
+  __asm__ volatile("" : "+r"(twin));  // an address from here on, and not made from the place again
+  return twin && is_in_use(twin) && own.forgotten == forgotten() ? twin : nullptr;
 }
 
 Materialise materialisers[static_cast<int>(FaceKind::buffer) + 1] = {};
@@ -92,22 +132,40 @@ Resolved* resolved() {
   PyInterpreterState* const interpreter = PyInterpreterState_Get();
   const std::uint64_t now = gone.load(std::memory_order_acquire);
   if (last_used.interpreter != interpreter || last_used.gone != now) [[unlikely]] {
-    last_used = {interpreter, now, find_table()};
+    last_used = {interpreter, now, find_own()};
   }
-  if (!last_used.table) [[unlikely]] {
+  Resolved* const own = last_used.own;
+  if (!own) [[unlikely]] {
     PyErr_SetString(PyExc_RuntimeError, "this interpreter is shutting down");
+  } else if (own->forgotten != forgotten()) [[unlikely]] {
+    try {
+      take_forgotten(*own);
+    } catch (const std::bad_alloc&) {
+      PyErr_NoMemory();
+      return nullptr;
+    }
   }
-  return last_used.table;
+  return own;
+}
+
+void let_leaving_go(Resolved& own) {
+  if (own.leaving.empty()) return;
+  std::vector<PyObject*> objects;
+  objects.swap(own.leaving);
+  PyObject* raised = PyErr_GetRaisedException();
+  for (PyObject* object : objects) Py_DECREF(object);
+  PyErr_SetRaisedException(raised);
 }
 
 int make_resolved() {
-  if (find_table()) return 0;
+  if (find_own()) return 0;
   PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
   if (!dict) return -1;
-  auto* table = new Resolved;
-  PyObject* capsule = PyCapsule_New(table, kCapsule, destroy_table);
+  auto* own = new Resolved;
+  own->forgotten = forgotten();
+  PyObject* capsule = PyCapsule_New(own, kCapsule, destroy_table);
   if (!capsule) {
-    delete table;
+    delete own;
     return -1;
   }
   const int status = PyDict_SetItemString(dict, kCapsule, capsule);
@@ -121,10 +179,10 @@ void set_materialise(FaceKind kind, Materialise function) {
 }
 
 PyObject* resolve(PyObject* twin) {
-  Resolved* const table = resolved();
-  if (!table) return nullptr;
-  if (auto* known = static_cast<PyObject*>(table->objects.find(twin));
-      known && buffers::keeps_form(twin, known)) [[likely]] {
+  Resolved* const own = resolved();
+  if (!own) return nullptr;
+  if (PyObject* known = own->table.object_of(twin); known && buffers::keeps_form(twin, known))
+      [[likely]] {
     return Py_NewRef(known);
   }
   const Materialise materialise =
@@ -133,85 +191,64 @@ PyObject* resolve(PyObject* twin) {
     PyErr_SetString(PyExc_SystemError, "this frozen value cannot be read here");
     return nullptr;
   }
+  let_leaving_go(*own);
   PyObject* made = materialise(twin);
-  if (!made || table->objects.find(twin) == made) return made;
+  if (!made || own->table.object_of(twin) == made) return made;
   if (remember(twin, made) < 0) Py_CLEAR(made);
   return made;
 }
 
 int remember(PyObject* twin, PyObject* object) {
-  Resolved* const table = resolved();
-  if (!table) return -1;
-  PyObject* before = nullptr;
+  Resolved* const own = resolved();
+  if (!own) return -1;
+  using Nature = Resolutions::Nature;
+  const auto* face = reinterpret_cast<const FrozenFace*>(twin);
+  const Nature nature = !is_twin(twin)                 ? Nature::made
+                        : face->flags & kUnchanging    ? Nature::constant
+                        : face->kind == FaceKind::twin ? Nature::given
+                                                       : Nature::made;
   try {
-    if (reinterpret_cast<FrozenFace*>(twin)->flags & kUnchanging) {
-      table->twins.set(object, twin);
-      table->shells += is_shell(twin);
-    }
-    before = static_cast<PyObject*>(table->objects.find(twin));
-    table->objects.set(twin, Py_NewRef(object));
+    PyObject* before = own->table.set(twin, object, nature);
+    if (nature == Nature::constant && face->kind == FaceKind::shell) own->table.note_shell();
+    Py_INCREF(object);
+    Py_XDECREF(before);
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
     return -1;
   }
-  if (before && before != object) forget_twin_of(*table, before, twin);
-  Py_XDECREF(before);
   return 0;
 }
 
 void unremember(PyObject* twin) {
-  Resolved* const table = resolved();
-  if (!table) {
+  if (Resolved* const own = resolved()) {
+    Py_XDECREF(own->table.take(twin));
+  } else {
     PyErr_Clear();
-    return;
   }
-  auto* object = static_cast<PyObject*>(table->objects.take(twin));
-  if (object) forget_twin_of(*table, object, twin);
-  Py_XDECREF(object);
 }
 
-const PointerMap* objects_of_shells() {
-  Resolved* const table = resolved();
-  if (!table) PyErr_Clear();
-  return table && table->shells ? &table->twins : nullptr;
+PyObject* OwnShells::find(const void* object) const { return usable_twin(*own_, object); }
+
+std::unique_ptr<const OwnShells> own_shells() {
+  const Resolved* const own = resolved();
+  if (!own) PyErr_Clear();
+  return own && own->table.has_shells() ? std::make_unique<const OwnShells>(own) : nullptr;
 }
 
 PyObject* twin_of(PyObject* object) {
-  Resolved* const table = resolved();
-  if (!table) {
+  const Resolved* const own = resolved();
+  if (!own) {
     PyErr_Clear();
     return nullptr;
   }
-  auto* const twin = static_cast<PyObject*>(table->twins.find(object));
+  PyObject* const twin = usable_twin(*own, object);
   return twin && buffers::keeps_form(twin, object) ? twin : nullptr;
 }
 
 std::size_t count_resolved() {
-  Resolved* const table = resolved();
-  if (!table) PyErr_Clear();
-  return table ? table->objects.size() : 0;
-}
-
-void forget(const char* first, const char* last) {
-  Resolved* const table = resolved();
-  if (!table) {
-    PyErr_Clear();
-    return;
-  }
-  std::vector<PyObject*> twins;
-  table->objects.for_each([&](const void* key, void*) {
-    const char* at = static_cast<const char*>(key);
-    if (at >= first && at < last) {
-      twins.push_back(static_cast<PyObject*>(const_cast<void*>(key)));
-    }
-  });
-  std::vector<PyObject*> dropped;
-  for (PyObject* twin : twins) {
-    auto* object = static_cast<PyObject*>(table->objects.take(twin));
-    forget_twin_of(*table, object, twin);
-    dropped.push_back(object);
-  }
-  for (PyObject* object : dropped) Py_DECREF(object);
+  Resolved* const own = resolved();
+  if (!own) PyErr_Clear();
+  return own ? own->table.size() : 0;
 }
 
 }  // namespace firn::heap

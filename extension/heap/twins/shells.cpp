@@ -253,8 +253,8 @@ bool enter(std::vector<Level>& levels, PyObject* shell, ReadSlot read_slot) {
 }  // namespace
 
 PyObject* make_from_shell(PyObject* outermost, ReadSlot read_outermost) {
-  Resolved* const table = resolved();
-  if (!table) return nullptr;
+  Resolved* const own = resolved();
+  if (!own) return nullptr;
   std::vector<Level> levels;
   if (!enter(levels, outermost, read_outermost)) return nullptr;
   while (true) {
@@ -264,7 +264,7 @@ PyObject* make_from_shell(PyObject* outermost, ReadSlot read_outermost) {
     PyObject* inside = nullptr;
     for (; level.at < size; ++level.at) {
       PyObject* slot = PyTuple_GET_ITEM(face->inner, level.at);
-      if (is_shell(slot) && !table->objects.find(slot)) {
+      if (is_shell(slot) && !own->table.object_of(slot)) {
         inside = slot;
         break;
       }
@@ -278,12 +278,12 @@ PyObject* make_from_shell(PyObject* outermost, ReadSlot read_outermost) {
     }
     Ref made(nullptr);
     // Reading the items may have made it, by way of a cycle.
-    if (void* known = table->objects.find(level.shell)) {
-      made = Ref(Py_NewRef(static_cast<PyObject*>(known)));
+    if (PyObject* known = own->table.object_of(level.shell)) {
+      made = faces::borrowed(known);
     } else {
       made = Ref(finish(face->extra, std::move(level.items)));
       if (!made || remember(level.shell, made.get()) < 0) return nullptr;
-      if (level.read_slot != read) table->unfilled.push_back({level.shell, made.get()});
+      if (level.read_slot != read) own->unfilled.push_back({level.shell, made.get()});
     }
     levels.pop_back();
     if (levels.empty()) return made.release();

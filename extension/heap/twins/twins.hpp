@@ -51,14 +51,10 @@ void set_materialise(FaceKind kind, Materialise function);
 int remember(PyObject* twin, PyObject* object);
 
 // The twin (borrowed) that this unchanging object of the calling interpreter comes from, or
-// nullptr.
+// nullptr: also when the twin's segment has retired, and the object is like any other.
 PyObject* twin_of(PyObject* object);
 
 // How many objects the calling interpreter keeps.
 std::size_t count_resolved();
-
-// The memory [first, last) goes: the calling interpreter drops what it keeps for it. Dropping may
-// run code of the objects' classes.
-void forget(const char* first, const char* last);
 
 }  // namespace firn::heap
