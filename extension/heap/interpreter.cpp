@@ -137,6 +137,7 @@ int init_interpreter() {
   types->not_freezable_error = make_error_class();
   int status = -1;
   if (types->deque && types->default_dict && types->counter && types->not_freezable_error) {
+    deque_destructor = types->deque->tp_dealloc;
     if (layouts_hold(*types, *datetime)) {
       status = PyDict_SetItemString(dict, kCapsule, capsule);
     } else if (!PyErr_Occurred()) {

@@ -12,6 +12,9 @@ struct InterpreterTypes {
   PyObject* not_freezable_error = nullptr;
 };
 
+// What tells a deque of any interpreter; nullptr before the first has called init_interpreter().
+inline destructor deque_destructor = nullptr;
+
 // Of the calling interpreter, which has called init_interpreter(); nullptr with an exception set
 // otherwise.
 const InterpreterTypes* interpreter_types();

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "heap/arena.hpp"
+#include "heap/interpreter.hpp"
 #include "heap/records/state.hpp"
 #include "heap/scan/guarded.hpp"
 
@@ -286,6 +287,16 @@ void wipe_containers(const Dead& dead, const PyInterpreterState* interpreter, Bl
         if (dict->ma_values || !dict->ma_keys) continue;
         blocks.wipe_rest(reinterpret_cast<std::uintptr_t>(dict->ma_keys),
                          bytes_of_keys(dict->ma_keys));
+      } else if (deque_destructor && Py_TYPE(object)->tp_dealloc == deque_destructor) {
+        const auto* deque = reinterpret_cast<const DequeLayout*>(object);
+        if (!deque->left_block || !deque->right_block) continue;
+        const auto wipe = [&](const PyObject* const* begin, const PyObject* const* end) {
+          dead.wipe(dead.context, reinterpret_cast<std::uintptr_t>(begin),
+                    reinterpret_cast<std::uintptr_t>(end));
+        };
+        wipe(deque->left_block->data, deque->left_block->data + deque->left_index);
+        wipe(deque->right_block->data + deque->right_index + 1,
+             deque->right_block->data + DequeBlock::length);
       }
     }
   };
