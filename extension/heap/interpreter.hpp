@@ -3,6 +3,8 @@
 
 #include "heap/cpython_layout.hpp"
 
+#include <atomic>
+
 namespace firn::heap {
 
 struct InterpreterTypes {
@@ -13,7 +15,7 @@ struct InterpreterTypes {
 };
 
 // What tells a deque of any interpreter; nullptr before the first has called init_interpreter().
-inline destructor deque_destructor = nullptr;
+inline std::atomic<destructor> deque_destructor{nullptr};
 
 // Of the calling interpreter, which has called init_interpreter(); nullptr with an exception set
 // otherwise.

@@ -3,6 +3,7 @@
 #include "heap/cpython_layout.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "heap/arena.hpp"
@@ -261,6 +262,15 @@ std::size_t bytes_of(const PyObject* object) {
   return bytes;
 }
 
+// Of any interpreter, also of subclasses.
+bool is_deque(const PyTypeObject* type) {
+  const destructor wanted = deque_destructor.load(std::memory_order_relaxed);
+  for (; wanted && type; type = type->tp_base) {
+    if (type->tp_dealloc == wanted) return true;
+  }
+  return false;
+}
+
 // What allocators round objects up by, and what lists and dicts have room for and do not use.
 void wipe_containers(const Dead& dead, const PyInterpreterState* interpreter, Blocks& blocks) {
   const _gc_runtime_state& collector = interpreter->gc;
@@ -287,7 +297,7 @@ void wipe_containers(const Dead& dead, const PyInterpreterState* interpreter, Bl
         if (dict->ma_values || !dict->ma_keys) continue;
         blocks.wipe_rest(reinterpret_cast<std::uintptr_t>(dict->ma_keys),
                          bytes_of_keys(dict->ma_keys));
-      } else if (deque_destructor && Py_TYPE(object)->tp_dealloc == deque_destructor) {
+      } else if (is_deque(Py_TYPE(object))) {
         const auto* deque = reinterpret_cast<const DequeLayout*>(object);
         if (!deque->left_block || !deque->right_block) continue;
         const auto wipe = [&](const PyObject* const* begin, const PyObject* const* end) {
