@@ -20,6 +20,8 @@ struct Mapping {
   bool device = false;     // reading it may do something
 };
 
+inline constexpr std::size_t kMapsBytes = std::size_t{16} << 20;  // room for that of any process
+
 // The text of /proc/self/maps, which needs no memory but the buffer's own. False when it cannot be
 // read or does not fit.
 bool read_maps(PageVector<char>& buffer);

@@ -13,6 +13,7 @@
 
 #include "heap/scan/cleared_memory.hpp"
 #include "heap/scan/kept_memory.hpp"
+#include "heap/scan/scan_report.hpp"
 
 namespace firn::heap {
 
@@ -55,11 +56,10 @@ class Scan {
   ScanResult finish();
 
  private:
-  struct Shared;
   void start(void* interpreter, const std::vector<KeptMemory>& kept);
 
-  Shared* shared_ = nullptr;
-  std::size_t shared_bytes_ = 0;
+  ScanReport* report_ = nullptr;  // memory that the two processes share
+  std::size_t report_bytes_ = 0;
   pid_t process_ = -1;
   double stopped_seconds_ = 0;
   std::string problem_;

@@ -22,7 +22,7 @@ namespace firn::heap {
 namespace {
 
 constexpr std::size_t kMostThreads = 4096;
-constexpr double kPatience = 0.1;  // seconds that all threads together may take to stop
+constexpr double kPatience = 0.1;  // seconds that all threads together may take to stop, and to go on
 
 struct Slot {
   std::atomic<std::uint32_t> turn;  // the turn it belongs to
@@ -121,6 +121,18 @@ bool blocks_signal(pid_t thread) {
   return line && std::strtoull(line + 7, nullptr, 16) >> (signal_number - 1) & 1;
 }
 
+// Who stood still a moment ago may not have run since, and blocks all signals until then.
+void let_go_on() {
+  const double deadline = now() + kPatience;
+  const std::size_t stood = std::min<std::size_t>(taken.load(), kMostThreads);
+  for (std::size_t i = 0; i < stood; ++i) {
+    while (blocks_signal(slots[i].thread.thread) && now() < deadline) {
+      const timespec moment{0, 50'000};
+      nanosleep(&moment, nullptr);
+    }
+  }
+}
+
 }  // namespace
 
 StoppedWorld::StoppedWorld() = default;
@@ -141,6 +153,7 @@ bool StoppedWorld::prepare() {
     problem_ = "every real-time signal is taken";
     return false;
   }
+  let_go_on();
   tasks_ = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (tasks_ < 0) problem_ = "/proc/self/task cannot be read";
   asked_.reserve(kMostThreads);
