@@ -2,9 +2,11 @@
 
 #include "heap/twins/only_kept.hpp"
 
+#include <cstring>
 #include <utility>
 
 #include "heap/arena.hpp"
+#include "heap/buffers/array.hpp"
 
 namespace firn::heap {
 namespace {
@@ -23,9 +25,34 @@ bool is_walked(PyObject* object) {
          (PyObject_GC_IsTracked(object) || PyTuple_CheckExact(object));
 }
 
+bool is_numpy_array(PyObject* object) {
+  const PyTypeObject* type = Py_TYPE(object);
+  return !(type->tp_flags & Py_TPFLAGS_HEAPTYPE) && !std::strcmp(type->tp_name, "numpy.ndarray");
+}
+
+// The collector knows nothing of arrays, but they point into segments and keep what they are of.
+template <typename Visit>
+void each_owner(PyObject* object, const Visit& visit) {
+  if (buffers::is_array(object)) {
+    const buffers::Array* array = buffers::as_array(object);
+    for (PyObject* owner : {array->base, array->layout}) {
+      if (owner) visit(owner);
+    }
+  } else if (is_numpy_array(object)) {
+    PyObject* owner = PyObject_GetAttrString(object, "base");
+    if (!owner) return PyErr_Clear();
+    Py_DECREF(owner);  // the array holds it, and a reference of ours would count
+    visit(owner);
+  }
+}
+
+bool may_lead_on(PyObject* object) {
+  return is_walked(object) || buffers::is_array(object) || is_numpy_array(object);
+}
+
 template <typename Visit>
 void each_child(PyObject* object, const Visit& visit) {
-  if (!is_walked(object)) return;
+  if (!is_walked(object)) return each_owner(object, visit);
   Py_TYPE(object)->tp_traverse(
       object,
       [](PyObject* child, void* argument) {
@@ -58,7 +85,7 @@ OnlyKept::OnlyKept(const std::vector<PyObject*>& objects) {
   const auto enter = [&](PyObject* child) {
     auto at = nodes_.find(child);
     if (at == nodes_.end()) {
-      if (nodes_.size() > kMostNodes || is_outside(child) || !is_walked(child)) return;
+      if (nodes_.size() > kMostNodes || is_outside(child) || !may_lead_on(child)) return;
       at = nodes_.emplace(child, node_of(child)).first;
       todo.push_back(child);
     }
