@@ -271,7 +271,22 @@ bool is_deque(const PyTypeObject* type) {
   return false;
 }
 
-// What allocators round objects up by, and what lists and dicts have room for and do not use.
+// Deques set neither the links of their outer blocks nor the places beyond their ends.
+void wipe_deque(const Dead& dead, const DequeLayout& deque, Blocks& blocks) {
+  const DequeBlock *first = deque.left_block, *last = deque.right_block;
+  if (!first || !last) return;
+  const auto wipe = [&](const void* begin, const void* end) {
+    dead.wipe(dead.context, reinterpret_cast<std::uintptr_t>(begin),
+              reinterpret_cast<std::uintptr_t>(end));
+  };
+  wipe(first, first->data + deque.left_index);
+  wipe(last->data + deque.right_index + 1, last + 1);
+  for (const DequeBlock* block = first; block; block = block == last ? nullptr : block->right) {
+    blocks.wipe_rest(reinterpret_cast<std::uintptr_t>(block), sizeof *block);
+  }
+}
+
+// What allocators round objects up by, and what containers have room for and do not use.
 void wipe_containers(const Dead& dead, const PyInterpreterState* interpreter, Blocks& blocks) {
   const _gc_runtime_state& collector = interpreter->gc;
   const auto each = [&](const PyGC_Head& head) {
@@ -298,15 +313,7 @@ void wipe_containers(const Dead& dead, const PyInterpreterState* interpreter, Bl
         blocks.wipe_rest(reinterpret_cast<std::uintptr_t>(dict->ma_keys),
                          bytes_of_keys(dict->ma_keys));
       } else if (is_deque(Py_TYPE(object))) {
-        const auto* deque = reinterpret_cast<const DequeLayout*>(object);
-        if (!deque->left_block || !deque->right_block) continue;
-        const auto wipe = [&](const PyObject* const* begin, const PyObject* const* end) {
-          dead.wipe(dead.context, reinterpret_cast<std::uintptr_t>(begin),
-                    reinterpret_cast<std::uintptr_t>(end));
-        };
-        wipe(deque->left_block->data, deque->left_block->data + deque->left_index);
-        wipe(deque->right_block->data + deque->right_index + 1,
-             deque->right_block->data + DequeBlock::length);
+        wipe_deque(dead, *reinterpret_cast<const DequeLayout*>(object), blocks);
       }
     }
   };
