@@ -22,7 +22,7 @@ namespace firn::heap {
 namespace {
 
 constexpr std::size_t kMostThreads = 4096;
-constexpr double kPatience = 0.1;  // seconds that all threads together may take to stop, and to go on
+constexpr double kPatience = 0.1;  // seconds that all threads may take to stop, and to go on
 
 struct Slot {
   std::atomic<std::uint32_t> turn;  // the turn it belongs to
