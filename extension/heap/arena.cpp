@@ -141,13 +141,15 @@ bool guard_is_on() {
   return on;
 }
 
+// Zeroed: what objects leave unset would hold addresses that stood there before, and count as the
+// new segment's references to others.
 Zone& lasting_zone() {
-  static Zone zone;
+  static Zone zone(true);
   return zone;
 }
 
 Zone& transfer_zone() {
-  static Zone zone;
+  static Zone zone(false);
   return zone;
 }
 
@@ -268,11 +270,17 @@ void Area::insert(Free& free, char* begin, std::size_t size) {
 void Area::give_back(Extent extent) {
   const std::size_t size = extent.size();
   if (!size) return;
-  const std::lock_guard hold(mutex_);
-  if (warm_bytes_ + size > kWarmLimit) {
+  std::unique_lock hold(mutex_);
+  // With the guard on, what is to be zeroed cannot be written.
+  if (warm_bytes_ + size > kWarmLimit || (zeroed_ && guard_is_on())) {
     madvise(extent.begin, size, MADV_DONTNEED);
   } else {
     warm_bytes_ += size;
+    if (zeroed_) {
+      hold.unlock();  // it takes a while
+      std::memset(extent.begin, 0, size);
+      hold.lock();
+    }
   }
   if (guard_is_on()) mprotect(extent.begin, size, PROT_NONE);
   insert(free_, extent.begin, size);
@@ -319,29 +327,18 @@ void Area::give_back_tail(Extent& extent, char* used_end) {
   insert(free_, keep, size);
 }
 
-// What a lasting segment leaves unused of its extents holds nothing of what used the pages before:
-// addresses that stand there would be references of this segment.
-void Region::clear_unused(char* begin, char* end) {
-  if (&zone_ != &lasting_zone() || begin >= end) return;
-  char* const page = heap_base + round_up(heap_offset(begin), kPage);
-  std::memset(begin, 0, static_cast<std::size_t>(std::min(page, end) - begin));
-  if (page < end) madvise(page, static_cast<std::size_t>(end - page), MADV_DONTNEED);
-}
-
 char* Region::allocate_slowly(std::size_t bytes) {
   if (bytes > next_bytes_ / 4) {
     single_.reserve(single_.size() + 1);
     const Extent extent = zone_.take(bytes);
     single_.push_back(span_of(extent));
     used_before_ += bytes;
-    clear_unused(extent.begin + bytes, extent.end);
     populator_->add({extent.begin, extent.begin + bytes});
     return extent.begin;
   }
   extents_.reserve(extents_.size() + 1);
   const Extent extent = zone_.take(next_bytes_);
   if (begin_) used_before_ += static_cast<std::size_t>(current_ - begin_);
-  clear_unused(current_, limit_);
   extents_.push_back(span_of(extent));
   begin_ = extent.begin;
   current_ = extent.begin + bytes;
@@ -356,7 +353,6 @@ std::vector<Span> Region::finish(std::size_t* used) {
   if (!extents_.empty()) {
     Extent last = extent_of(extents_.back());
     zone_.give_back_tail(last, current_);
-    clear_unused(current_, last.end);
     extents_.back() = span_of(last);
   }
   std::vector<Span> all = std::move(extents_);

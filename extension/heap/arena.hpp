@@ -67,13 +67,15 @@ bool guard_is_on();
 // never held while Python runs.
 class Area {
  public:
-  Area(std::size_t grain, bool huge_pages) : grain_(grain), huge_pages_(huge_pages) {}
+  Area(std::size_t grain, bool huge_pages, bool zeroed)
+      : grain_(grain), huge_pages_(huge_pages), zeroed_(zeroed) {}
   Area(const Area&) = delete;
   Area& operator=(const Area&) = delete;
 
   void set_range(char* begin, char* end);
 
-  // Writable memory of at least so many bytes, its content arbitrary. Throws std::bad_alloc.
+  // Writable memory of at least so many bytes: zeros, or of any content when the area is not zeroed.
+  // Throws std::bad_alloc.
   Extent take(std::size_t bytes);
   void give_back(Extent extent);
   void give_back_tail(Extent& extent, char* used_end);  // shortens the extent to what is used
@@ -109,6 +111,7 @@ class Area {
 
   const std::size_t grain_;
   const bool huge_pages_;
+  const bool zeroed_;
   std::mutex mutex_;
   char* begin_ = nullptr;
   char* frontier_ = nullptr;   // nothing above was ever handed out
@@ -125,6 +128,8 @@ class Area {
 // The two areas of a kind of segment: small pages for small ones, huge pages for the rest.
 class Zone {
  public:
+  explicit Zone(bool zeroed)
+      : small_(std::size_t{64} << 10, false, zeroed), large_(std::size_t{2} << 20, true, zeroed) {}
   void set_range(char* begin, char* end);
   Extent take(std::size_t bytes) { return area(bytes).take(bytes); }
   void give_back(Extent extent) { area_of(extent).give_back(extent); }
@@ -150,8 +155,8 @@ class Zone {
 
   static constexpr std::size_t kLarge = std::size_t{1} << 20;
   char* middle_ = nullptr;
-  Area small_{std::size_t{64} << 10, false};
-  Area large_{std::size_t{2} << 20, true};
+  Area small_;
+  Area large_;
 };
 
 Zone& lasting_zone();
@@ -200,7 +205,6 @@ class Region {
 
  private:
   char* allocate_slowly(std::size_t bytes);
-  void clear_unused(char* begin, char* end);
 
   Zone& zone_;
   Populator* const populator_;

@@ -202,6 +202,10 @@ class Retirer {
     figures_.bytes = result.bytes;
     figures_.scans += result.problem.empty();
     for (const std::uint64_t segment : result.unreferenced) free_segment(segment);
+    hold.unlock();
+    for (const Span& span : used_again_) lasting_zone().give_back(extent_of(span));
+    hold.lock();
+    used_again_.clear();
     scan_.reset();
     fresh_.insert(fresh_.begin(), asked_.begin(), asked_.end());
     std::vector<std::uint64_t> later(fresh_.begin() + static_cast<std::ptrdiff_t>(asked_.size()),
@@ -229,7 +233,7 @@ class Retirer {
     for (const Span& span : spans) {
       figures_.freed_bytes += span.size();
       if (untouched) {
-        lasting_zone().give_back(extent_of(span));
+        used_again_.push_back(span);
         warm_ = true;
       } else {
         lasting_zone().unmap(extent_of(span));
@@ -315,6 +319,7 @@ class Retirer {
   std::condition_variable wake_;
   std::vector<std::uint64_t> fresh_;  // retired, and in no scan yet
   std::vector<std::uint64_t> asked_;  // retired with the scan that is under way
+  std::vector<Span> used_again_;      // to be given back without the lock: zeroing takes a while
   std::unique_ptr<Scan> scan_;        // under way
   bool scanning_ = false;             // a thread is about to set it
   bool again_ = false;                // scan once more as soon as possible
