@@ -74,7 +74,7 @@ class Area {
 
   void set_range(char* begin, char* end);
 
-  // Writable memory of at least so many bytes: zeros, or of any content when the area is not zeroed.
+  // Writable memory of at least so many bytes, its content arbitrary unless the area is zeroed.
   // Throws std::bad_alloc.
   Extent take(std::size_t bytes);
   void give_back(Extent extent);
