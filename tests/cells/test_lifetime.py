@@ -45,6 +45,17 @@ def goes(segment):
     return backing(segment) == "gone"
 
 
+def held():
+    """What the last scan found: for each segment that stays where the word is that may be a pointer into it."""
+    with open("/proc/self/maps") as maps:
+        places = [(*(int(end, 16) for end in line.split()[0].split("-")), line.split(maxsplit=5)[5:]) for line in maps]
+    return [
+        (one["id"], one["names"], one["backing"], hex(one["holder"]), [p for p in places if p[0] <= one["holder"] < p[1]])
+        for one in _core.segments()
+        if one["retired"]
+    ]
+
+
 def table(notebook):
     """What `%frozen` shows."""
     notebook.ok("%frozen")
@@ -375,7 +386,7 @@ class Lazy:
         notebook.ok("del rows, r")
         if goes(segment):
             return
-    pytest.fail("no round's data is given back")
+    pytest.fail(f"no round's data is given back: {held()}")
 
 
 def test_what_only_changed_objects_lead_to_stays_and_goes_with_them(notebook, spool, monkeypatch):
@@ -395,7 +406,7 @@ def test_what_only_changed_objects_lead_to_stays_and_goes_with_them(notebook, sp
         notebook.ok("del held")
         if all(goes(segment) for segment in segments):
             return
-    pytest.fail("no round's data is given back")
+    pytest.fail(f"no round's data is given back: {held()}")
 
 
 def test_what_the_notebook_changed_or_watches_stays_as_long_as_it_can_be_reached(notebook, spool, monkeypatch):
