@@ -91,6 +91,7 @@ def arenas(path):
 """
 
 
+@pytest.mark.unsanitized
 def test_threads_that_came_and_went_leave_no_arenas_behind(new_kernel, tmp_path):
     kernel = new_kernel()
     assert kernel.run(ARENAS).status == "ok"
