@@ -49,11 +49,12 @@ def held():
     """What the last scan found: for each segment that stays where the word is that may be a pointer into it."""
     with open("/proc/self/maps") as maps:
         places = [(*(int(end, 16) for end in line.split()[0].split("-")), line.split(maxsplit=5)[5:]) for line in maps]
-    return [
-        (one["id"], one["names"], one["backing"], hex(one["holder"]), [p for p in places if p[0] <= one["holder"] < p[1]])
-        for one in _core.segments()
-        if one["retired"]
-    ]
+    found = []
+    for one in _core.segments():
+        holder = one["holder"]
+        if one["retired"]:
+            found.append((one["id"], one["names"], hex(holder), [p for p in places if p[0] <= holder < p[1]]))
+    return found
 
 
 def table(notebook):
