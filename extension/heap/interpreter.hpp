@@ -21,4 +21,9 @@ inline std::atomic<destructor> deque_destructor{nullptr};
 // otherwise.
 const InterpreterTypes* interpreter_types();
 
+// sys.modules of the calling interpreter (borrowed), or nullptr at its end: objects that firn's
+// tables keep are the last to go, and their __del__ may still write to frozen data, or freeze.
+// (There PyImport_GetModuleDict() ends the process.)
+inline PyObject* loaded_modules() { return PyInterpreterState_Get()->imports.modules; }
+
 }  // namespace firn::heap

@@ -548,3 +548,28 @@ def test_what_an_interpreter_was_given_for_records_goes_with_it(run_python):
     """
     done = run_python(code)
     assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def test_what_goes_last_may_write_and_freeze(run_python):
+    """Codecs, among others, are kept for longer than the modules."""
+    done = run_python("""
+        import codecs, os
+        import firn
+
+        class Last:
+            def __init__(self, rows):
+                self.rows = rows
+            def __call__(self, name):
+                return None
+            def __del__(self, any=BaseException, firn_freeze=firn.freeze, write=os.write):
+                for step in lambda: self.rows.append(1), lambda: firn_freeze([self, 1.5]):
+                    try:
+                        step()
+                        write(1, b"done\\n")
+                    except any:
+                        write(1, b"refused\\n")
+
+        codecs.register(Last(firn.freeze([1])))
+    """)
+    assert (done.returncode, done.stdout.splitlines()[:1]) == (0, ["refused"]), done.stderr
+    assert len(done.stdout.splitlines()) == 2

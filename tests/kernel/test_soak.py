@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import itertools
 import os
+import queue
 import random
 import signal
 import statistics
@@ -174,7 +175,11 @@ class Session:
 
     def question_of_a_cell(self, i):
         cell = self.kernel.client.execute(f"input('which {i}? ')", allow_stdin=True)
-        assert self.kernel.client.get_stdin_msg(timeout=60)["content"]["prompt"] == f"which {i}? "
+        try:
+            question = self.kernel.client.get_stdin_msg(timeout=60)
+        except queue.Empty:
+            raise AssertionError("no question", self.kernel.finish(cell)) from None
+        assert question["content"]["prompt"] == f"which {i}? "
         self.kernel.client.input(str(i))
         assert self.kernel.finish(cell).result == f"'{i}'"
 

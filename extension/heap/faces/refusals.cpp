@@ -8,6 +8,7 @@
 #include "heap/cpython_layout.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
+#include "heap/interpreter.hpp"
 #include "heap/records/definitions.hpp"
 #include "heap/records/state.hpp"
 
@@ -76,7 +77,7 @@ bool may_hold(PyObject* value) {
 // Those of the names that are bound to the target or to what may lead to it; all, where none is.
 std::vector<std::string> holders(const std::vector<std::string>& names, const void* target) {
   std::vector<std::string> found;
-  PyObject* modules = PyImport_GetModuleDict();
+  PyObject* modules = loaded_modules();
   PyObject* main = modules ? PyDict_GetItemString(modules, "__main__") : nullptr;
   if (!main || !PyModule_Check(main)) return names;
   for (const std::string& name : names) {

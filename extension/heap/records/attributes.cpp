@@ -11,6 +11,7 @@
 #include "heap/faces/dict_lookup.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
+#include "heap/interpreter.hpp"
 #include "heap/records/attribute_dict.hpp"
 #include "heap/records/definitions.hpp"
 #include "heap/records/instances.hpp"
@@ -59,7 +60,7 @@ std::int64_t find_in_dict(const Layout& layout, PyObject* name) {
 
 PyTypeObject* cached_property_type(State& own) {
   if (!own.cached_property) {
-    PyObject* modules = PyImport_GetModuleDict();
+    PyObject* modules = loaded_modules();
     PyObject* functools = modules ? PyDict_GetItemString(modules, "functools") : nullptr;
     if (!functools) return nullptr;  // then no class has one
     own.cached_property =

@@ -1,4 +1,5 @@
 #include "heap/cpython_layout.hpp"
+#include "heap/interpreter.hpp"
 #include "heap/records/state.hpp"
 
 #include "heap/records/definitions.hpp"
@@ -168,7 +169,7 @@ DefinitionName read_name(PyObject* object) {
 // Whether sys.modules[module].qualname is the object; looks into dicts only.
 bool is_importable(const DefinitionName& name, PyObject* object) {
   if (name.module.empty() || name.qualname.empty() || name.module == "__main__") return false;
-  PyObject* modules = PyImport_GetModuleDict();  // borrowed
+  PyObject* modules = loaded_modules();
   PyObject* module = modules && PyDict_CheckExact(modules)
                          ? PyDict_GetItemString(modules, name.module.c_str())
                          : nullptr;

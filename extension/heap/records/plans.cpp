@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "heap/interpreter.hpp"
 #include "heap/records/definitions.hpp"
 #include "heap/records/slots.hpp"
 
@@ -55,7 +56,7 @@ bool adds_nothing(PyTypeObject* type) {
 
 bool is_enum_class(PyTypeObject* type) {
   // Enum's own classes come from a module of Python's, which is loaded when there are members.
-  PyObject* modules = PyImport_GetModuleDict();
+  PyObject* modules = loaded_modules();
   PyObject* module = modules ? PyDict_GetItemString(modules, "enum") : nullptr;
   if (!module || !PyModule_Check(module)) return false;
   PyObject* meta = PyDict_GetItemString(PyModule_GetDict(module), "EnumType");
@@ -71,7 +72,7 @@ bool speaks_for_itself(PyTypeObject* type, PyTypeObject* base) {
   PyObject* state = look_up(type, "__getstate__");
   if (state == look_up(base, "__getstate__")) return false;
   // A dataclass with slots says what object would: its fields.
-  PyObject* modules = PyImport_GetModuleDict();
+  PyObject* modules = loaded_modules();
   PyObject* module = modules ? PyDict_GetItemString(modules, "dataclasses") : nullptr;
   return !module || !PyModule_Check(module) ||
          state != PyDict_GetItemString(PyModule_GetDict(module), "_dataclass_getstate");
