@@ -45,8 +45,8 @@ namespace firn::heap {
 // (hazard 1).
 inline constexpr std::uint16_t kImmortalFlags = _Py_IMMORTAL_FLAGS;
 
-// A flag that CPython does not use. It marks a copy that may have more than one reference, as its
-// original had, which is what thawing needs to know to keep sharing.
+// A flag that CPython does not use. It marks a copy whose original had more than one reference,
+// which is what thawing needs to know to keep sharing.
 inline constexpr std::uint16_t kSharedFlag = 1 << 14;
 
 inline void set_header(PyObject* object, PyTypeObject* type, bool shared) {
@@ -56,7 +56,6 @@ inline void set_header(PyObject* object, PyTypeObject* type, bool shared) {
   object->ob_type = type;
 }
 
-inline void mark_shared(PyObject* object) { object->ob_flags |= kSharedFlag; }
 inline bool is_marked_shared(const PyObject* object) {
   return (object->ob_flags & kSharedFlag) != 0;
 }

@@ -28,7 +28,6 @@
 #include "heap/memo.hpp"
 #include "heap/optouts.hpp"
 #include "heap/populator.hpp"
-#include "heap/recent_strings.hpp"
 #include "heap/records/layouts.hpp"
 #include "heap/records/plans.hpp"
 #include "heap/row_keys.hpp"
@@ -275,7 +274,6 @@ class Copier {
   std::size_t objects_kept_ = 0;   // how many there were when something was handed over last
   RowKeys row_keys_;
   Strings keys_;  // of rows, as copied
-  RecentStrings recent_strings_;
   std::vector<Unchecked> unchecked_;
   std::vector<PyObject*> with_twins_;
   std::vector<Deferred> deferred_;

@@ -50,13 +50,8 @@ Py_ssize_t encode_utf8(PyObject* string, char* out) {
 }
 
 PyObject* Copier::make_string(PyObject* object, bool shared) {
-  PyObject* known = nullptr;
-  RecentStrings::Place* place = nullptr;
-  if (!shared && PyUnicode_GET_LENGTH(object)) place = recent_strings_.place_of(object, &known);
-  if (known) return known;
   PyObject* made = copy_string(region_, object, shared);
   objects_ += !is_static(made);
-  if (place) place->copy = made;
   return made;
 }
 

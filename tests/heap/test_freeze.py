@@ -108,17 +108,13 @@ def words(count):
                 yield "".join([*letter * at, str(n % 7), *letter * (length - at)])
 
 
-def test_equal_strings_are_copied_once_and_thawed_as_equal():
+def test_strings_of_all_lengths_and_kinds_keep_their_text_and_hash():
     column = [*words(2000)]
-    result = _core.freeze_roots({"column": column})
-    frozen = result.frozen["column"]
+    frozen = firn.freeze(column)
     assert frozen == column
     assert [hash(word) for word in frozen] == [hash(word) for word in column]
     assert [word.encode() for word in frozen] == [word.encode() for word in column]
     assert firn.thaw(frozen) == column
-    cities = [f"city {n % 50}" for n in range(20_000)]
-    result = _core.freeze_roots({"cities": cities})
-    assert result.frozen["cities"] == cities and result.objects < 400
 
 
 def test_strings_that_were_hashed_before_keep_their_hash():
@@ -346,11 +342,10 @@ def test_equal_keys_of_different_objects_become_one():
 
 
 def test_several_threads_give_what_one_gives():
-    # No word twice: each thread may have its own copy of those.
-    shared = [{"shared": i, "t": (i, (f"t {i}", i))} for i in range(200)]
+    shared = [{"shared": i, "t": (i, (str(i), i))} for i in range(200)]
     nan = float("nan")
     rows = [
-        {"id": i, "name": f"row {i}", "tags": [f"tag {i}", shared[i % 200]], "pair": shared[i % 200]["t"],
+        {"id": i, "name": f"row {i}", "tags": [f"tag {i % 7}", shared[i % 200]], "pair": shared[i % 200]["t"],
          "set": {i, "x", (i % 5, "y")}, "deep": {(i % 11, (nan, i)): frozenset([(i % 3, nan)])}, "when": dt.timedelta(i)}
         for i in range(20_000)
     ]  # fmt: skip
