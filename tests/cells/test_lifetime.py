@@ -387,7 +387,7 @@ class Lazy:
         notebook.ok("del rows, r")
         if goes(segment):
             return
-    pytest.fail(f"no round's data is given back: {held()}")
+    pytest.fail(f"no round's data is given back: {held()[-3:]}")
 
 
 def test_what_only_changed_objects_lead_to_stays_and_goes_with_them(notebook, spool, monkeypatch):
@@ -407,7 +407,7 @@ def test_what_only_changed_objects_lead_to_stays_and_goes_with_them(notebook, sp
         notebook.ok("del held")
         if all(goes(segment) for segment in segments):
             return
-    pytest.fail(f"no round's data is given back: {held()}")
+    pytest.fail(f"no round's data is given back: {held()[-3:]}")
 
 
 def test_what_the_notebook_changed_or_watches_stays_as_long_as_it_can_be_reached(notebook, spool, monkeypatch):
