@@ -72,7 +72,7 @@ def freeze[T](obj: T, /) -> T:
         return captured(obj)
     if _is_field(obj):
         return obj
-    if type.__instancecheck__(type, obj):
+    if issubclass(type(obj), type):
         return freeze_declaration(obj)
     if "IPython" not in sys.modules or _core.is_frozen(obj):
         return _core.freeze(obj)
@@ -92,7 +92,7 @@ def is_frozen(obj: object, /) -> bool:
     them and reads frozen values only. O(1)."""
     if _core.is_frozen(obj) or _is_field(obj):
         return True
-    if type.__instancecheck__(type, obj):
+    if issubclass(type(obj), type):
         return optouts.SEALED in vars(obj)
     held = _frozen.get(id(obj))
     return held is not None and held() is obj
@@ -335,7 +335,7 @@ class _Capture:
 def _stays(value: Any) -> bool:
     """Whether frozen code holds a value as it is: immutable atoms, modules, classes, imported functions."""
     kind = type(value)
-    if kind in _AS_IT_IS or type.__instancecheck__(type, value) or is_frozen(value):
+    if kind in _AS_IT_IS or issubclass(kind, type) or is_frozen(value):
         return True
     if kind is int:
         return bool(value.bit_length() <= _SMALL * 8)

@@ -90,22 +90,25 @@ def announced_at_prompt(value: object) -> AbstractContextManager[None]:
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    if shell is None:
+    if shell is None or not are_long([value]):
         return nullcontext()
     names = (name for name, other in shell.user_ns.items() if other is value and not name.startswith("_"))
-    name = next(names, f"this {value.__class__.__name__}")
-    return announced(lambda: screen_of(shell, f"freeze-{next(_numbers)}"), {name: value})
+    name = next(names, f"this {type(value).__name__}")
+    return _announced(screen_of(shell, f"freeze-{next(_numbers)}"), [name])
+
+
+def announced(screen: Callable[[], Screen | None], values: Mapping[str, object]) -> AbstractContextManager[None]:
+    """Has what is frozen in the block on the screen, by these names, if that takes long."""
+    return _announced(screen(), [*values]) if are_long(values.values()) else nullcontext()
 
 
 @contextmanager
-def announced(screen: Callable[[], Screen | None], values: Mapping[str, object]) -> Iterator[None]:
-    """Has what is frozen in the block on the screen, by these names, if that takes long."""
-    shown = screen() if are_long(values.values()) else None
+def _announced(shown: Screen | None, names: Sequence[str]) -> Iterator[None]:
     if shown is None:
         yield
         return
     with suppress(Exception):  # a front end that is gone
-        shown.say(f"freezing {named([*values])}…")
+        shown.say(f"freezing {named(names)}…")
         time.sleep(SENT)
     try:
         yield

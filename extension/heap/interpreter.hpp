@@ -21,9 +21,13 @@ inline std::atomic<destructor> deque_destructor{nullptr};
 // otherwise.
 const InterpreterTypes* interpreter_types();
 
-// sys.modules of the calling interpreter (borrowed), or nullptr at its end: objects that firn's
-// tables keep are the last to go, and their __del__ may still write to frozen data, or freeze.
-// (There PyImport_GetModuleDict() ends the process.)
-inline PyObject* loaded_modules() { return PyInterpreterState_Get()->imports.modules; }
+// A module that the calling interpreter has loaded (borrowed), else nullptr: also at its end, when
+// the objects that are the last to go may still write to frozen data, or freeze. (There
+// PyImport_GetModuleDict() ends the process.)
+inline PyObject* loaded_module(const char* name) {
+  PyObject* modules = PyInterpreterState_Get()->imports.modules;
+  PyObject* found = modules ? PyDict_GetItemString(modules, name) : nullptr;
+  return found && PyModule_Check(found) ? found : nullptr;
+}
 
 }  // namespace firn::heap

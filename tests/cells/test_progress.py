@@ -366,3 +366,23 @@ def test_a_screen_that_fails_is_in_nobodys_way(notebook, said, monkeypatch):
     notebook.ok("rows = [[n] for n in range(10)]")
     notebook.ok("%%parallel\nout = [row[0] for row in rows]")
     assert notebook["out"] == list(range(10))
+
+
+def test_firn_freeze_asks_nothing_of_the_class_to_name_what_it_freezes(notebook, said, monkeypatch):
+    monkeypatch.setattr("firn.long_freezes.screen_of", lambda shell, number: said)
+    monkeypatch.setattr(long_freezes, "LARGE", 0)
+    monkeypatch.setattr(long_freezes, "DELAY", 0.0)
+    notebook.ok("""
+import firn
+asked = []
+class Liar:
+    def __init__(self):
+        self.n = 1
+    @property
+    def __class__(self):
+        asked.append(1)
+        return int
+frozen = firn.freeze(Liar())
+assert not asked
+""")
+    assert said.log == ["freezing this Liar…", ""]

@@ -77,9 +77,8 @@ bool may_hold(PyObject* value) {
 // Those of the names that are bound to the target or to what may lead to it; all, where none is.
 std::vector<std::string> holders(const std::vector<std::string>& names, const void* target) {
   std::vector<std::string> found;
-  PyObject* modules = loaded_modules();
-  PyObject* main = modules ? PyDict_GetItemString(modules, "__main__") : nullptr;
-  if (!main || !PyModule_Check(main)) return names;
+  PyObject* main = loaded_module("__main__");
+  if (!main) return names;
   for (const std::string& name : names) {
     PyObject* value = PyDict_GetItemString(PyModule_GetDict(main), name.c_str());
     if (value == target) return {name};

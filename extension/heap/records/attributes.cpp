@@ -60,8 +60,7 @@ std::int64_t find_in_dict(const Layout& layout, PyObject* name) {
 
 PyTypeObject* cached_property_type(State& own) {
   if (!own.cached_property) {
-    PyObject* modules = loaded_modules();
-    PyObject* functools = modules ? PyDict_GetItemString(modules, "functools") : nullptr;
+    PyObject* functools = loaded_module("functools");
     if (!functools) return nullptr;  // then no class has one
     own.cached_property =
         reinterpret_cast<PyTypeObject*>(PyObject_GetAttrString(functools, "cached_property"));

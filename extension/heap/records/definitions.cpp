@@ -169,11 +169,8 @@ DefinitionName read_name(PyObject* object) {
 // Whether sys.modules[module].qualname is the object; looks into dicts only.
 bool is_importable(const DefinitionName& name, PyObject* object) {
   if (name.module.empty() || name.qualname.empty() || name.module == "__main__") return false;
-  PyObject* modules = loaded_modules();
-  PyObject* module = modules && PyDict_CheckExact(modules)
-                         ? PyDict_GetItemString(modules, name.module.c_str())
-                         : nullptr;
-  if (!module || !PyModule_Check(module)) return false;
+  PyObject* module = loaded_module(name.module.c_str());
+  if (!module) return false;
   PyObject* at = nullptr;
   PyObject* dict = Py_NewRef(PyModule_GetDict(module));
   for (std::size_t begin = 0; begin <= name.qualname.size();) {

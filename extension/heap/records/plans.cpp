@@ -56,9 +56,8 @@ bool adds_nothing(PyTypeObject* type) {
 
 bool is_enum_class(PyTypeObject* type) {
   // Enum's own classes come from a module of Python's, which is loaded when there are members.
-  PyObject* modules = loaded_modules();
-  PyObject* module = modules ? PyDict_GetItemString(modules, "enum") : nullptr;
-  if (!module || !PyModule_Check(module)) return false;
+  PyObject* module = loaded_module("enum");
+  if (!module) return false;
   PyObject* meta = PyDict_GetItemString(PyModule_GetDict(module), "EnumType");
   return meta && PyType_Check(meta) &&
          PyType_IsSubtype(Py_TYPE(type), reinterpret_cast<PyTypeObject*>(meta));
@@ -72,10 +71,8 @@ bool speaks_for_itself(PyTypeObject* type, PyTypeObject* base) {
   PyObject* state = look_up(type, "__getstate__");
   if (state == look_up(base, "__getstate__")) return false;
   // A dataclass with slots says what object would: its fields.
-  PyObject* modules = loaded_modules();
-  PyObject* module = modules ? PyDict_GetItemString(modules, "dataclasses") : nullptr;
-  return !module || !PyModule_Check(module) ||
-         state != PyDict_GetItemString(PyModule_GetDict(module), "_dataclass_getstate");
+  PyObject* module = loaded_module("dataclasses");
+  return !module || state != PyDict_GetItemString(PyModule_GetDict(module), "_dataclass_getstate");
 }
 
 bool is_iterator(PyTypeObject* type) {
