@@ -1,3 +1,4 @@
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NoReturn, TypedDict
 
 # --- heap ---
@@ -124,6 +125,9 @@ def shallow(obj: Any, /) -> Any:
 
     No code of its class runs. Anything else is returned as it is.
     """
+
+def iterate_part[T](sequence: Sequence[T], start: int, stop: int, /) -> Iterator[T]:
+    """The items `start` to `stop` (exclusive; 0 <= `start` <= `stop`), of a frozen list or tuple without a copy."""
 
 def is_frozen(obj: object, /) -> bool:
     """Whether `obj` is frozen, hence shared with other interpreters by reference (PEP 795). O(1)."""

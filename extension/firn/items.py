@@ -267,7 +267,7 @@ def _cut(plan: Plan, start: int, stop: int) -> tuple[Iterator[Any], Iterator[Any
         case ("range", numbers):
             primary = iter(numbers[start:stop])
         case ("slice", source):
-            primary = iter(source[start:stop])
+            primary = _core.iterate_part(source, start, stop)
         case ("walk", source, view):
             primary = iter(_Walk(source, view).part(start, stop))
         case ("walk", walk):

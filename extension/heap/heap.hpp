@@ -151,6 +151,10 @@ PyObject* thaw(PyObject* object);
 // ones (new reference); anything else as it is. nullptr with an exception set.
 PyObject* shallow(PyObject* object);
 
+// An iterator over the items from `start` to `stop` (exclusive, 0 <= start <= stop), of a frozen
+// list or tuple without a copy. A new reference; nullptr with an exception set.
+PyObject* iterate_part(PyObject* sequence, Py_ssize_t start, Py_ssize_t stop);
+
 struct TransferSegment;
 
 // Owns a transfer segment: values on their way between two interpreters. Its memory is used again

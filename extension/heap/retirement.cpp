@@ -164,13 +164,11 @@ class Retirer {
   void work() {
     std::unique_lock hold(mutex_);
     while (true) {
-      if (scan_) {
-        finish_scan(hold);
-      } else if ((again_ || !fresh_.empty()) && !scanning_) {
-        begin_scan(hold, {});
-      } else if (!queue_.empty()) {
-        run_cleanly([&] { move_next(hold); });  // who waits next would have addresses in its frames
-      } else if (later_) {
+      bool more = false;
+      // Who waits next would have addresses in its frames.
+      run_cleanly([&] { more = do_next(hold); });
+      if (more) continue;
+      if (later_) {
         if (wake_.wait_until(hold, due_) == std::cv_status::timeout && later_) {
           again_ = true;
           later_ = false;
@@ -185,6 +183,20 @@ class Retirer {
       }
     }
     running_ = false;
+  }
+
+  // With the lock held at its start and end. Whether there was something to do.
+  bool do_next(std::unique_lock<std::mutex>& hold) {
+    if (scan_) {
+      finish_scan(hold);
+    } else if ((again_ || !fresh_.empty()) && !scanning_) {
+      begin_scan(hold, {});
+    } else if (!queue_.empty()) {
+      move_next(hold);
+    } else {
+      return false;
+    }
+    return true;
   }
 
   // With the lock held at its start and end.

@@ -243,6 +243,14 @@ void bind_heap(py::module_& module) {
         return py::reinterpret_steal<py::object>(made);
       },
       py::arg("obj"), py::pos_only());
+  module.def(
+      "iterate_part",
+      [](const py::object& sequence, py::ssize_t start, py::ssize_t stop) {
+        PyObject* made = heap::iterate_part(sequence.ptr(), start, stop);
+        if (!made) throw py::error_already_set();
+        return py::reinterpret_steal<py::object>(made);
+      },
+      py::arg("sequence"), py::arg("start"), py::arg("stop"), py::pos_only());
   module.def("is_frozen", &is_frozen, py::arg("obj"), py::pos_only());
   module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
              py::arg("threads") = 0,

@@ -66,13 +66,13 @@ def test_frozen_data_that_no_variable_needs_is_given_back(new_kernel):
     """For that all threads that Python knows must be stopped for a moment, the kernel's own among them."""
     kernel = new_kernel()
     subshell = kernel.control("create_subshell_request", {})["content"]["subshell_id"]
-    for n in range(4):
+    for n in range(12):
         assert kernel.run(f"rows = [[f'row {{n}}', n + {n}] for n in range(5000)]").status == "ok"
         outcome = kernel.run("%%parallel --quiet\nfound = [len(row) for row in rows]\nsum(found)")
         assert outcome.result == "10000"
     assert kernel.run("del rows\nfrom firn import _core").status == "ok"
     end = time.monotonic() + 60
-    while kernel.run("_core.scan_figures()['freed'] >= 3", store_history=False).result != "True":
+    while kernel.run("_core.scan_figures()['freed'] >= 10", store_history=False).result != "True":
         assert time.monotonic() < end, kernel.run("_core.scan_figures(), _core.segments()").result
         kernel.run("_core.rescan(True), _core.settle()", store_history=False)
     assert kernel.control("delete_subshell_request", {"subshell_id": subshell})["content"]["status"] == "ok"

@@ -78,6 +78,7 @@ struct InterpreterObjects {
   PyTypeObject* views[3] = {};      // by View; heap types, for views are made and dropped here
   PyTypeObject* iterators[3] = {};  // by View
   PyTypeObject* reverse_iterators[3] = {};
+  PyTypeObject* part = nullptr;
   PyObject* classes[kinds] = {};  // what each kind reads as; filled on first use
 };
 
@@ -134,6 +135,9 @@ bool in_augmented_assignment();
 int make_view_types(InterpreterObjects* objects);
 PyObject* new_view(PyObject* dict_face, View view);
 PyObject* new_dict_iterator(PyObject* dict_face, View view, bool reverse);
+
+// list_part.cpp
+PyTypeObject* make_part_type();
 
 // Each fills the type that it is named after.
 void fill_list_type(PyTypeObject* type);

@@ -30,6 +30,7 @@ void free_objects(PyObject* capsule) {
   for (PyTypeObject* type : objects->views) Py_XDECREF(type);
   for (PyTypeObject* type : objects->iterators) Py_XDECREF(type);
   for (PyTypeObject* type : objects->reverse_iterators) Py_XDECREF(type);
+  Py_XDECREF(objects->part);
   for (PyObject* type : objects->classes) Py_XDECREF(type);
   delete objects;
 }
@@ -61,6 +62,7 @@ int make_interpreter_objects() {
     return -1;
   }
   if (make_view_types(objects) < 0) return -1;
+  if (!(objects->part = make_part_type())) return -1;
   PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
   if (!dict || PyDict_SetItemString(dict, capsule_name, capsule.get()) < 0) return -1;
   gone.fetch_add(1, std::memory_order_release);  // forget that this interpreter had none
