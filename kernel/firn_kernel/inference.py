@@ -51,6 +51,7 @@ class KeptInference:
         if not self._hooked:
             self._hooked = True
             _hook_into_jedi()
+            _keep_names()
             _ask_for_signatures_once()
         known, turn, self._state = self._state, self._turn, None
         if known is not None and time.monotonic() >= self._until:
@@ -103,6 +104,35 @@ def _hook_into_jedi() -> None:
         return known
 
     jedi.api.InferenceState = state
+
+
+def _keep_names() -> None:
+    """Two things that jedi finds out for each text anew though its state knows them: what an object of the namespace is in
+    its source, and which names it has."""
+    try:
+        from jedi.cache import memoize_method
+        from jedi.inference.compiled import mixed, value
+        from jedi.inference.context import ModuleContext
+
+        create, filters, names = mixed._create, mixed.MixedObject.get_filters, value.CompiledValueFilter.values
+    except ImportError, AttributeError:
+        return  # another jedi
+
+    def created(state: Any, compiled: Any, module: Any) -> Any:
+        # jedi would notice that the object's source is the very text, which is never so for a text without a file.
+        if type(module) is ModuleContext and module.py__file__() is None:
+            module = None
+        return create(state, compiled, module)
+
+    def kept_filters(self: Any, *arguments: Any, **options: Any) -> Any:
+        kept = vars(self).get("firn_filters")
+        if kept is None:
+            kept = self.firn_filters = list(filters(self, *arguments, **options))
+        return iter(kept)
+
+    mixed._create = created
+    mixed.MixedObject.get_filters = kept_filters
+    value.CompiledValueFilter.values = memoize_method(names)
 
 
 class _AskedOnce:

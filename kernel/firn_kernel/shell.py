@@ -21,7 +21,7 @@ from IPython.core.payload import PayloadManager
 from traitlets import Any as AnyTrait
 from traitlets import Instance, Type, default
 
-from . import messages
+from . import completer, messages
 from .cell_files import CellCompiler
 from .history import KernelHistory
 
@@ -206,6 +206,10 @@ class KernelShell(InteractiveShell):
     def init_history(self) -> None:
         self.history_manager = KernelHistory(shell=self, parent=self)
         self.configurables.append(self.history_manager)
+
+    def init_completer(self) -> None:
+        super().init_completer()
+        completer.quicken(self.Completer)
 
     def init_payload(self) -> None:
         self.payload_manager = KernelPayloads(parent=self)

@@ -256,12 +256,13 @@ def kernel_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def start_kernel(private_ipython: None, request: pytest.FixtureRequest) -> Iterator[Callable[..., RunningKernel]]:
-    """Starts kernels that live until the module's end, or until somebody stops them."""
+    """Starts kernels that live until the module's end, or until somebody stops them. `spec`: a certain one's kernelspec."""
     kernels: list[RunningKernel] = []
 
     def start(**options: Any) -> RunningKernel:
         patience = request.config.getoption("--patience", None)
-        kernels.append(RunningKernel(chosen(request.config), patience, **options))
+        spec = options.pop("spec", chosen(request.config))
+        kernels.append(RunningKernel(spec, patience, **options))
         return kernels[-1]
 
     yield start
