@@ -51,6 +51,9 @@ def interrupt_thread(thread: int, cell: object) -> bool:
 def nudge_after_interrupts() -> None:
     """From now on SIGINT ends a call that sleeps also where it comes just before the call. Stays until a handler is set."""
 
+def no_more_nudges() -> None:
+    """Python has seen the signal: no call that comes now is broken off."""
+
 def give_back_memory() -> None:
     """Returns the pages that malloc() holds and nobody uses to the system; some milliseconds."""
 

@@ -1,14 +1,34 @@
 """IPython's persistent history, written without holding anybody up."""
 
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from IPython.core.history import HistoryManager
 
+from .runner import in_one_piece
+
 _COLLECTING = 0.25  # seconds
 
 Lines = list[tuple[Any, ...]]
+
+# What a fault of the thread's own raises, and the real-time ones, by which firn's heap stops all threads, are let in.
+_FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS}
+_OF_OTHERS = {each for each in signal.valid_signals() if each < signal.SIGRTMIN} - _FAULTS
+
+
+@contextmanager
+def _leaving_signals_to_others() -> Iterator[None]:
+    """Threads that are started meanwhile take none: the system hands a signal to another thread while the main one has a
+    second one waiting, and an interrupt that comes in this way may come late, in the next cell."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_OTHERS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class KernelHistory(HistoryManager):
@@ -22,8 +42,25 @@ class KernelHistory(HistoryManager):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._writing = threading.RLock()  # one writer at a time, so that lines stay in order
         self._failing = False
-        super().__init__(*arguments, **options)
+        with _leaving_signals_to_others():
+            super().__init__(*arguments, **options)
 
+    # An interrupt that left one of the cache's locks taken would be the end of all cells.
+
+    @in_one_piece
+    def store_inputs(self, *arguments: Any, **options: Any) -> None:
+        super().store_inputs(*arguments, **options)
+
+    @in_one_piece
+    def store_output(self, *arguments: Any, **options: Any) -> None:
+        super().store_output(*arguments, **options)
+
+    def _restart_thread_if_stopped(self) -> None:
+        """After a fork."""
+        with _leaving_signals_to_others():
+            super()._restart_thread_if_stopped()
+
+    @in_one_piece
     def writeout_cache(self, conn: Any = None) -> None:
         """Writes what is there; its errors are logged. Any thread."""
         if not self.enabled:

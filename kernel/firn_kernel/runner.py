@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ class Cell:
         self.error: dict[str, Any] | None = None
         self.interrupted = False  # by cancelling its task
         self.running = False  # while an interrupt may stop it
+        self.put_off = False  # an interrupt came where it must not stop anything
         self.task: asyncio.Task[None] | None = None
 
     def reply(self, content: dict[str, Any]) -> None:
@@ -38,6 +40,30 @@ class Cell:
 
 # The cell whose code runs, for errors that are shown in it. Threads have none.
 cell_here: contextvars.ContextVar[Cell | None] = contextvars.ContextVar("firn_kernel_cell", default=None)
+
+
+def in_one_piece[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """For what a cell calls without knowing, and that takes locks: an interrupt waits for its end.
+
+    It may come between a lock's being taken and the start of the `with` block that lets it go, and no cell would get that
+    lock again.
+    """
+
+    @functools.wraps(function)
+    def whole(*arguments: P.args, **options: P.kwargs) -> R:
+        cell = cell_here.get()
+        if cell is None or not cell.running:
+            return function(*arguments, **options)
+        cell.running = False
+        try:
+            return function(*arguments, **options)
+        finally:
+            cell.running = True
+            if cell.put_off:
+                cell.put_off = False
+                raise KeyboardInterrupt
+
+    return whole
 
 
 class CellRunner:
@@ -151,7 +177,7 @@ class CellRunner:
         shell = self._kernel.shell
         reply: dict[str, Any]
         try:
-            cell.running = True
+            cell.put_off, cell.running = False, True
             success, error = await self._run_code(cell)
             cell.running = False
             if success:
@@ -223,13 +249,17 @@ class CellRunner:
             if cell.interrupted and _in_users_callback(frame):
                 raise KeyboardInterrupt  # pressed again: a background task keeps the cell's cancellation waiting
             self._cancel(cell)
+        else:
+            cell.put_off = True
 
     def interrupt(self) -> None:
         """What on_sigint() does, from the main thread for the runner of another. What blocks in C goes on until it ends."""
         cell = self._cell
-        if cell is None or not cell.running:
+        if cell is None:
             return
-        if _on_stack(sys._current_frames().get(self._thread), _CELL):
+        if not cell.running:
+            cell.put_off = True
+        elif _on_stack(sys._current_frames().get(self._thread), _CELL):
             _kernel.interrupt_thread(self._thread, cell)
         else:
             self._cancel(cell)
@@ -305,6 +335,7 @@ def install_interrupt_handler(
     """
 
     def handle(number: int, frame: types.FrameType | None) -> None:
+        _kernel.no_more_nudges()
         others()
         if not held(frame):
             runner.on_sigint(number, frame)

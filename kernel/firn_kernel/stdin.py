@@ -7,7 +7,8 @@ from contextvars import ContextVar
 
 from . import _kernel, messages
 
-_one_question = threading.Lock()
+# Reentrant, for only then does release() know whether the thread has it.
+_one_question = threading.RLock()
 
 # Whether the front end of the cell answers questions; threads that a cell has started ask without one.
 allowed: ContextVar[bool] = ContextVar("firn_kernel_stdin", default=True)
@@ -37,9 +38,9 @@ def _ask(prompt: str, *, password: bool) -> str:
         raise StdinNotImplementedError(
             "input() was called, but this front end does not support input requests (nbconvert and nbclient do not)."
         )
-    while not _one_question.acquire(timeout=0.05):
-        pass  # another thread asks; signals get through
     try:
+        while not _one_question.acquire(timeout=0.05):
+            pass  # another thread asks; signals get through
         _kernel.flush()
         _kernel.ask_input(request, messages.encode({"prompt": prompt, "password": password}))
         while True:
@@ -49,4 +50,8 @@ def _ask(prompt: str, *, password: bool) -> str:
                     raise EOFError
                 return answer
     finally:
-        _one_question.release()
+        # An interrupt may come as the lock is taken, and leave it taken: no input() would ever ask again.
+        try:
+            _one_question.release()
+        except RuntimeError:
+            pass  # it came before that

@@ -1,5 +1,6 @@
 """Subshells (JEP 91): further cell runners beside the main one, each in a thread of its own."""
 
+import signal
 import threading
 import uuid
 from typing import Any
@@ -59,6 +60,9 @@ class Subshells:
         return {"status": "ok"}
 
     def _run(self, subshell: str, runner: CellRunner) -> None:
+        # The control thread, which has started this one, blocks nearly all, and child processes inherit that: they could
+        # not be terminated. Interrupts are the main thread's.
+        signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT})
         try:
             runner.run()
         finally:

@@ -191,6 +191,7 @@ PYBIND11_MODULE(_kernel, module) {
              [](const std::string& subshell) { return the_server->inboxes().close(subshell); });
   module.def("interrupt_thread", &interrupt_thread);
   module.def("nudge_after_interrupts", &nudge_after_interrupts);
+  module.def("no_more_nudges", &no_more_nudges);
   module.def("give_back_memory", [] {
     const py::gil_scoped_release release;
     ::malloc_trim(0);

@@ -22,16 +22,19 @@ Nudges nudges;  // the handler reads it
 
 void do_nothing(int) {}
 
+void set_timers(const std::array<long, kAfter.size()>& after) {
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    const itimerspec once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = after[i]}};
+    ::timer_settime(nudges.timers[i], 0, &once, nullptr);
+  }
+}
+
 // Only async-signal-safe calls (POSIX, "Signal Concepts"); timer_settime() is one.
 void on_interrupt(int number) {
   const int error = errno;
+  // First: in another thread than the main one, Python could have found the note before.
+  if (::getpid() == nudges.process) set_timers(kAfter);
   nudges.pythons(number);
-  if (::getpid() == nudges.process) {
-    for (std::size_t i = 0; i < kAfter.size(); ++i) {
-      const itimerspec once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kAfter[i]}};
-      ::timer_settime(nudges.timers[i], 0, &once, nullptr);
-    }
-  }
   errno = error;
 }
 
@@ -66,6 +69,10 @@ void nudge_after_interrupts() {
   nudges.pythons = now.sa_handler;
   now.sa_handler = on_interrupt;
   ::sigaction(SIGINT, &now, nullptr);
+}
+
+void no_more_nudges() {
+  if (::getpid() == nudges.process) set_timers({});
 }
 
 }  // namespace firn::kernel

@@ -13,4 +13,8 @@ namespace firn::kernel {
 // have been set in Python, which sets the handler in C anew.
 void nudge_after_interrupts();
 
+// Python has found the note: what is called from now on is not broken off. Called by Python's
+// handler. (A note that comes meanwhile is found before its handler goes on.)
+void no_more_nudges();
+
 }  // namespace firn::kernel

@@ -1,10 +1,9 @@
 """Completions are IPython's and jedi's: what the kernel spares them changes no reply."""
 
 import pytest
+from firn_kernel import completer
 from IPython.core.completer import IPCompleter, provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
-
-from firn_kernel import completer
 from test_inference import CODES, SETTING, completed
 
 FIRNS = ["frozen", "parallel", "thaw"]
@@ -43,7 +42,23 @@ def test_magics_are_found_as_ipython_finds_them(variable):
     quick, plain = shell.Completer, IPCompleter(shell=shell, namespace=shell.user_ns, parent=shell)
     completer.quicken(quick)
     found = 0
-    for text in ["", "t", "ti", "time", "timei", "time.", "x.ti", "%", "%ti", "%time", "%%", "%%ti", "%%time.", "no such", "é"]:
+    for text in [
+        "",
+        "t",
+        "ti",
+        "time",
+        "timei",
+        "time.",
+        "x.ti",
+        "%",
+        "%ti",
+        "%time",
+        "%%",
+        "%%ti",
+        "%%time.",
+        "no such",
+        "é",
+    ]:
         with provisionalcompleter():
             results = [each._complete(full_text=text, cursor_line=0, cursor_pos=len(text)) for each in (quick, plain)]
         assert list(results[0]) == list(results[1])

@@ -193,3 +193,47 @@ def test_an_interrupt_that_comes_just_before_a_call_that_sleeps(kernel, before):
         "list(map(operator.call, [interrupt, functools.partial(time.sleep, 1000)]))"
     )
     assert kernel.run(cell).reply["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_what_a_cell_calls_after_an_interrupt_is_not_broken_off(kernel):
+    """What wakes a call that an interrupt would miss stops once Python has seen it."""
+    cell = (
+        "import ctypes, time\nlibc = ctypes.CDLL(None)\n"
+        "try:\n    print('on', flush=True)\n    time.sleep(1000)\nexcept KeyboardInterrupt:\n    result = libc.poll(None, 0, 700)\nresult"
+    )
+    cell = kernel.client.execute(cell)
+    kernel.wait_for_text("on")
+    os.kill(kernel.pid, signal.SIGINT)
+    assert kernel.finish(cell).result == "0"
+
+
+def test_no_other_thread_of_the_kernels_takes_an_interrupt(new_kernel):
+    """The system would give it to one while another signal waits for the main thread, and it could come late: in the cell
+    after the one that it was meant for."""
+    kernel = new_kernel()
+    assert kernel.control("create_subshell_request", {})["content"]["status"] == "ok"
+    assert kernel.run("%%parallel --quiet\nsquares = [n * n for n in range(100)]").status == "ok"
+    assert kernel.run("import os\nif (child := os.fork()) == 0: os._exit(0)\nos.waitpid(child, 0)[1]").result == "0"
+    takers = kernel.run(
+        "from pathlib import Path\n"
+        "[task.name for task in Path('/proc/self/task').iterdir()"
+        " if not int((task / 'status').read_text().split('SigBlk:')[1].split()[0], 16) & 2] == [str(os.getpid())]"
+    )
+    assert takers.result == "True"
+
+
+def test_one_that_comes_as_history_takes_a_lock_stops_the_cell_afterwards(kernel):
+    """The lock would stay taken, and all cells take it."""
+    hook = (
+        "import signal, threading\nhistory = get_ipython().history_manager\nlock = history.db_input_cache_lock\n"
+        "class Interrupted:\n"
+        "    def __enter__(self):\n"
+        "        lock.__enter__()\n"
+        "        if threading.current_thread() is threading.main_thread(): signal.raise_signal(signal.SIGINT)\n"
+        "    def __exit__(self, *exception):\n        lock.__exit__(*exception)\n"
+        "history.db_input_cache_lock = Interrupted()"
+    )
+    assert kernel.run(hook).status == "ok"
+    assert kernel.run("'never'").reply["content"]["ename"] == "KeyboardInterrupt"
+    assert kernel.run("history.db_input_cache_lock = lock", store_history=False).status == "ok"
+    assert kernel.run("'goes on'").result == "'goes on'"

@@ -49,3 +49,18 @@ def test_many_questions_in_a_row(kernel):
     count = 30
     outcome, _ = answer(kernel, f"' '.join(input() for _ in range({count}))", *map(str, range(count)))
     assert outcome.result == repr(" ".join(map(str, range(count))))
+
+
+def test_an_interrupt_as_it_takes_its_turn_leaves_the_turn_to_others(kernel):
+    setup = (
+        "import firn_kernel.stdin, threading\nlock = firn_kernel.stdin._one_question\n"
+        "class Interrupted:\n"
+        "    release = lock.release\n"
+        "    def acquire(self, timeout):\n        lock.acquire(); raise KeyboardInterrupt\n"
+        "firn_kernel.stdin._one_question = Interrupted()"
+    )
+    assert kernel.run(setup).status == "ok"
+    assert kernel.run("input()", allow_stdin=True).reply["content"]["ename"] == "KeyboardInterrupt"
+    assert kernel.run("firn_kernel.stdin._one_question = lock").status == "ok"
+    code = "answers = []\nt = threading.Thread(target=lambda: answers.append(input()))\nt.start(); t.join(); answers"
+    assert answer(kernel, code, "yes")[0].result == "['yes']"

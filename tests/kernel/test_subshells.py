@@ -133,6 +133,11 @@ def test_an_interrupt_stops_a_cell_in_a_subshell(kernel, subshell, code):
     assert run(kernel, subshell, "6 * 7").result == "42"
 
 
+def test_a_cells_child_process_can_be_terminated(kernel, subshell):
+    cell = "import subprocess\nchild = subprocess.Popen(['sleep', '1000'])\nchild.terminate()\nprint(child.wait(60))"
+    assert run(kernel, subshell, cell).text() == "-15\n"
+
+
 @pytest.mark.row("cells, completion, input beside a cell")
 def test_input_asks_the_cells_own_client(kernel, busy, subshell):
     cell = send(kernel, subshell, "execute_request", {"code": "input('name? ')", "allow_stdin": True})
