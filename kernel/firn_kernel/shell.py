@@ -25,6 +25,8 @@ from . import completer, messages
 from .cell_files import CellCompiler
 from .history import KernelHistory
 
+_KERNEL = os.path.dirname(__file__) + os.sep
+
 
 class KernelDisplayPublisher(DisplayPublisher):
     """display(), update_display() and clear_output()."""
@@ -243,10 +245,27 @@ class KernelShell(InteractiveShell):
         """The request whose code runs, as ipykernel's shell gives it."""
         return self.kernel.get_parent()
 
+    def showtraceback(self, exc_tuple: Any = None, *arguments: Any, **options: Any) -> None:
+        error = exc_tuple[1] if exc_tuple is not None else sys.exception()
+        if isinstance(error, KeyboardInterrupt):
+            _end_where_it_came(error)
+        super().showtraceback(exc_tuple, *arguments, **options)
+
     def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         self.kernel.show_error(etype, evalue, stb)
+
+
+def _end_where_it_came(interrupt: KeyboardInterrupt) -> None:
+    """Cuts the kernel's signal handler, which raises it, off an interrupt's traceback."""
+    last, at = None, interrupt.__traceback__
+    while at is not None:
+        if not at.tb_frame.f_code.co_filename.startswith(_KERNEL):
+            last = at
+        at = at.tb_next
+    if last is not None:
+        last.tb_next = None
 
 
 InteractiveShellABC.register(KernelShell)

@@ -47,6 +47,15 @@ def test_a_cell_stops_at_the_first_press(kernel, interrupt, where):
     press_and_see(kernel, interrupt, BUSY[where])
 
 
+@pytest.mark.row("{interrupt} in a cell")
+def test_the_traceback_ends_in_the_cell(kernel, interrupt):
+    cell = kernel.client.execute("def spin():\n    while True:\n        pass\nprint('on', flush=True)\nspin()")
+    kernel.wait_for_text("on")
+    interrupt()
+    shown = "\n".join(kernel.finish(cell).of("error")[0]["traceback"])
+    assert "spin" in shown and "firn_kernel/" not in shown
+
+
 @pytest.mark.row("in await")
 @pytest.mark.parametrize("where", AWAITING)
 def test_a_cell_that_awaits_stops_at_the_first_press(kernel, interrupt, where):
