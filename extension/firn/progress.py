@@ -33,6 +33,10 @@ _FONT: Final = (
 )
 
 
+NOTHING: Final = {"text/plain": "", "text/html": ""}
+"""An output that is empty; nbconvert warns of one that has no form at all."""
+
+
 class Screen(Protocol):
     """Where progress is seen."""
 
@@ -159,7 +163,7 @@ class FrontEnd:
         pass  # output has a place of its own
 
     def clear(self) -> None:
-        self._show({})
+        self._show(NOTHING)
 
     def _show(self, data: dict[str, str]) -> None:
         self._publish(data=data, metadata={}, transient={"display_id": self._id}, update=self._shown)
