@@ -31,11 +31,11 @@ font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-fo
 border:1px solid rgba(128,128,128,.28);border-left:3px solid var(--loop);border-radius:6px;padding:10px 14px;margin:6px 0 4px}
 .firn-x.bad{border-left-color:var(--bad)}
 .firn-x .h{font-weight:650;margin-bottom:7px}.firn-x .h span{font-weight:400;opacity:.66}
-.firn-x pre,.firn-x code{font:12.5px/1.5 var(--jp-code-font-family,ui-monospace,monospace);background:none;color:inherit;
+.firn-x.firn-x.firn-x pre,.firn-x.firn-x.firn-x code{font:12.5px/1.5 var(--jp-code-font-family,ui-monospace,monospace);background:none;color:inherit;
 margin:0;padding:0;border:0}
-.firn-x pre{white-space:pre-wrap;padding-left:3.4em;text-indent:-3.4em}
+.firn-x.firn-x.firn-x pre{white-space:pre-wrap;overflow-wrap:anywhere;padding-left:3.4em;text-indent:-3.4em;overflow:visible}
 .firn-x pre>i{display:inline-block;width:2.4em;margin-right:1em;text-align:right;text-indent:0;font-style:normal;opacity:.45}
-.firn-x pre.bad{background:rgba(208,95,95,.13)}.firn-x pre.bad>i{opacity:1;color:var(--bad)}
+.firn-x.firn-x.firn-x pre.bad{background:rgba(208,95,95,.13)}.firn-x pre.bad>i{opacity:1;color:var(--bad)}
 .firn-x .v{margin:3px 0 9px 3.4em;padding:4px 11px 5px;border-left:2px solid var(--loop);background:rgba(128,128,128,.07);
 border-radius:0 4px 4px 0}
 .firn-x .v.refused{border-color:var(--bad)}.firn-x .v.serial{border-color:var(--temporary)}
