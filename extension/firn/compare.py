@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from time import thread_time
-from typing import cast
+from typing import Any, cast
 
 import firn
 from firn import _core
@@ -203,7 +203,8 @@ _ELSEWHERE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleT
 def memory(value: object) -> int:
     """The bytes of all objects that a value leads to, each once; classes, functions and modules are nobody's copy."""
     seen: set[int] = set()
-    total, todo = 0, [value]
+    total = 0
+    todo: list[Any] = [value]
     while todo:
         item = todo.pop()
         if id(item) in seen:
@@ -214,4 +215,6 @@ def memory(value: object) -> int:
         elif not isinstance(item, _ELSEWHERE):
             total += sys.getsizeof(item)
             todo += gc.get_referents(item)
+            if (type(item).__module__, type(item).__name__) == ("numpy", "ndarray"):
+                todo.append(item.base)  # who has its memory, if it is not its own; gc knows nothing of that
     return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import signal
 import threading
@@ -114,6 +115,13 @@ def test_a_sample_has_the_bytes_and_the_memory_of_the_whole(kind):
         assert whole.in_full and not sampled.in_full and sampled.part < sampled.whole
         assert sampled.bytes == pytest.approx(whole.bytes, rel=0.35)
         assert sampled.memory == pytest.approx(whole.memory, rel=0.5)
+
+
+def test_the_memory_of_an_array_is_that_of_its_numbers():
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(100_000.0)
+    for one in (array, array.reshape(100, 1000)[3:], pickle.loads(pickle.dumps(array, 5)), [array, array[::2]]):
+        assert 800_000 <= compare.memory(one) < 802_000
 
 
 def test_sampled_times_are_called_a_lower_bound(notebook, monkeypatch):
