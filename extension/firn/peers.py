@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 import pickle
+import re
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ import firn
 from firn import _core, peer_worker
 from firn.analysis import SplitLoop
 from firn.items import Items
+from firn.modules import REFUSES
 from firn.report import Peer, Span
 
 PATIENCE: Final = 20
@@ -161,10 +163,16 @@ def _gather(futures: list[Future[peer_worker.Answer]], limit: float) -> list[pee
         done, left = wait(left, timeout=min(0.2, max(0.0, deadline - time.monotonic())), return_when=FIRST_COMPLETED)
         for future in done:
             if error := future.result().error:
-                raise CannotRun(f"cannot run this loop: {error}")
+                raise CannotRun(f"cannot run this loop: {_in_short(error, error)}")
         if not done and time.monotonic() >= deadline:
             raise CannotRun(f"was not done after {limit:.0f} s, and was given up")
     return [future.result() for future in futures]
+
+
+def _in_short(error: str, otherwise: str) -> str:
+    """What a worker said, without a module's page of advice when it does not load there."""
+    found = re.search(rf"module (\w+)[\w.]* {REFUSES}", error)
+    return f"{found[1]} does not load in subinterpreters" if found else otherwise
 
 
 def _in_pool(task: Task, path: Path, peer: Peer) -> list[Any]:
@@ -195,7 +203,7 @@ def _results(task: Task, job: _core.Job, peer: Peer, began: float) -> Iterator[t
     deadline = time.monotonic() + task.limit
     while (event := job.next(max(0.0, deadline - time.monotonic()))) is not None:
         if event.kind == "failed":
-            raise CannotRun(f"cannot run this loop: {event.error.strip().splitlines()[-1]}")
+            raise CannotRun(f"cannot run this loop: {_in_short(event.error, event.error.strip().splitlines()[-1])}")
         if event.kind == "chunk":
             start, stop, _ = task.chunks[event.start]
             peer.spans.append(

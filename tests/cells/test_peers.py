@@ -83,6 +83,15 @@ def test_what_pickle_cannot_find_runs_with_firn_alone_and_the_others_say_why(not
     assert ours.equal and all("no attribute 'Ride'" in peer.problem for peer in others)
 
 
+def test_of_a_module_that_does_not_load_there_its_name_is_told(notebook):
+    pytest.importorskip("numpy")
+    notebook.ok("import numpy\narray = numpy.arange(12.0).reshape(4, 3)")
+    notebook.ok("%%parallel --compare full\nout = [float(array[n].sum()) for n in range(4)]")
+    assert [peer.problem for peer in notebook.report.peers[:2]] == [
+        "cannot run this loop: numpy does not load in subinterpreters"
+    ] * 2
+
+
 def test_a_peer_with_another_result_is_told(notebook):
     notebook.ok("import os")
     notebook.ok("%%parallel --compare full\nout = [os.getpid() for n in range(6)]")
