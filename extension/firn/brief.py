@@ -17,7 +17,7 @@ from firn.analysis import SplitLoop
 from firn.analysis.chunk import define
 from firn.analysis.codegen import CHUNK
 from firn.items import Items, slice_items
-from firn.raised import Found, with_details, without_firn
+from firn.raised import Found, as_in_cell, with_details, without_firn
 
 BUDGET: Final = 0.005
 """Seconds; a parallel loop that freezes nothing costs about half of that."""
@@ -43,7 +43,8 @@ def run(
                 try:
                     effects.append(namespace[CHUNK](part, done))
                 except Exception as error:
-                    _describe(error, find(stop - length_hint(part) - 1), stop - length_hint(part) - 1)
+                    as_in_cell(error, namespace[CHUNK].__code__, found := find(stop - length_hint(part) - 1))
+                    _describe(error, found, stop - length_hint(part) - 1)
                     raise
                 done = stop
     finally:

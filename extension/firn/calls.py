@@ -17,6 +17,7 @@ from typing import Any
 from firn import _core, errors, modules, replicate, units
 from firn.mutable import FrozenByteArray, FrozenTypedArray
 from firn.planner import Planner
+from firn.raised import without_firn
 from firn.shipping import Packer
 from firn.teach import FROZEN_TYPES
 from firn.units import Unit
@@ -47,6 +48,7 @@ class Packed:
     def failed(cls, error: Exception) -> Packed:
         """A call whose function cannot be packed."""
         packed = cls(lambda: ((), []))
+        without_firn(error)
         packed.error = error
         return packed
 

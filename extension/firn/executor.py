@@ -192,6 +192,7 @@ class _Worker:
 
     def run(self, call: _Call) -> Any:
         """The result of a call; raises what it raised."""
+        __tracebackhide__ = True
         if call.packed.error is not None:
             raise call.packed.error
         return self._compute(call.packed.setup, call.context)
@@ -208,6 +209,7 @@ class _Worker:
                 self._job.truncate(0)
 
     def _compute(self, setup: tuple[Any, ...], context: contextvars.Context) -> Any:
+        __tracebackhide__ = True
         assert self._pool is not None
         try:
             with self._lock:

@@ -68,6 +68,7 @@ def freeze[T](obj: T, /) -> T:
     Raises NotFreezableError with the path of the first value that cannot be frozen, or MemoryError; then nothing has
     been frozen.
     """
+    __tracebackhide__ = True
     if type(obj) in _CODE:
         return captured(obj)
     if _is_field(obj):

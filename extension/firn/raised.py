@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from firn import errors
+from firn._core import NotFreezableError
 
 _RAISED = "__firn_raised__"
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -154,6 +155,22 @@ def _frame(
     return rest
 
 
+def as_in_cell(error: BaseException, chunk: CodeType, found: Found) -> None:
+    """Puts the cell's own frame, with the loop's variables, in the place of that of a chunk that ran in the notebook.
+    `chunk`: its function's code."""
+    frames = []
+    at = TRACEBACK(error)
+    while at is not None:
+        frames.append(at)
+        at = at.tb_next
+    for one in reversed(frames):
+        if one.tb_frame.f_code is chunk:
+            at = _frame(chunk.co_filename, one.tb_lineno, "<module>", at, found.namespace, found.variables, 1)
+        else:
+            one.tb_next, at = at, one
+    BaseException.with_traceback(error, at)
+
+
 class _Placed(Exception):
     """Raised where a frame is made."""
 
@@ -187,14 +204,32 @@ def without_firn(error: BaseException) -> BaseException:
     return error
 
 
-def _kept(traceback: TracebackType | None) -> TracebackType | None:
+def without_marked(error: BaseException) -> bool:
+    """Takes out of a traceback what only firn's authors want to see: of what firn itself refuses to freeze all of firn's
+    frames, of other exceptions those that say so by the local variable `__tracebackhide__`. Whether anything went."""
+    before = TRACEBACK(error)
+    if isinstance(error, NotFreezableError):
+        without_firn(error)
+        if type(CAUSE(error)).__module__.startswith("firn."):  # it says the same as the error
+            error.__cause__ = None
+    else:
+        after = _kept(before, lambda frame: "__tracebackhide__" in frame.f_locals)
+        if after is not before:
+            BaseException.with_traceback(error, after)
+    return TRACEBACK(error) is not before
+
+
+def _kept(
+    traceback: TracebackType | None, hidden: Callable[[FrameType], bool] = lambda frame: True
+) -> TracebackType | None:
     frames = []
     while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(HERE):
+        frame = traceback.tb_frame
+        if not frame.f_code.co_filename.startswith(HERE) or not hidden(frame):
             frames.append(traceback)
         traceback = traceback.tb_next
     kept = None
-    for frame in reversed(frames):
-        frame.tb_next = kept
-        kept = frame
+    for one in reversed(frames):
+        one.tb_next = kept
+        kept = one
     return kept

@@ -25,12 +25,16 @@ _FRAMES: Final = 50
 
 
 def showing(show: Callable[..., Any]) -> Callable[..., Any]:
-    """A shell's `showtraceback` that adds the note first, and shows the cell of a failed loop once."""
+    """A shell's `showtraceback` that adds the note first, shows the cell of a failed loop once, and not firn's frames."""
 
     def showtraceback(exc_tuple: Any = None, *arguments: Any, **options: Any) -> Any:
         error = exc_tuple[1] if exc_tuple is not None else sys.exception()
-        if isinstance(error, BaseException) and raised.cell_once(error) and exc_tuple is not None:
-            exc_tuple = exc_tuple[0], error, raised.TRACEBACK(error)
+        if isinstance(error, BaseException) and exc_tuple is not None:
+            if raised.cell_once(error) | raised.without_marked(error):
+                exc_tuple = exc_tuple[0], error, raised.TRACEBACK(error)
+        elif error is not None:
+            raised.cell_once(error)
+            raised.without_marked(error)
         if isinstance(error, (ValueError, TypeError, BufferError)):
             try:
                 advise(error)

@@ -47,6 +47,7 @@ def release(target: object) -> Released:
     >>> firn.release("rows")
     312 MB given back
     """
+    __tracebackhide__ = True
     from firn import notebook
 
     spaces = [one.shell.user_ns for one in notebook._notebooks.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import traceback
 
 import pytest
 from firn import brief
@@ -64,6 +65,10 @@ def test_an_error_in_the_notebook_is_told_like_a_workers(notebook):
     assert notebook.shown.startswith("1\n2\n") and "(in iteration 2, counted from 0, where i = 0)" in notebook.shown
     assert "print(2 // i)" in notebook.shown and "firn/" not in notebook.shown
     assert "brief" not in error.worker_error.traceback
+    assert notebook.shown.count("%%parallel") == 1 and "----> 3     print(2 // i)" in notebook.shown
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    assert frames[-1].f_locals["i"] == 0 and frames[-1].f_code.co_name == "<module>"
+    assert not notebook.reports  # no loop has begun: the error says it all
 
 
 def test_nothing_of_it_stays_in_the_notebook(notebook):
