@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import difflib
 import opcode
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,6 +25,9 @@ _STORE_NAME = opcode.opmap["STORE_NAME"]
 BUILTINS = frozenset(vars(builtins)) | {"display"}  # which IPython adds while a cell runs
 """Names that every interpreter has; they are looked up where the code runs."""
 
+_USUAL_NAMES = {"np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot", "pa": "pyarrow", "dt": "datetime"}
+"""Modules by the short names that people give them."""
+
 
 class ShippingRefusal(Exception):
     """A cell that cannot be sent to the workers as it is; nothing of it has run.
@@ -34,7 +38,8 @@ class ShippingRefusal(Exception):
     def __init__(
         self, reason: str, remedy: str = "", *, name: str = "", line: int | None = None, filename: str = ""
     ) -> None:
-        super().__init__(f"{reason}\nInstead: {remedy}" if remedy else reason)
+        reason, remedy = _sentence(reason), _sentence(_capital(remedy))
+        super().__init__(f"{reason}\n{remedy}" if remedy else reason)
         self.reason, self.remedy, self.name, self.line, self.filename = reason, remedy, name, line, filename
 
 
@@ -132,15 +137,32 @@ def missing(
     others: Iterable[str] = (),
 ) -> MissingName:
     """The refusal of a name that exists nowhere; `reader` is the function that reads it ("" for the cell itself)."""
-    near = did_you_mean(name, [*namespace, *others])
+    module = _import_of(name)
+    near = "" if module else did_you_mean(name, [*namespace, *others])
     where = f", which {reader} reads," if reader else ""
     return MissingName(
         f"the name {name!r}{where} is not defined{f'; did you mean {near!r}?' if near else ''}",
-        f"define {name} in a cell above, before this one runs",
+        f"write {module} in a cell above" if module else f"define {name} in a cell above, before this one runs",
         name=name,
         line=line,
         filename=filename,
     )
+
+
+def _sentence(words: str) -> str:
+    return words if not words or words[-1] in ".?!" else f"{words}."
+
+
+def _capital(words: str) -> str:
+    """A sentence's beginning; code stays as it is."""
+    return words[:1].upper() + words[1:] if words.partition(" ")[0].isalpha() else words
+
+
+def _import_of(name: str) -> str:
+    """The statement that somebody forgot who reads a module's name, or the name that everybody gives it; "" for others."""
+    if name in _USUAL_NAMES:
+        return f"import {_USUAL_NAMES[name]} as {name}"
+    return f"import {name}" if name in sys.stdlib_module_names or name in _USUAL_NAMES.values() else ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -26,6 +26,7 @@ from firn.report import Report
 from firn.session import SESSION
 
 NAME = "__firn__"
+MODULE = "firn"
 ALIVE = 8  # runs that no cell's end tells of (%%time, silent cells) are forgotten after so many others
 
 
@@ -113,6 +114,7 @@ class Notebook:
         shell.events.register("post_run_cell", self._after)
         magics.register(self)
         completion.register(self)
+        self._lend_module()
 
     def unload(self) -> None:
         from firn import completion, magics
@@ -131,6 +133,13 @@ class Notebook:
         vars(shell).pop("_showtraceback", None)
         shell.user_ns.pop(NAME, None)
         shell.user_ns_hidden.pop(NAME, None)
+        if shell.user_ns_hidden.pop(MODULE, None) is not None and shell.user_ns.get(MODULE) is firn:
+            del shell.user_ns[MODULE]
+
+    def _lend_module(self) -> None:
+        """The name firn, where it is free: messages say what to write, and that works as it stands there."""
+        if MODULE not in self.shell.user_ns:
+            self.shell.user_ns[MODULE] = self.shell.user_ns_hidden[MODULE] = firn
 
     # ---- one cell
 
@@ -180,7 +189,7 @@ class Notebook:
             run.note(news)
         report = run.finish()
         firn._reports.append(report)
-        if run.error is None and not run.options.quiet and self.reports:
+        if run.error is None and not run.options.quiet and self.reports and not report.never_began:
             self.show(report)
 
     def show(self, report: Report) -> None:
@@ -273,6 +282,7 @@ class Notebook:
         self.calls.add(run)
         self.shell.user_ns[NAME] = self.calls
         self.shell.user_ns_hidden[NAME] = self.calls
+        self._lend_module()
         if frame is not None:
             if frame.run is not None:
                 self._finish(frame.run)

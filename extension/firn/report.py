@@ -282,6 +282,15 @@ class Report:
     def bytes(self) -> int:
         return sum(loop.bytes for loop in self.loops)
 
+    def amount(self) -> str:
+        """What was frozen: 1 object, 812 B; 3.1 million objects, 127 MB."""
+        return f"{count(self.objects)} object{'s' if self.objects != 1 else ''}, {size(self.bytes)}"
+
+    @property
+    def never_began(self) -> bool:
+        """Whether the cell failed before any of its loops began: its error says all there is to say."""
+        return bool(self.failed) and self.failed not in STOPPED and not any(loop.spans for loop in self.loops)
+
     @property
     def workers(self) -> int:
         """How many workers took part."""
@@ -382,10 +391,8 @@ class Report:
             )
         pieces.append(self.split_text())
         if self.objects:
-            what = f"froze {self.names('frozen')}".rstrip()
-            pieces.append(
-                f"{what} ({count(self.objects)} objects, {size(self.bytes)}) in {seconds(self.freeze_seconds)}"
-            )
+            what = self.names("frozen") or "what the loop runs over"
+            pieces.append(f"froze {what} ({self.amount()}) in {seconds(self.freeze_seconds)}")
         pieces += [f"{how} {names}" for how in ("reused", "copied") if (names := self.names(how))]
         if self.pickled is not None:
             taken = seconds(self.pickled.elapsed_seconds)

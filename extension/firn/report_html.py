@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 
 from firn import peers_html, timeline
-from firn.readable import count, plural, seconds, size
+from firn.readable import plural, seconds, size
 from firn.report import SLOWEST, Loop, Report, Shared, Slow
 from firn.timeline import NAMES, colour
 
@@ -33,7 +33,7 @@ height:9px;border-radius:2px;margin-right:5px}.firn .key b{font-weight:500;font-
 .firn .g{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:10px 26px;margin-top:10px}
 .firn .c{font-size:11px;letter-spacing:.05em;text-transform:uppercase;opacity:.66;margin-bottom:2px}
 .firn .l{display:flex;gap:10px;justify-content:space-between;font-size:12.5px}
-.firn .l>:first-child{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.firn .l>:last-child{white-space:nowrap}
+.firn.firn.firn .l code{white-space:nowrap}.firn .l>:first-child{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.firn .l>:last-child{white-space:nowrap}
 .firn .p{display:grid;grid-template-columns:max-content 1fr max-content;gap:3px 9px;align-items:center;font-size:12.5px}
 .firn .s{font-size:11.5px;line-height:1.4;margin-top:3px}
 .firn .w{margin-top:8px;font-size:12.5px}.firn .w div::before{content:"· ";opacity:.6}
@@ -155,9 +155,7 @@ def _shared(report: Report) -> str:
     if len(shown) > 6:
         lines.append(_line(f"<span>and {len(shown) - 6} more</span>", dim=True))
     if report.objects:
-        lines.append(
-            _line(f"<span>{count(report.objects)} objects, {size(report.bytes)}</span>", seconds(report.freeze_seconds))
-        )
+        lines.append(_line(f"<span>{report.amount()}</span>", seconds(report.freeze_seconds)))
     if not lines:
         lines.append(_line("<span>nothing: the workers need no variable</span>", dim=True))
     return f"<div><div class='c'>Shared</div>{''.join(lines)}</div>"

@@ -6,6 +6,7 @@ that cannot be frozen but pickles). Units refer to each other by number, so that
 
 from __future__ import annotations
 
+import _thread
 import datetime
 import io
 import sys
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from firn import _core, effects, rebuild
+from firn import _core, effects, rebuild, twin_parts
 from firn.names import ShippingRefusal
 from firn.shared import Local, SharedField
 from firn.teach import FROZEN_TYPES
@@ -37,6 +38,7 @@ FREEZABLE: Final = CONTAINERS | {
 _BUFFERS: Final = frozenset({("array", "array"), ("numpy", "ndarray")})
 _SHAREABLE: Final = FREEZABLE - {list, dict, set}
 FROZEN: Final = frozenset(FROZEN_TYPES)
+_LOCKS: Final = (_thread.LockType, _thread.RLock)
 
 
 class Unshippable(ShippingRefusal, TypeError):
@@ -211,13 +213,23 @@ def refuse_state(unit: Unit) -> None:
 
 
 def unshippable(unit: Unit, error: Exception) -> Unshippable:
+    path = unit.key
     if unit.why is not None:
         kind = getattr(unit.why, "type_name", type(unit.value).__name__)
-        what = f"{getattr(unit.why, 'path', unit.key)}: a {kind} can neither be frozen nor copied to the workers"
+        path = getattr(unit.why, "path", unit.key)
+        what = f"{path}: a {kind} can neither be frozen nor copied to the workers"
     else:
         what = f"{unit.key} cannot be sent to the workers"
-    return Unshippable(
-        f"{what} ({type(error).__name__}: {error})",
-        f"make {unit.key} inside the loop, or give the loop only the part of it that it needs",
-        name=unit.key,
-    )
+    cause = getattr(unit.why, "__cause__", None)
+    if isinstance(unit.value, _LOCKS):
+        remedy = (
+            f"leave {unit.key} out: what the loop adds up or collects is merged without one, and effects beyond the "
+            "notebook's variables (a file) are better had after the loop"
+        )
+    elif isinstance(cause, twin_parts.Refused):
+        remedy = str(cause)
+    elif path != unit.key:
+        remedy = f"leave {path} out of {unit.key}, or give the loop only the part of {unit.key} that it needs"
+    else:
+        remedy = f"make {unit.key} inside the loop, or give the loop only the part of it that it needs"
+    return Unshippable(f"{what} ({type(error).__name__}: {error})", remedy, name=unit.key)

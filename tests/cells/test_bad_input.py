@@ -48,8 +48,11 @@ def test_return_outside_a_function(notebook):
     "line, words",
     [
         ("--worker 2", ["--worker", "did you mean --workers?"]),
-        ("--workers none", ["--workers", "none"]),
-        ("--workers 0", ["--workers", "0"]),
+        ("--workers none", ["--workers: none is not a whole number"]),
+        ("--workers 0", ["--workers: 0 is not a whole number from 1 upwards"]),
+        ("--workers", ["--workers: its value is missing"]),
+        ("--seed -1", ["--seed: -1 is not a whole number from 0 upwards"]),
+        ("--timeout soon", ["--timeout: soon is not a time in seconds"]),
         ("--compare never", ["--compare", "sample"]),
         ("rows", ["'rows'"]),
         ("--timeout -1", ["--timeout"]),
@@ -320,7 +323,7 @@ def test_a_module_that_no_worker_can_load_is_imported_there(notebook, cell, seen
     notebook.ok("def root(x):\n    import numpy as np\n    return np.sqrt(x)")
     error = notebook.fails(f"%%parallel\n{cell}")
     assert isinstance(error, ImportError) and "numpy does not load in a worker" in str(error)
-    assert "Instead: " in notebook.shown and "numpy" in notebook.shown.splitlines()[0]
+    assert "Do the array's part outside" in notebook.shown and "numpy" in notebook.shown.splitlines()[0]
     assert len(notebook.shown.splitlines()) < 8
     assert hasattr(error, "worker_error") != seen  # then no worker has begun
     notebook.ok(f"%%parallel --explain\n{cell}")
@@ -345,3 +348,51 @@ def test_the_message_of_a_frozen_value_names_the_variable(notebook):
 def test_input_in_a_loop_is_refused(notebook):
     error = notebook.fails("%%parallel\nout = [input() for x in range(3)]")
     assert "input" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("firn.freeze({'a': [open('/dev/null')]})", "obj['a'][0]: cannot freeze _io.TextIOWrapper"),
+        ("firn.freeze(threading.Lock())", "leave it out of the data"),
+        ("firn.release('nothing_here')", "no notebook has a variable 'nothing_here'"),
+        ("firn.release([1])", "is not frozen"),
+    ],
+)
+def test_what_firn_refuses_outside_of_cells_is_shown_without_its_own_frames(notebook, code, words):
+    notebook.ok("import threading, firn")
+    notebook.fails(code)
+    assert words in notebook.shown and code in notebook.shown
+    assert "/firn/" not in notebook.shown and "direct cause" not in notebook.shown
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("threading.Lock()", ["data: a _thread.lock", "Leave data out: what the loop adds up"]),
+        (
+            "[1, {'l': threading.Lock()}]",
+            ["data[1]['l']: a _thread.lock", "no lock is needed to read them: leave it out."],
+        ),
+        ("[open('/dev/null')]", ["data[0]: a _io.TextIOWrapper", "Read its content into a string"]),
+    ],
+)
+def test_what_cannot_be_sent_has_a_way_out_of_its_own(notebook, data, words):
+    notebook.ok(f"import threading\ndata = {data}")
+    notebook.fails("%%parallel\nsame = [data is None for n in range(3)]")
+    assert all(word in notebook.shown for word in words), notebook.shown
+    assert not notebook.reports  # nothing began: there is nothing to report
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("total += n\n    out.append(total)", "itertools.accumulate"),
+        ("if n not in seen:\n        seen.add(n)", "list(dict.fromkeys(values))"),
+        ("if n in counts:\n        counts[n] += 1", "counts[k] += v"),
+    ],
+)
+def test_what_the_loop_changes_and_reads_has_the_way_out_that_fits(notebook, body, words):
+    notebook.ok("total, out, seen, counts = 0, [], set(), {}")
+    error = notebook.fails(f"%%parallel\nfor n in range(10):\n    {body}")
+    assert "and reads it here" in str(error) and words in str(error)

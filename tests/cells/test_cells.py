@@ -227,6 +227,23 @@ def test_loading_twice_and_unloading(notebook, shell):
     notebook.ok("%%parallel\nx = 1")
 
 
+def test_the_module_has_its_name_in_the_notebook_where_that_is_free(notebook, shell):
+    shell.user_ns.pop("firn", None)
+    firn.unload_ipython_extension(shell)
+    assert "firn" not in notebook
+    firn.load_ipython_extension(shell)
+    assert notebook.ok("firn.is_frozen(1)") is True and "firn" not in notebook.ok("%who_ls")
+    firn.unload_ipython_extension(shell)
+    assert "firn" not in notebook
+    notebook.ok("firn = 'old snow'")
+    firn.load_ipython_extension(shell)
+    notebook.ok("%%parallel\nlong = [len(firn) for n in range(3)]")
+    firn.unload_ipython_extension(shell)
+    assert notebook["firn"] == "old snow" and notebook["long"] == [8, 8, 8]
+    del shell.user_ns["firn"]
+    firn.load_ipython_extension(shell)
+
+
 def test_variables_after_a_failed_loop_are_what_they_were(notebook):
     notebook.ok("out = 'before'\ntotal = 5\ndata = list(range(100))")
     error = notebook.fails("""%%parallel

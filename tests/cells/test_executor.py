@@ -197,6 +197,14 @@ def loud(town): return town.loud(), isinstance(town, Town)
     assert notebook.ok("executor.submit(lambda: towns[0]).result() is towns[0]")
 
 
+def test_errors_are_shown_without_firns_own_frames(notebook, executor):
+    notebook.ok("import threading\nlock = threading.Lock()\ndef f(x):\n    return 1 / x\ndef g(x):\n    return lock")
+    for call, name in (("executor.submit(f, 0)", "ZeroDivisionError"), ("executor.submit(g, 0)", "TypeError")):
+        assert type(notebook.fails(f"{call}.result()")).__name__ == name
+        assert "return 1 / x" in notebook.shown or "a worker needs lock" in notebook.shown
+        assert "executor.py" not in notebook.shown and "calls.py" not in notebook.shown
+
+
 def test_shared_arrays_cross_as_memory(notebook, executor):
     notebook.ok("import numpy, array\ndef look(x): return type(x).__name__, float(sum(x)), x")
     notebook.ok("numbers, bag = firn.share(numpy.arange(1000.0)), firn.share(bytearray(b'abc'))")

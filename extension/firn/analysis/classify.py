@@ -183,7 +183,8 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
 def _check_reads(rest: list[Use], bound: set[str], reductions: dict[str, list[Change]]) -> None:
     for use in rest:
         if use.name in reductions and use.name not in bound:
-            raise refusals.reads_reduction(use.node, use.name, reductions[use.name][0].statement.lineno)
+            change = reductions[use.name][0]
+            raise refusals.reads_reduction(use.node, use.name, change.statement.lineno, change.kind.otherwise)
 
 
 def _check_exposed(loop: ast.For, bound: set[str], kept: list[Change], found: list[Use]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import refusals
 from .chunk import NUMBERS, unpack
-from .forms import IN_PLACE, MUTABLE, Commit, Form, Namespace, nothing, operate
+from .forms import IN_PLACE, MUTABLE, RUNNING, Commit, Form, Namespace, nothing, operate
 
 _DICTS = (dict, defaultdict, OrderedDict, Counter)
 
@@ -24,7 +24,7 @@ class Appended(Form):
     """`x.append(e)`, `x.extend(e)` on a list or deque."""
 
     packer = "same"
-    what = "append or extend"
+    what, otherwise = "append or extend", RUNNING
     role = "output"
 
     def check(self, value: Any) -> None:
@@ -49,6 +49,9 @@ class Distinct(Form):
 
     packer = "distinct"
     what = "add or update of a set"
+    otherwise = (
+        "for the first of equal values collect all in a list, and write list(dict.fromkeys(values)) after the loop"
+    )
     role = "output"
 
     def check(self, value: Any) -> None:

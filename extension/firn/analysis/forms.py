@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from . import refusals
 from .chunk import NUMBERS, unpack
@@ -68,14 +68,21 @@ def operate(op: str, left: Any, right: Any) -> Any:
     return _BINARY[op[:-1]](right, left)
 
 
+RUNNING: Final = "for its value at each step collect what it is made of in a list, and run itertools.accumulate over that after the loop"
+
+
 @dataclass
 class Form(ABC):
-    """One reduction variable of one loop. guarded: some change stands in a `try` that would catch its failure."""
+    """One reduction variable of one loop. guarded: some change stands in a `try` that would catch its failure.
+    otherwise: what to write for what people want who read the variable in the loop, too."""
 
     name: str
     line: int
     guarded: bool = False
     what: ClassVar[str]
+    otherwise: ClassVar[str] = (
+        "for one value per key write {name}[k] += v, {name}[k] = {name}.get(k, 0) + v or {name}.setdefault(k, []).append(v)"
+    )
     role: ClassVar[str] = "reduction"  # or "output": each value stands for itself in the result
 
     @property
@@ -121,7 +128,7 @@ class Fold(Form):
 
     ops: list[str] = field(default_factory=list)
     unit: int = 0  # the one constant that all operands are, or 0
-    what = "an augmented assignment"
+    what, otherwise = "an augmented assignment", RUNNING
 
     @property
     def packer(self) -> str:
@@ -211,7 +218,7 @@ class Extreme(Form):
 
     spec: str = "max"
     packer = "extreme"
-    what = "a minimum or maximum"
+    what, otherwise = "a minimum or maximum", RUNNING
 
     @property
     def argument(self) -> str:
@@ -240,7 +247,7 @@ class Best(Form):
     none_first: bool = False
     names: tuple[str, ...] = ()
     packer = "champion"
-    what = "the best so far"
+    what, otherwise = "the best so far", RUNNING
 
     @property
     def accumulator(self) -> str:

@@ -36,13 +36,13 @@ def carried(node: ast.AST, name: str, written: int) -> Refusal:
     )
 
 
-def reads_reduction(node: ast.AST, name: str, written: int) -> Refusal:
+def reads_reduction(node: ast.AST, name: str, written: int, otherwise: str) -> Refusal:
+    """otherwise: what to write for what people want with such a change, {name} being the variable."""
     return Refusal(
         _line(node),
         name,
         f"the loop changes '{name}' (line {written}) and reads it here: an iteration would see what earlier ones did.",
-        f"Read '{name}' after the loop only; for one value per key write {name}[k] += v, {name}[k] = {name}.get(k, 0)"
-        f" + v or {name}.setdefault(k, []).append(v).",
+        f"Read '{name}' after the loop only; {otherwise.format(name=name)}.",
     )
 
 

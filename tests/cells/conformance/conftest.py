@@ -185,7 +185,7 @@ class InPool:
 
     def __call__(self, setup: str, code: str) -> Outcome:
         shell = self.shell
-        hidden = {*shell.user_ns_hidden, "__firn__", "__name__"}
+        hidden = {*shell.user_ns_hidden, "__firn__", "firn", "__name__"}
         for name in [name for name in shell.user_ns if name not in hidden]:
             del shell.user_ns[name]
         shell.run_cell(setup).raise_error()

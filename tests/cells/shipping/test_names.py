@@ -106,6 +106,15 @@ def test_a_missing_name_is_refused_with_where_and_a_suggestion(refused: Any) -> 
     assert error.name == "treshold" and "did you mean 'threshold'" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("expression", "statement"),
+    [("math.sin(x)", "import math"), ("np.sin(x)", "import numpy as np"), ("numpy.sin(x)", "import numpy")],
+)
+def test_of_a_module_that_nobody_imported_the_import_is_named(refused: Any, expression: str, statement: str) -> None:
+    error = refused("mat = nmpy = 3\n", expression)
+    assert error.remedy == f"Write {statement} in a cell above." and "did you mean" not in str(error)
+
+
 def test_a_missing_name_in_a_called_function_says_in_which(refused: Any) -> None:
     error = refused("def g(x):\n    return x + nowhere\ndef f(x):\n    return g(x)\n", "f(x)")
     assert error.name == "nowhere" and "which g reads" in str(error)
