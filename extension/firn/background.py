@@ -78,10 +78,10 @@ class Watched:
         callback()
 
 
-def _cancelled() -> BaseException:
+def _cancelled(name: str) -> BaseException:
     from concurrent.futures import CancelledError
 
-    return CancelledError()
+    return CancelledError(errors.cancelled(name))
 
 
 class BackgroundJob:
@@ -132,6 +132,7 @@ class BackgroundJob:
     def result(self, timeout: float | None = None) -> Any:
         """Waits for the cell and merges it; the value of its last expression, or None. Raises what the cell raised,
         TimeoutError after `timeout` seconds (the cell goes on), CancelledError after `cancel`."""
+        __tracebackhide__ = True
         self._wait(timeout)
         return self._outcome()
 
@@ -139,7 +140,7 @@ class BackgroundJob:
         """Waits for the cell and merges it; what it raised, or None. Raises as `result`, but for that."""
         self._wait(timeout)
         if self._state == "cancelled":
-            raise _cancelled()
+            raise _cancelled(self.name)
         return self._error
 
     def cancel(self) -> bool:
@@ -247,6 +248,7 @@ class BackgroundJob:
                 loop.call_soon_threadsafe(self._between_cells, context=context.copy())
 
     def _wait(self, timeout: float | None) -> None:
+        __tracebackhide__ = True
         deadline = None if timeout is None else time.monotonic() + timeout
         with jobs.interruptible():
             while not self.done():
@@ -273,8 +275,9 @@ class BackgroundJob:
             raise errors.waits_for_itself(self.name)
 
     def _outcome(self) -> Any:
+        __tracebackhide__ = True
         if self._state == "cancelled":
-            raise _cancelled()
+            raise _cancelled(self.name)
         if self._error is not None:
             raise self._error
         return self._value

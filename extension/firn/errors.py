@@ -74,7 +74,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean --chunk?`, or nothing when no known word is near."""
     import difflib  # late: firn is also imported by workers
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word, [one for one in known if not one.startswith("_")], n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -242,7 +242,15 @@ def not_frozen(name: str) -> OptionError:
 
 
 def nothing_frozen(name: str) -> OptionError:
-    return OptionError(f"%frozen {name}: '{name}' is not frozen; {name} = firn.freeze({name}) freezes it")
+    way_out = f"; {name} = firn.freeze({name}) freezes it" if name.isidentifier() else ""
+    return OptionError(f"%frozen {name}: '{name}' is not frozen{way_out}")
+
+
+def cannot_look_at(words: str, error: Exception) -> OptionError:
+    """words: what follows `%frozen`."""
+    if isinstance(error, SyntaxError):
+        return OptionError(f"%frozen {words}: one variable, or a part of one as code reads it: rows[0]['name']")
+    return OptionError(f"%frozen {words}: {type(error).__name__}: {error}")
 
 
 def no_variable(magic: str, name: str, known: Iterable[str]) -> OptionError:
@@ -271,6 +279,10 @@ def background_await(line: int | None, source: str) -> Refused:
 
 def background_failed(name: str, error: BaseException) -> str:
     return f"the background job {name!r} failed: {type(error).__name__}: {error} ({name}.result() shows where)"
+
+
+def cancelled(name: str) -> str:
+    return f"the background job {name!r} was cancelled, and has changed nothing"
 
 
 def waits_for_itself(name: str) -> RuntimeError:

@@ -12,8 +12,9 @@ from firn.report import Report
 HEAD = ("cell", "wall", "serially", "speedup", "frozen", "saved", "what")
 NOTE = (
     "serially: what the cell would have taken without workers; frozen: by this cell; saved: what getting the same data to"
-    " the workers by pickle would have taken longer (~ estimated on a sample)"
+    " the workers by pickle would have taken longer (≈ estimated on a sample; −: less long)"
 )
+ENDED = {"KeyboardInterrupt": "interrupted", "CancelledError": "cancelled", "Refused": "refused"}
 EMPTY = "no parallel cell has run"
 STYLE = """
 .firn.firn-history{font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,inherit);
@@ -40,14 +41,14 @@ def row(report: Report) -> tuple[str, ...]:
         seconds(report.serial_seconds) if ran else "",
         f"{report.speedup:.1f}×" if ran else "",
         size(report.bytes) if report.bytes else "",
-        f"{'~' if report.pickled.measured == 'sample' else ''}{seconds(saved)}" if report.pickled and saved else "",
+        f"{'≈ ' if report.pickled.measured == 'sample' else ''}{seconds(saved)}" if report.pickled and saved else "",
         _what(report),
     )
 
 
 def _what(report: Report) -> str:
     if report.failed:
-        return f"failed: {report.failed}"
+        return ENDED.get(report.failed, f"failed: {report.failed}")
     if report.way == "serial":
         return f"serially: {'; '.join(report.why) or 'nothing to split'}"
     if report.slower:

@@ -58,7 +58,10 @@ class Magics:
         name = line.strip()
         if name.isidentifier() and name not in self.shell.user_ns:
             raise errors.no_variable("%frozen", name, self.shell.user_ns)
-        value = self.shell.ev(name)  # type: ignore[no-untyped-call]
+        try:
+            value = self.shell.ev(name)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise errors.cannot_look_at(name, error) from None
         if not _core.is_frozen(value):
             raise errors.nothing_frozen(name)
         from firn.anatomy import dissect
@@ -94,8 +97,12 @@ def state() -> str:
         return f"{plural(SESSION.workers, 'worker')}, not started yet"
     workers = [worker for worker in pool.workers() if worker["state"] != "abandoned"]
     abandoned = len(pool.workers()) - len(workers)
-    states = ", ".join(f"{worker['rank']} {worker['state']}" for worker in workers)
-    lines = [f"{plural(len(workers), 'worker')}: {states}"]
+    states = [worker["state"] for worker in workers]
+    if len(set(states)) == 1:
+        shown = states[0] if len(states) == 1 else f"all {states[0]}"
+    else:
+        shown = ", ".join(f"worker {worker['rank']} {worker['state']}" for worker in workers)
+    lines = [f"{plural(len(workers), 'worker')}: {shown}"]
     if abandoned:
         lines.append(f"{abandoned} more did not stop when asked to, and may still be at work (they were replaced)")
     lines += [f"in the background: {job!r}" for job in background.ACTIVE]

@@ -38,25 +38,34 @@ class Options:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise errors.bad_option(MAGIC, message.replace("argument ", ""))
+        option, _, what = message.removeprefix("argument ").partition(": ")
+        what = what.replace("expected one argument", "its value is missing")
+        raise errors.bad_option(MAGIC, f"{option.partition('/')[0]}: {what}" if what else option)
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 upwards")
-    return number
+    return _whole(text, 1)
 
 
 def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 upwards")
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least} upwards")
     return number
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not number > 0:
         raise argparse.ArgumentTypeError(f"{text} is not a time in seconds")
     return number
@@ -74,10 +83,6 @@ def _names(text: str) -> tuple[str, ...]:
         if not name.isidentifier():
             raise argparse.ArgumentTypeError(f"'{name}' is not the name of a variable")
     return names
-
-
-_count.__name__ = _seed.__name__ = "number"
-_seconds.__name__, _name.__name__, _names.__name__ = "time", "name", "list of names"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -213,6 +218,7 @@ EXAMPLES = {
 """For the manual, one each."""
 
 _WIDTH = 118
+_TOGETHER = "\0"  # a space at which no line is broken
 
 
 def describe() -> str:
@@ -221,7 +227,7 @@ def describe() -> str:
     for action in PARSER._actions:
         names = ", ".join(reversed(action.option_strings))
         value = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else (action.metavar or "")
-        text = f"{action.help} ({MAGIC} {EXAMPLES[action.option_strings[0]]})"
-        first, *rest = textwrap.wrap(text, _WIDTH - 30, break_on_hyphens=False)
+        example = f"({MAGIC} {EXAMPLES[action.option_strings[0]]})".replace(" ", _TOGETHER)
+        first, *rest = textwrap.wrap(f"{action.help} {example}", _WIDTH - 30, break_on_hyphens=False)
         lines += [f"  {names} {value}".ljust(30) + first, *(" " * 30 + line for line in rest)]
-    return "\n".join(lines)
+    return "\n".join(lines).replace(_TOGETHER, " ")

@@ -176,6 +176,7 @@ def test_a_cancelled_job_merges_nothing(notebook, gate):
     loop = job._watched
     assert notebook.ok("job.cancel()") is True and job.cancelled() and job.done()
     assert isinstance(notebook.fails("job.result()"), concurrent.futures.CancelledError)
+    assert "'job' was cancelled" in notebook.shown and "background.py" not in notebook.shown
     assert isinstance(notebook.fails("await job"), concurrent.futures.CancelledError)
     gate.touch()
     assert loop.wait(30)

@@ -38,6 +38,9 @@ def test_restart_and_history(notebook):
     [
         ("%parallel restrat", ["restrat", "did you mean restart?"]),
         ("%parallel workers many", ["number"]),
+        ("%frozen plain other", ["plain other", "one variable"]),
+        ("%frozen plain.other", ["plain.other", "AttributeError", "'other'"]),
+        ("%frozen plain[3]", ["plain[3]", "IndexError"]),
         ("%thaw", ["name"]),
         ("%thaw nothing_here", ["nothing_here"]),
         ("%thaw plain", ["plain", "not frozen"]),
