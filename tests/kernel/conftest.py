@@ -1,7 +1,7 @@
 """A real kernel behind a real jupyter_client, and a raw ZeroMQ client for what jupyter_client would never send.
 
-The kernel is firn, or what --kernel names: then only the tests of rows.toml's rows run, for the others are about firn's
-inner life (`make compare-kernels`).
+The kernel is firn, or what --kernel names: then only the tests of rows.toml's rows for all kernels run, for the others are
+about what firn alone has, and its inner life (`make compare-kernels`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from jupyter_client.session import Session
 
 sys.path.insert(0, str(Path(__file__).parent))  # mutations.py is imported by its tests
 TIMEOUT = 60
-ROWS = [
-    row for part in tomllib.loads((Path(__file__).parent / "rows.toml").read_text()).values() for row in part["rows"]
-]
+PARTS = tomllib.loads((Path(__file__).parent / "rows.toml").read_text()).values()
+ROWS = [row for part in PARTS for row in part["rows"]]
+OF_FIRN = {row for part in PARTS if "of_firn" in part for row in part["rows"]}
 FAILED = pytest.StashKey[bool]()
 
 
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if suite is not None and hasattr(suite, "kernel_name"):
             suite.kernel_name = chosen(config)
     if chosen(config) != "firn":
-        others = [item for item in here if row_of(item) is None]
+        others = [item for item in here if row_of(item) in (None, *OF_FIRN)]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
 

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 WAIT = (
     "import os, time, asyncio, pathlib, tempfile\n"
     "gate = tempfile.mktemp()\n"
@@ -9,6 +11,7 @@ WAIT = (
 )
 
 
+@pytest.mark.row("in the background")
 def test_an_idle_kernel_merges_it_and_its_output_is_the_cells(kernel):
     assert kernel.run(WAIT).status == "ok"
     cell = "%%parallel --background job\nfound = [wait(x) for x in range(4)]\nprint('merged', sum(found))"
@@ -27,6 +30,7 @@ def test_an_idle_kernel_merges_it_and_its_output_is_the_cells(kernel):
     assert kernel.run("found").result == "[0, 1, 2, 3]"
 
 
+@pytest.mark.row("in the background")
 def test_nothing_is_merged_in_the_middle_of_a_cell_that_awaits(kernel):
     assert kernel.run(WAIT + "found = None").status == "ok"
     assert kernel.run("%%parallel --background job\nfound = [wait(x) for x in range(4)]").status == "ok"
@@ -40,12 +44,14 @@ def test_nothing_is_merged_in_the_middle_of_a_cell_that_awaits(kernel):
     assert kernel.run("found").result == "[0, 1, 2, 3]"
 
 
+@pytest.mark.row("in the background")
 def test_a_cell_that_awaits_it_gets_it(kernel):
     assert kernel.run(WAIT).status == "ok"
     assert kernel.run("%%parallel --background job\nfound = [wait(x) for x in range(4)]\nsum(found)").status == "ok"
     assert kernel.run("asyncio.get_running_loop().call_later(0.1, pathlib.Path(gate).touch)\nawait job").result == "6"
 
 
+@pytest.mark.row("in the background")
 def test_a_kernel_that_is_shut_down_ends_it(new_kernel):
     kernel = new_kernel()
     kernel.run("def spin(x):\n    while True: pass")

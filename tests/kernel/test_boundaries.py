@@ -56,6 +56,7 @@ def asked(kernel, prompt):
     return outcome.status == "ok"
 
 
+@pytest.mark.row("an interrupt at each call on the way to a question")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("step", [pytest.param(23, id="some"), pytest.param(1, id="all", marks=pytest.mark.long)])
 def test_a_question_comes_or_the_cell_says_that_it_was_interrupted(new_kernel, step):

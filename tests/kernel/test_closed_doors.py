@@ -48,6 +48,7 @@ def test_who_does_not_encrypt_gets_nothing(new_kernel, raw):
         listener.close()
 
 
+@pytest.mark.row("unusable connection files and taken ports are named")
 @pytest.mark.parametrize(
     "keys",
     [

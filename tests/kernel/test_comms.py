@@ -92,6 +92,7 @@ def test_a_handlers_output_of_every_kind_belongs_to_its_message(kernel):
     assert [m["msg_type"] for m in messages if m["msg_type"] not in ("stream", "status")] == ["display_data"]
 
 
+@pytest.mark.row("a slider drives it")
 def test_a_widget_is_moved_from_both_sides_and_drives_a_parallel_cell(kernel):
     made = kernel.run(
         "import ipywidgets\nslider, label = ipywidgets.IntSlider(value=1, max=9), ipywidgets.Label()\n"

@@ -26,6 +26,7 @@ def common(kernel, code):
     return places, sorted(found) if "import" in code else found
 
 
+@pytest.mark.row("completions are ipykernel's")
 def test_they_are_those_of_ipykernel(kernel, ipykernel):
     """Forwards and backwards, so that each is found alone and after others."""
     assert kernel.run(SETTING).status == "ok"

@@ -34,6 +34,7 @@ def test_every_case_is_run_from_here(program: Path) -> None:
     assert not [name for name in CASES if "," in name or "*" in name]  # doctest would take it for several names
 
 
+@pytest.mark.row("each class of its C++ by itself")
 @pytest.mark.parametrize("name", CASES)
 def test_case(program: Path, name: str, tmp_path: Path) -> None:
     done = subprocess.run(

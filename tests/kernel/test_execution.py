@@ -321,6 +321,7 @@ def test_the_interpreter_looks_like_an_interactive_one(kernel):
     assert kernel.run("import sys; sys.path[0], sys.argv, __name__").result == "('', [''], '__main__')"
 
 
+@pytest.mark.row("loaded when it is first used")
 def test_a_sessions_start_does_not_load_what_it_may_never_use(new_kernel):
     heavy = "{'matplotlib', 'pandas', 'numpy', 'jedi', 'zmq', 'debugpy', 'ipykernel', 'fi' + 'rn'}"
     kernel = new_kernel()
@@ -356,6 +357,7 @@ def test_hooks_of_cells_get_their_ids(kernel):
     assert kernel.run("ids").result == "['0a1b-2c3d', None]"
 
 
+@pytest.mark.row("event loops of toolkits are refused in words")
 @pytest.mark.parametrize("gui", ["qt", "tk"])
 def test_event_loops_of_toolkits_are_refused(kernel, gui):
     assert f"no event loop for {gui}" in kernel.run(f"%gui {gui}").text("stderr")

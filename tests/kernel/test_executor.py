@@ -23,6 +23,7 @@ def test_output_belongs_to_the_cell_that_submitted(kernel):
     assert kernel.run("executor.shutdown()").status == "ok"
 
 
+@pytest.mark.row("an interrupt stops it")
 @pytest.mark.parametrize("by_message", [True, False])
 def test_an_interrupt_of_a_with_block_stops_it_at_the_first_press(kernel, by_message):
     cell = kernel.client.execute(

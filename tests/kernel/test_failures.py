@@ -27,6 +27,7 @@ def broken(watched):
     assert kernel.control("usage_request", {})["content"]["pid"] == kernel.pid
 
 
+@pytest.mark.row("what a request throws in C++ is its error")
 @pytest.mark.parametrize(
     "kind, content",
     [
@@ -46,6 +47,7 @@ def test_an_exception_in_a_cell_runners_thread(broken, kind, content):
     assert f"could not answer {kind}: " in terminal.read_text()
 
 
+@pytest.mark.row("what a request throws in C++ is its error")
 @pytest.mark.parametrize("kind", ["usage_request", "kernel_info_request", "create_subshell_request", "debug_request"])
 def test_an_exception_in_the_control_thread(broken, kind):
     kernel, terminal = broken
@@ -55,6 +57,7 @@ def test_an_exception_in_the_control_thread(broken, kind):
     assert f"could not answer {kind}: " in terminal.read_text()
 
 
+@pytest.mark.row("what a request throws in C++ is its error")
 def test_an_exception_at_a_cells_end(broken):
     kernel, terminal = broken
     outcome = kernel.run("1 + 1", silent=True)

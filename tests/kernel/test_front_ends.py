@@ -20,6 +20,7 @@ def notebook(*sources):
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "firn", "display_name": "firn"}})
 
 
+@pytest.mark.row("nbclient and nbconvert")
 def test_nbclient_executes_a_notebook():
     executed = notebook(
         "print('out')",
@@ -37,6 +38,7 @@ def test_nbclient_executes_a_notebook():
     assert last[0]["data"]["text/plain"] == "9801"
 
 
+@pytest.mark.row("nbclient and nbconvert")
 def test_nbclient_shows_an_error_with_the_cells_line():
     executed = notebook("x = 1\n1 / 0", "'never'")
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
@@ -44,6 +46,7 @@ def test_nbclient_shows_an_error_with_the_cells_line():
     assert executed.cells[0].outputs[0]["ename"] == "ZeroDivisionError"
 
 
+@pytest.mark.row("papermill")
 def test_papermill_executes_a_notebook_with_parameters(tmp_path):
     source = notebook("count = 1", "%%parallel --quiet\nsquares = [n * n for n in range(count)]", "len(squares)")
     source.cells[0].metadata["tags"] = ["parameters"]
@@ -57,6 +60,7 @@ def test_papermill_executes_a_notebook_with_parameters(tmp_path):
     assert [cell.metadata["papermill"]["status"] for cell in executed.cells] == ["completed"] * 4
 
 
+@pytest.mark.row("jupyter console")
 def test_jupyter_console():
     """A terminal session: input, output, a question, an error, the end."""
     main, other = pty.openpty()

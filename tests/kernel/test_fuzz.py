@@ -94,6 +94,7 @@ def fuzzed(new_kernel, raw):
     fuzzed.close()
 
 
+@pytest.mark.row("mutated messages on each channel")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("count", SIZES)
 @pytest.mark.parametrize("channel", ["shell", "control"])
@@ -117,6 +118,7 @@ def test_requests(fuzzed, raw, channel, count):
             assert message.is_valid or message.id not in answered, message
 
 
+@pytest.mark.row("mutated messages on each channel")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("count", SIZES)
 def test_replies_to_input(fuzzed, raw, count):
@@ -157,6 +159,7 @@ def test_replies_to_input(fuzzed, raw, count):
         fuzzed.is_well()
 
 
+@pytest.mark.row("mutated messages on each channel")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("count", SIZES)
 def test_heartbeats(fuzzed, raw, count):
@@ -176,6 +179,7 @@ def test_heartbeats(fuzzed, raw, count):
         fuzzed.is_well()
 
 
+@pytest.mark.row("mutated messages on each channel")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("count", SIZES)
 def test_subscriptions(fuzzed, count):
@@ -200,6 +204,7 @@ def test_subscriptions(fuzzed, count):
             client.close()  # leaves its subscriptions, and what it has not read
 
 
+@pytest.mark.row("mutated messages on each channel")
 def test_what_is_not_zeromq(fuzzed):
     """Bytes of other protocols, and connections that say nothing or vanish in the middle of a greeting."""
     chance = random.Random(SEED)

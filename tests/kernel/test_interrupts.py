@@ -216,6 +216,7 @@ def test_what_a_cell_calls_after_an_interrupt_is_not_broken_off(kernel):
     assert kernel.finish(cell).result == "0"
 
 
+@pytest.mark.row("interrupts are the main thread's alone")
 def test_no_other_thread_of_the_kernels_takes_an_interrupt(new_kernel):
     """The system would give it to one while another signal waits for the main thread, and it could come late: in the cell
     after the one that it was meant for."""

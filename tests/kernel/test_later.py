@@ -28,6 +28,7 @@ answer
 """
 
 
+@pytest.mark.row("loaded when it is first used")
 def test_sessions_do_not_load_tls_and_temporary_files_before_they_use_them(new_kernel):
     kernel = new_kernel()
     kernel.manager.restart_kernel()  # the first start of all makes the person's profile, and copies a file for it

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import venv
 
 import psutil
 import pytest
@@ -148,6 +149,7 @@ def test_a_module_beside_the_notebook_cannot_break_the_start_and_can_be_imported
     assert kernel.run("import mine; mine.beside").result == "'the notebook'"
 
 
+@pytest.mark.row("a module beside the notebook cannot break it")
 def test_a_module_beside_the_notebook_cannot_break_parallel_cells(new_kernel, tmp_path):
     kernel = new_kernel(cwd=beside(tmp_path, "selectors", "random", "shutil", "firn"))
     assert kernel.run("%%parallel --quiet\nsquares = [n * n for n in range(10)]").status == "ok"
@@ -164,6 +166,7 @@ def test_the_users_startup_files_run_and_an_error_in_one_does_not_stop_the_kerne
     assert new_kernel().run("from_startup").result == "11"
 
 
+@pytest.mark.row("unusable connection files and taken ports are named")
 def test_a_port_that_is_taken_and_a_file_that_is_wrong_are_named(tmp_path):
     for content, word in [("{}", "shell_port"), ("nonsense", "not usable"), (None, "cannot read")]:
         file = tmp_path / "connection.json"
@@ -177,6 +180,7 @@ def test_a_port_that_is_taken_and_a_file_that_is_wrong_are_named(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.row("unusable connection files and taken ports are named")
 def test_an_unknown_signature_scheme_is_named(tmp_path):
     file = tmp_path / "connection.json"
     ports = {f"{name}_port": 0 for name in ("shell", "control", "stdin", "iopub", "hb")}
@@ -186,6 +190,7 @@ def test_an_unknown_signature_scheme_is_named(tmp_path):
     assert done.returncode == 1 and "hmac-unheard-of" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.row("unusable connection files and taken ports are named")
 def test_a_taken_port_is_named(new_kernel, tmp_path):
     file = tmp_path / "connection.json"
     file.write_text(json.dumps(new_kernel().connection))
@@ -240,6 +245,7 @@ def test_transports(transport, tmp_path, kernel_name):
         manager.shutdown_kernel()
 
 
+@pytest.mark.row("--user, --sys-prefix, --prefix")
 @pytest.mark.parametrize("where", ["--prefix", "--user"])
 def test_install_puts_the_kernelspec_where_jupyter_looks(where, tmp_path):
     environment = {**os.environ, "HOME": str(tmp_path), "JUPYTER_DATA_DIR": str(tmp_path / "share" / "jupyter")}
@@ -269,6 +275,7 @@ def test_install_puts_the_kernelspec_where_jupyter_looks(where, tmp_path):
     assert {p.name for p in folder.iterdir()} == {"kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"}
 
 
+@pytest.mark.row("--user, --sys-prefix, --prefix")
 def test_install_in_the_environment_and_under_several_names(tmp_path):
     code = "import sys; from firn_kernel.install import main; sys.prefix = sys.argv[1]; sys.exit(main(sys.argv[2:]))"
     for name, level in (("one", "1"), ("two", "2"), ("two", "3")):  # the last in place of the one before
@@ -281,6 +288,26 @@ def test_install_in_the_environment_and_under_several_names(tmp_path):
     assert all(spec["env"]["OTHER"] == "x y" and spec["display_name"] == "firn (Python)" for spec in specs.values())
 
 
+@pytest.mark.row("--name, environment variables, several Pythons")
+def test_two_pythons_side_by_side(new_kernel, tmp_path, monkeypatch):
+    """Each under its name; a variable of the kernelspec is the kernel's."""
+    venv.create(tmp_path / "other", symlinks=True)
+    pythons = {"firn-here": sys.executable, "firn-other": str(tmp_path / "other" / "bin" / "python")}
+    path = os.pathsep.join(each for each in sys.path if each)
+    for name, python in pythons.items():
+        options = ["--prefix", str(tmp_path), "--name", name, "--env", "PYTHONPATH", path, "--env", "FIRN_TEST", name]
+        command = [python, "-m", "firn_kernel", "install", *options]
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
+    for name, python in pythons.items():
+        kernel = new_kernel(spec=name)
+        assert kernel.run("import os, sys\nsys.executable, os.environ['FIRN_TEST']").result == repr((python, name))
+
+
+@pytest.mark.row("says what is wrong")
 def test_install_says_what_is_wrong():
     done = subprocess.run(
         [sys.executable, "-m", "firn_kernel", "install", "--user", "--sys-prefix"],

@@ -7,6 +7,7 @@ import time
 import pytest
 
 
+@pytest.mark.row("memory goes back to the system")
 @pytest.mark.unsanitized
 def test_memory_that_cells_have_freed_goes_back_to_the_system(new_kernel):
     """Also where some of what lives lies behind it, so that the C library would keep it."""
@@ -61,6 +62,7 @@ def test_what_runs_cells_is_forgotten_with_them(new_kernel):
         time.sleep(0.5)
 
 
+@pytest.mark.row("memory goes back to the system")
 @pytest.mark.unsanitized
 def test_frozen_data_that_no_variable_needs_is_given_back(new_kernel):
     """For that all threads that Python knows must be stopped for a moment, the kernel's own among them."""

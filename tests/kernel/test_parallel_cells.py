@@ -47,16 +47,19 @@ def test_completion_knows_it_before_it_is_used(new_kernel):
     assert kernel.reply(kernel.client.complete("%%par"))["content"]["matches"] == ["%%parallel"]
 
 
+@pytest.mark.row("its output, errors and report")
 def test_its_output_is_the_cells_and_in_order(kernel):
     outcome = kernel.run("%%parallel --quiet\nfor n in range(200):\n    print(n)")
     assert outcome.text() == "".join(f"{n}\n" for n in range(200))
 
 
+@pytest.mark.row("its output, errors and report")
 def test_output_of_every_worker(kernel):
     outcome = kernel.run("%%parallel --each --quiet\nprint('rank', parallel.rank)")
     assert "rank 0" in outcome.text()
 
 
+@pytest.mark.row("its output, errors and report")
 def test_what_workers_display_comes_in_order_with_what_they_print(kernel):
     outcome = kernel.run("""%%parallel --quiet --chunk 1
 from IPython.display import HTML
@@ -71,6 +74,7 @@ for n in range(5):
     assert text == "".join(f"before {n}\n<b>{n}</b>\nafter {n}\n" for n in range(5))
 
 
+@pytest.mark.row("its output, errors and report")
 @pytest.mark.long
 def test_a_hundred_megabytes_arrive_whole(kernel):
     outcome = kernel.run("%%parallel --quiet\nfor n in range(1000):\n    print(str(n).zfill(102_399))")
@@ -78,6 +82,7 @@ def test_a_hundred_megabytes_arrive_whole(kernel):
     assert kernel.run("1 + 1").result == "2"
 
 
+@pytest.mark.row("its output, errors and report")
 def test_an_error_shows_the_line_of_the_function(kernel):
     kernel.run("# a comment\ndef inverse(n):\n    less = n - 4\n    return 1 / less")
     outcome = kernel.run("%%parallel --quiet\nout = [inverse(n) for n in range(10)]")
@@ -86,12 +91,14 @@ def test_an_error_shows_the_line_of_the_function(kernel):
     assert "----> 4     return 1 / less" in shown and "----> 2 out = [inverse(n)" in shown
 
 
+@pytest.mark.row("its output, errors and report")
 def test_it_shows_its_report(kernel):
     outcome = kernel.run("%%parallel\nsquares = [n * n for n in range(1000)]")
     (report,) = outcome.of("display_data")
     assert "firn" in report["data"]["text/plain"]
 
 
+@pytest.mark.row("an interrupt stops it")
 @pytest.mark.parametrize("body", ["while True:\n        pass", "import time; time.sleep(100)"])
 @pytest.mark.parametrize("by_message", [True, False])
 def test_an_interrupt_stops_it_at_the_first_press(kernel, body, by_message):
@@ -103,12 +110,14 @@ def test_an_interrupt_stops_it_at_the_first_press(kernel, body, by_message):
     assert kernel.run("6 * 7").result == "42"
 
 
+@pytest.mark.row("its output, errors and report")
 def test_an_error_is_the_cells(kernel):
     outcome = kernel.run("%%parallel\nfor n in range(100):\n    1 / (n - 50)")
     assert outcome.status == "error"
     assert outcome.reply["content"]["ename"] == "ZeroDivisionError"
 
 
+@pytest.mark.row("its output, errors and report")
 def test_a_refusal_is_the_cells_error_and_the_next_cell_runs(kernel):
     outcome = kernel.run("x = 0\n%%parallel")
     assert outcome.status == "error"
@@ -116,6 +125,7 @@ def test_a_refusal_is_the_cells_error_and_the_next_cell_runs(kernel):
     assert kernel.run("total").result == "4950"
 
 
+@pytest.mark.row("commands, forks and the end beside warm workers")
 def test_commands_and_forks_work_beside_warm_workers(kernel):
     kernel.run("%%parallel --quiet\nsquares = [n * n for n in range(1000)]")
     assert kernel.run("!echo from the shell").text().strip() == "from the shell"
@@ -125,6 +135,7 @@ def test_commands_and_forks_work_beside_warm_workers(kernel):
     assert outcome.result == "7"
 
 
+@pytest.mark.row("commands, forks and the end beside warm workers")
 def test_the_kernel_ends_without_a_word_and_soon_with_warm_workers(new_kernel, tmp_path):
     log = tmp_path / "log"
     with open(log, "wb") as out:

@@ -1,11 +1,13 @@
-"""Every row of the table of kernels (rows.toml) has a test that any kernel can be asked to pass."""
+"""Every row of the table of kernels (rows.toml) has a test; any kernel can be asked to pass most of them."""
 
 import re
 import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROWS = [row for part in tomllib.loads((HERE / "rows.toml").read_text()).values() for row in part["rows"]]
+PARTS = tomllib.loads((HERE / "rows.toml").read_text()).values()
+ROWS = [row for part in PARTS for row in part["rows"]]
+OF_ALL = [row for part in PARTS if "of_firn" not in part for row in part["rows"]]
 
 
 def test_every_row_has_a_test():
@@ -14,7 +16,7 @@ def test_every_row_has_a_test():
     for row in [row for row in shown if row.startswith("{interrupt}")]:
         shown |= {row.format(interrupt=way) for way in ("SIGINT", "interrupt_request")}
         shown.remove(row)
-    assert len(set(ROWS)) == len(ROWS) > 40
+    assert len(set(ROWS)) == len(ROWS) > 80
     assert shown == set(ROWS)
 
 
@@ -25,4 +27,8 @@ def test_the_published_table_has_these_rows_and_firn_passes_all() -> None:
     rows = {line[0]: line[1:] for line in lines if any(line[1:]) and "---" not in line[0]}
     assert list(rows) == ROWS, "run `make compare-kernels ARGS=--publish`"
     assert {cells[0] for cells in rows.values()} == {"passes"}
-    assert all(re.fullmatch(r"passes|no test|\d+ fails?", cell) for cells in rows.values() for cell in cells)
+    for row, (_, *others) in rows.items():
+        if row in OF_ALL:
+            assert all(re.fullmatch(r"passes|no test|\d+ fails?", cell) for cell in others)
+        else:
+            assert others == ["", ""], row

@@ -229,6 +229,7 @@ EVERY = 250  # cells, memory is measured
 REST = 6.0  # seconds: the kernel gives memory back 5 s after a cell
 
 
+@pytest.mark.row("a long session: memory stays, nothing is lost")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "count", [pytest.param(150, id="short"), pytest.param(5000, id="full", marks=pytest.mark.long)]

@@ -153,12 +153,14 @@ def test_input_is_refused_where_the_client_does_not_answer(kernel, subshell):
     assert outcome.reply["content"]["ename"] == "StdinNotImplementedError"
 
 
+@pytest.mark.row("in a subshell")
 def test_a_parallel_cell_runs_in_a_subshell(kernel, busy, subshell):
     run(kernel, subshell, "numbers = list(range(10_000))")
     outcome = run(kernel, subshell, "%%parallel\ntotal = sum(n * n for n in numbers)\ntotal")
     assert outcome.result == str(sum(n * n for n in range(10_000)))
 
 
+@pytest.mark.row("in a subshell")
 def test_a_parallel_cell_waits_for_its_turn_and_can_be_interrupted(kernel, subshell):
     kernel.run("import time")
     first = kernel.client.execute(

@@ -154,6 +154,7 @@ def test_fifty_clients_half_of_which_vanish(kernel, raw):
     assert kernel.run("6 * 7").result == "42"
 
 
+@pytest.mark.row("each subscriber is welcomed")
 def test_every_subscriber_is_welcomed(kernel):
     for topic in (b"", b"kernel_core"):
         socket = zmq.Context.instance().socket(zmq.SUB)
