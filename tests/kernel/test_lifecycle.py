@@ -304,7 +304,9 @@ def test_two_pythons_side_by_side(new_kernel, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
     for name, python in pythons.items():
         kernel = new_kernel(spec=name)
-        assert kernel.run("import os, sys\nsys.executable, os.environ['FIRN_TEST']").result == repr((python, name))
+        assert (
+            kernel.run("import os, sys\nprint(sys.executable, os.environ['FIRN_TEST'])").text() == f"{python} {name}\n"
+        )
 
 
 @pytest.mark.row("says what is wrong")
