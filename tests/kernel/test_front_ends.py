@@ -92,6 +92,10 @@ def test_jupyter_console():
         os.write(main, line.encode() + b"\n")
 
     try:
+        # The console shows its prompt before its subscription to what is published has arrived, and then waits for ever
+        # for the first cell's idle. A person takes a moment, too.
+        expect(r"(?=In \[1\]: )")
+        time.sleep(1)
         enter("print('six times seven is', 6 * 7)")
         expect("six times seven is 42")
         enter("'result' + 'ing'")
