@@ -38,6 +38,10 @@ HOLDERS = {
     "buffer": "import numpy\nkeep = numpy.frombuffer(rows[7], dtype=numpy.uint8)",
     "segment": "keep = _core.freeze_roots({'x': {'row': rows[7]}}).frozen['x']",
     "iterator": "keep = iter(rows[7])",
+    "values that begin like bytes": (
+        "class Field: pass\nfield = Field(); field.kind = bytes; field.unset = field.b = field.c = field.d = 0\n"
+        "field.row = rows[7]; del field.unset; keep = vars(field).copy(); del field"
+    ),
 }
 
 
@@ -164,6 +168,62 @@ def test_what_methods_were_called_of_is_gone(run_python, spool):
             gc.collect()
             seen.append(backing(segment))
         assert "gone" in seen[:20] and seen[20] == "file" and held() == 9999, seen
+    """
+    done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
+
+
+def test_weak_references_to_methods_hold_what_the_method_is_of(run_python, spool):
+    """The bound method of the last call waits to be bound again: a weak reference finds it there."""
+    code = """
+        import weakref
+
+        class Point:
+            def __init__(self, n):
+                self.text = b"%09d" % n + b"x" * 90
+            def get(self):
+                return self.text
+
+        for number in range(5):
+            result = _core.freeze_roots({"points": [Point(n) for n in range(3000)]})
+            segment = result.segment
+            reference = (lambda points: weakref.ref(points[7].get))(result.frozen["points"])
+            del result
+            _core.retire([segment])
+            for _ in range(3):
+                scan()
+            method = reference()
+            assert method is None or right(method(), 7)
+            del method
+    """
+    done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
+
+
+def test_memory_between_a_stack_without_limit_and_what_lay_below_it_holds(run_python, spool):
+    """CPython takes all of that for the stack, most of it for what is free there."""
+    code = """
+        import resource
+        if "AGAIN" not in os.environ:
+            limit = resource.getrlimit(resource.RLIMIT_STACK)[1]
+            resource.setrlimit(resource.RLIMIT_STACK, (limit, limit))
+            os.execve(sys.executable, sys.orig_argv, os.environ | {"AGAIN": "1"})
+        stack = next(int(line[:12], 16) for line in open("/proc/self/maps") if line.endswith("[stack]\\n"))
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_size_t
+        libc.mmap.argtypes = [ctypes.c_size_t, ctypes.c_size_t] + [ctypes.c_int] * 4
+        # Readable, writable, private, anonymous: a gigabyte below the stack.
+        memory = libc.mmap(stack - (1 << 30), 4096, 3, 0x22, -1, 0)
+        slot = ctypes.c_size_t.from_address(memory)
+        for number in range(3):
+            rows, segment = freeze()
+            slot.value = id(rows[7])
+            del rows
+            _core.retire([segment])
+            for _ in range(2):
+                scan()
+                assert backing(segment) == "file"
+            assert right(_core.adopt(slot.value), 7)
     """
     done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
     assert done.returncode == 0, done.stderr

@@ -84,8 +84,10 @@ void each_spare_binding(const PyInterpreterState* interpreter,
   const State* own = states.of(interpreter);
   if (!own) return;
   for (const AccessDetails& one : own->details) {
-    if (one.bound && Py_REFCNT(one.bound) == 1) {
-      visit(context, &reinterpret_cast<PyMethodObject*>(one.bound)->im_self);
+    // Who has a weak reference to it may call it again.
+    auto* method = reinterpret_cast<PyMethodObject*>(one.bound);
+    if (method && Py_REFCNT(one.bound) == 1 && !method->im_weakreflist) {
+      visit(context, &method->im_self);
     }
   }
 }

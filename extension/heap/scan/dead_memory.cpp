@@ -10,6 +10,7 @@
 #include "heap/interpreter.hpp"
 #include "heap/records/state.hpp"
 #include "heap/scan/guarded.hpp"
+#include "heap/scan/words.hpp"
 
 namespace firn::heap {
 namespace {
@@ -30,16 +31,23 @@ bool at_rest(const PyInterpreterState* interpreter, const Caller& caller) {
   return true;
 }
 
-// The C stack of a thread below `alive`, as far as the thread state knows its bounds.
-void wipe_stack(const Dead& dead, const _PyThreadStateImpl* state, std::uintptr_t alive) {
-  if (state->c_stack_hard_limit && alive > state->c_stack_hard_limit &&
-      alive < state->c_stack_top) {
-    dead.wipe(dead.context, state->c_stack_hard_limit, alive);
+// The C stack of a thread below `alive`. The bounds that the thread state knows may be wider than
+// the stack is (`ulimit -s unlimited`: to the next mapping that was there when it was made), with
+// other memory in between by now: nothing outside of the mapping is the stack's.
+void wipe_stack(const Dead& dead, const _PyThreadStateImpl* state, std::uintptr_t alive,
+                const PageVector<Mapping>& mappings) {
+  for (const Mapping& mapping : mappings) {
+    if (alive <= mapping.begin || alive > mapping.end) continue;
+    dead.wipe(dead.context, std::max(state->c_stack_hard_limit, mapping.begin), alive);
   }
 }
 
-bool stands_in(const _PyThreadStateImpl* state, std::uintptr_t address) {
-  return address > state->c_stack_hard_limit && address < state->c_stack_top;
+// Whether the state is that of the thread, which stands there. A state may outlive its thread, with
+// the bounds of a stack whose place others have by now.
+bool stands_in(const _PyThreadStateImpl* state, pid_t thread, std::uintptr_t address) {
+  return state->base.native_thread_id == static_cast<unsigned long>(thread) &&
+         state->c_stack_hard_limit && address > state->c_stack_hard_limit &&
+         address < state->c_stack_top;
 }
 
 // The part of a frame's evaluation stack that is not in use. A frame that has called something has
@@ -88,13 +96,17 @@ const Chunk& chunk_at(std::uintptr_t address) { return *reinterpret_cast<const C
 
 // ---- CPython's objects ----
 
-// Where a string or a bytes object ends that may begin at the address; 0 if none does. What does
-// not fit between `at` and `end` is none: the size is no address.
+// Where a string or a bytes object ends that may begin at the address; 0 if none does. An array of
+// pointers is none, though its second one be that to `str` or `bytes`: it does not begin with a
+// count, and the next is no size, neither an address, for that does not fit between `at` and `end`,
+// nor the 0 of a place that is not set, for empty texts are static objects.
 std::uintptr_t end_of_text(std::uintptr_t at, std::uintptr_t end) {
   if (end - at < sizeof(PyVarObject)) return 0;
   const auto* object = reinterpret_cast<const PyObject*>(at);
   const auto size = static_cast<std::size_t>(reinterpret_cast<const PyVarObject*>(object)->ob_size);
-  if (size >= end - at) return 0;
+  if (!size || size >= end - at || !is_count(*reinterpret_cast<const std::uintptr_t*>(at))) {
+    return 0;
+  }
   std::size_t bytes = 0;
   if (object->ob_type == &PyBytes_Type) {
     bytes = offsetof(PyBytesObject, ob_sval) + size + 1;
@@ -424,20 +436,24 @@ std::uintptr_t find_tcache_key() {
   return keys[0] == keys[1] && keys[0] >> 48 ? keys[0] : 0;
 }
 
-void wipe_stacks(const Dead& dead, const StoppedWorld& world, const Caller& caller) {
+void wipe_stacks(const Dead& dead, const StoppedWorld& world, const Caller& caller,
+                 const PageVector<Mapping>& mappings) {
   for (const PyInterpreterState* interpreter = _PyRuntime.interpreters.head; interpreter;
        interpreter = interpreter->next) {
     for (const PyThreadState* state = interpreter->threads.head; state; state = state->next) {
       guarded([&] {
         const _PyThreadStateImpl* full = as_full(state);
-        if (stands_in(full, caller.stack)) return wipe_stack(dead, full, caller.stack);
+        if (stands_in(full, caller.thread, caller.stack)) {
+          return wipe_stack(dead, full, caller.stack, mappings);
+        }
         for (std::size_t i = 0; i < world.size(); ++i) {
           const StoppedThread& thread = world[i];
-          if (!stands_in(full, thread.interrupted)) continue;
+          if (!stands_in(full, thread.thread, thread.interrupted)) continue;
           // Its handler runs on the same stack, or on one of its own.
-          const bool same = stands_in(full, thread.handler);
+          const bool same = stands_in(full, thread.thread, thread.handler);
           wipe_stack(dead, full,
-                     same ? std::min(thread.handler, thread.interrupted) : thread.interrupted);
+                     same ? std::min(thread.handler, thread.interrupted) : thread.interrupted,
+                     mappings);
         }
       });
     }

@@ -2,6 +2,8 @@
 // CPython's and of the C library's allocators, and the unused ends of stacks.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 
 #include "heap/scan/memory_map.hpp"
@@ -22,14 +24,16 @@ struct Dead {
 // What must be known before the fork.
 struct Caller {
   void* interpreter = nullptr;  // whose GIL the caller holds, or nullptr
-  std::uintptr_t stack = 0;     // below it nothing of the caller's stack is alive
+  pid_t thread = 0;
+  std::uintptr_t stack = 0;  // below it nothing of the caller's stack is alive
   std::uintptr_t tcache_key = 0;
 };
 
 // Finds out what freed chunks of the C library's thread caches are marked with; 0 if it cannot.
 std::uintptr_t find_tcache_key();
 
-void wipe_stacks(const Dead& dead, const StoppedWorld& world, const Caller& caller);
+void wipe_stacks(const Dead& dead, const StoppedWorld& world, const Caller& caller,
+                 const PageVector<Mapping>& mappings);
 void wipe_python(const Dead& dead, const Caller& caller);
 void wipe_malloc(const Dead& dead, const Caller& caller, const PageVector<Mapping>& mappings);
 

@@ -86,10 +86,10 @@ struct OwnStack {
   char* memory;
 };
 
-// Never returns: the rest of the copy's life.
-[[noreturn]] void live_as_copy(ScanReport& report, const StoppedWorld& world, Caller caller,
-                               const std::vector<KeptMemory>& kept, const PageVector<char>& maps,
-                               const OwnStack& stack) {
+// Never returns: the rest of the copy's life. A frame of its own, for below it nothing counts.
+[[noreturn, gnu::noinline]] void live_as_copy(ScanReport& report, const StoppedWorld& world,
+                                              Caller caller, const std::vector<KeptMemory>& kept,
+                                              const PageVector<char>& maps, const OwnStack& stack) {
   // Nothing of this stack from here on is alive.
   caller.stack = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -129,7 +129,7 @@ void Scan::start(void* interpreter, const std::vector<KeptMemory>& kept) {
   // Small chunks that were freed are in lists that nothing tells from memory in use, until malloc
   // goes through them: it does so before it changes a parameter, also one that it does not know.
   mallopt(0, 0);
-  const Caller caller{interpreter, 0, find_tcache_key()};
+  const Caller caller{interpreter, static_cast<pid_t>(syscall(SYS_gettid)), 0, find_tcache_key()};
   const AllSignalsBlocked blocked;
   const HeapHeld held;
   const std::size_t segments = view_size();

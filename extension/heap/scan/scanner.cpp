@@ -214,7 +214,7 @@ class Scanner {
                       static_cast<Scanner*>(self)->wipe(begin, end);
                     },
                     this};
-    wipe_stacks(dead, task_.world, task_.caller);
+    wipe_stacks(dead, task_.world, task_.caller, mappings_);
     wipe_python(dead, task_.caller);
     wipe_malloc(dead, task_.caller, mappings_);
   }

@@ -11,18 +11,25 @@
 
 namespace firn::heap {
 
+// Whether an object may begin with the word: a count of references, which is less than any address
+// is, or an immortal object's, whose flags are where addresses have none.
+inline bool is_count(std::uintptr_t word) {
+  constexpr std::uintptr_t kLowestAddress = std::uintptr_t{4} << 20;  // the executable's
+  return word >> 48 ? static_cast<std::int32_t>(word) < 0 : word && word < kLowestAddress;
+}
+
 // Strings and integers hold four bytes of their own next to four that nobody sets, which may be
 // half of an address that was there before. `first`: where the reading began.
 inline bool is_half_set(std::uintptr_t at, std::uintptr_t first) {
   const auto* const words = reinterpret_cast<const std::uintptr_t*>(at);
   if (at % sizeof *words) return false;
-  if (at >= first + 24 && words[-3] == reinterpret_cast<std::uintptr_t>(&PyUnicode_Type)) {
+  if (at >= first + 32 && words[-3] == reinterpret_cast<std::uintptr_t>(&PyUnicode_Type)) {
     // The state of a compact string of one byte a character; no object is at such an address.
-    return (words[0] & 0x3c) == 0x24;
+    return is_count(words[-4]) && (words[0] & 0x3c) == 0x24;
   }
-  // An integer of one digit, behind its type and its size.
-  return at >= first + 16 && words[-2] == reinterpret_cast<std::uintptr_t>(&PyLong_Type) &&
-         words[-1] >> _PyLong_NON_SIZE_BITS == 1;
+  // An integer of one digit, behind its count, its type and its size.
+  return at >= first + 24 && words[-2] == reinterpret_cast<std::uintptr_t>(&PyLong_Type) &&
+         words[-1] >> _PyLong_NON_SIZE_BITS == 1 && is_count(words[-3]);
 }
 
 // Calls hit(address, offset) for every word that points into [low, high) of the heap.
