@@ -271,8 +271,14 @@ def packed_numbers(values: list[Any], /) -> tuple[int, bytes] | bytes | None:
 def float_sum(parts: list[bytes], /) -> float:
     """What sum() makes of floats, to the last bit; their values are side by side in the parts, 8 native bytes each."""
 
-def joined(parts: list[list[Any]], /) -> list[Any]:
-    """One list of the items of all; the parts, exact lists, are empty then. Raises TypeError for others."""
+def move_items(to: list[Any], from_: list[Any], /) -> None:
+    """Appends the items of one exact list to another one; the first is empty then. Raises TypeError for others."""
+
+def holds_nan(values: list[Any], /) -> bool:
+    """Whether one of the values is an exact float that is not a number."""
+
+def holds_plain_values(values: object, /) -> bool:
+    """Whether this is an exact list of nothing but exact ints, floats, bools, strings, bytes and None, none of them frozen."""
 
 def only_type(values: list[Any], /) -> type | None:
     """The exact type of all values; None if there are several, or no values."""

@@ -59,6 +59,7 @@ class Started:
     deadline: float | None
     prepare_seconds: float
     find: Callable[[int], Found]
+    apart: bool = False  # the chunks' effects are looked at one by one
     skipped: int = 0  # iterations that ran in the notebook, with these effects
     effects: list[Any] = field(default_factory=list)
 
@@ -73,6 +74,7 @@ class Started:
             progress=self.progress,
             find=self.find,
             skipped=self.skipped,
+            gathered=None if self.apart else self.loop.gathered,
         )
 
     @property
@@ -239,7 +241,8 @@ class Run:
         prepare = submitted - began
         if starting:  # they take CPUs and locks from the notebook's thread: that is the price of their start
             prepare = max(worked, shipment.figures.seconds)
-        return Started(loop, entry, shipment, job, progress, self.deadline, prepare, find, entry.items - shipped)
+        apart = self.options.compare == "full"
+        return Started(loop, entry, shipment, job, progress, self.deadline, prepare, find, apart, entry.items - shipped)
 
     def _ended(self, started: Started, outcome: Outcome) -> Any:
         """Merges what the workers brought; raises what the loop raised."""

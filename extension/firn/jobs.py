@@ -37,10 +37,38 @@ class Done:
     lost: str = ""
 
 
+class Gathering:
+    """Chunks as they come. Those at the job's beginning are made one as soon as none is missing between them, by
+    `gathered`, until that says that it cannot."""
+
+    def __init__(self, gathered: Callable[[Any, Any], Any] | None) -> None:
+        self._gathered = gathered
+        self._first: Done | None = None
+        self._others: dict[int, Done] = {}  # by where they start
+
+    def add(self, chunk: Done) -> None:
+        if chunk.start == 0:
+            self._first = chunk
+        else:
+            self._others[chunk.start] = chunk
+        first = self._first
+        while first is not None and self._gathered is not None and first.stop in self._others:
+            both = self._gathered(first.effects, self._others[first.stop].effects)
+            if both is None:
+                self._gathered = None
+            else:
+                first.effects, first.stop = both, self._others.pop(first.stop).stop
+
+    def before(self, stop: int) -> list[Done]:
+        """Those that start before an iteration, in their order."""
+        found = [*([self._first] if self._first is not None else ()), *self._others.values()]
+        return sorted((chunk for chunk in found if chunk.start < stop), key=lambda chunk: chunk.start)
+
+
 @dataclass
 class Outcome:
-    """All that a job brought: its chunks in iteration order, and the exception that the cell has to raise, if any. In
-    `spans` there are also the chunks that brought nothing."""
+    """All that a job brought: its chunks in iteration order (those that were gathered as one), and the exception that the
+    cell has to raise, if any. In `spans` are all chunks as they ran, also those that brought nothing."""
 
     chunks: list[Done] = field(default_factory=list)
     error: BaseException | None = None
@@ -87,15 +115,18 @@ def run(
     find: Callable[[int], Found] | None = None,
     progress: Progress | None = None,
     skipped: int = 0,
+    gathered: Callable[[Any, Any], Any] | None = None,
 ) -> Outcome:
     """Drives a job to its end. `write(stream, rank, text)` gets the output; `failed(event)` names a failure of firn's own,
     `place(index, others, variable)` says for the user where an exception came from, `find(index)` what that iteration
     was about; `progress` is told what is done, and closed; `skipped` iterations came before the job's first.
+    `gathered(effects, effects)` makes one chunk's effects of two neighbours' while the workers run, or returns None.
 
     Raises nothing of the user's: what the cell must raise is in the outcome. KeyboardInterrupt and a time limit stop
     the job (workers that do not stop in time are abandoned) and come back as the outcome's error.
     """
     outcome = Outcome()
+    gathering = Gathering(gathered)
     progress = progress or Progress(None, "", 0)
     failures: list[tuple[int, int, Failure | BaseException]] = []  # with the start of their chunk and the worker
     needed = sys.maxsize  # chunks from here on are not needed: an earlier one failed
@@ -120,7 +151,7 @@ def run(
                 if result[0] == "ok":
                     chunk = _done(event, result)
                     chunk.effects = result[1]
-                    outcome.chunks.append(chunk)
+                    gathering.add(chunk)
                     if decided(chunk.effects):
                         settled = event.stop
                         job.truncate(settled)
@@ -135,13 +166,12 @@ def run(
         outcome.abandoned = _stop(job)
         with suppress(Exception, KeyboardInterrupt):
             _write_the_rest(job, write)
-        outcome.chunks.clear()
         return outcome
     finally:
         progress.close()
         outcome.spans += _lost(job)
         job.close()
-    outcome.chunks = sorted((chunk for chunk in outcome.chunks if chunk.start < settled), key=lambda chunk: chunk.start)
+    outcome.chunks = gathering.before(settled)
     outcome.error = _lowest(sorted(failures, key=lambda found: found[0]), settled, place, find)
     return outcome
 

@@ -2,58 +2,86 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "heap/arena.hpp"
 #include "heap/freezer.hpp"
+#include "heap/static_objects.hpp"
 
 namespace firn::heap {
+namespace {
 
-Numbers numbers_among(PyObject* const* items, std::size_t count) {
-  if (!count) return Numbers::none;
-  if (Py_TYPE(items[0]) == &PyLong_Type) {
-    const bool all = std::all_of(items, items + count, [](PyObject* item) {
-      return Py_TYPE(item) == &PyLong_Type && integer_digits(item) <= 2 && !in_heap(item);
-    });
-    return all ? Numbers::integers : Numbers::none;
-  }
-  const bool all = std::all_of(items, items + count, [](PyObject* item) {
-    return Py_TYPE(item) == &PyFloat_Type && !std::isnan(PyFloat_AS_DOUBLE(item)) && !in_heap(item);
-  });
-  return all ? Numbers::reals : Numbers::none;
+bool is_short_integer(PyObject* item) {
+  return Py_TYPE(item) == &PyLong_Type && integer_digits(item) <= 2 && !in_heap(item);
 }
 
-// The list with its numbers as values, or nullptr when that does not pay, or not all are numbers.
+bool is_real(PyObject* item) {
+  return Py_TYPE(item) == &PyFloat_Type && !std::isnan(PyFloat_AS_DOUBLE(item)) && !in_heap(item);
+}
+
+// Whether it is immortal, the same in every interpreter, and no twin.
+bool stays(PyObject* item) {
+  if (is_static(item)) {
+    return item == Py_None || PyBool_Check(item) || Py_TYPE(item) == &PyLong_Type ||
+           Py_TYPE(item) == &PyUnicode_Type;
+  }
+  if (!in_lasting(item)) return false;
+  const PyTypeObject* type = Py_TYPE(item);
+  return type == &PyLong_Type || type == &PyUnicode_Type || type == &PyFloat_Type ||
+         type == &PyBytes_Type;
+}
+
+}  // namespace
+
+Alike alike(PyObject* const* items, std::size_t count) {
+  if (std::all_of(items, items + count, is_short_integer)) return Alike::integers;
+  if (std::all_of(items, items + count, is_real)) return Alike::reals;
+  return std::all_of(items, items + count, stays) ? Alike::addresses : Alike::none;
+}
+
+// The list as such a one, or nullptr when that does not pay, or its items are not alike.
 PyObject* Copier::make_numbers(PyObject* const* items, std::size_t count, bool shared) {
   constexpr std::size_t worth_it = 8;
   if (count < worth_it) return nullptr;
-  const Numbers what = numbers_among(items, count);
-  if (what == Numbers::none) return nullptr;
+  const Alike what = alike(items, count);
+  if (what == Alike::none) return nullptr;
   ++objects_;
-  const FaceKind kind = what == Numbers::integers ? FaceKind::integers : FaceKind::reals;
-  auto* numbers = reinterpret_cast<PackedNumbers*>(
+  const FaceKind kind = what == Alike::reals ? FaceKind::reals : FaceKind::integers;
+  auto* packed = reinterpret_cast<PackedNumbers*>(
       allocate(offsetof(PackedNumbers, values) + count * sizeof(PackedNumbers::Value)));
-  set_header(reinterpret_cast<PyObject*>(numbers), face_type(kind), shared);
-  numbers->inner = nullptr;
-  numbers->kind = kind;
-  numbers->flags = 0;
-  numbers->layout = 0;
-  numbers->count = static_cast<Py_ssize_t>(count);
-  PackedNumbers::Value* values = numbers->values;
-  if (what == Numbers::integers) {
+  set_header(reinterpret_cast<PyObject*>(packed), face_type(kind), shared);
+  packed->inner = nullptr;
+  packed->kind = kind;
+  packed->flags = 0;
+  packed->alike = what;
+  packed->count = static_cast<Py_ssize_t>(count);
+  PackedNumbers::Value* values = packed->values;
+  if (what == Alike::integers) {
     for (std::size_t i = 0; i < count; ++i) values[i].integer = short_integer(items[i]);
-  } else {
+  } else if (what == Alike::reals) {
     for (std::size_t i = 0; i < count; ++i) values[i].real = PyFloat_AS_DOUBLE(items[i]);
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (in_lasting(items[i])) note_lasting(items[i]);
+      values[i].address = items[i];
+    }
   }
-  return reinterpret_cast<PyObject*>(numbers);
+  return reinterpret_cast<PyObject*>(packed);
 }
 
-PyObject* list_of(const PackedNumbers& numbers) {
-  PyObject* list = PyList_New(numbers.count);
+PyObject* list_of(const PackedNumbers& packed) {
+  PyObject* list = PyList_New(packed.count);
   if (!list) return nullptr;
-  for (Py_ssize_t i = 0; i < numbers.count; ++i) {
-    const PackedNumbers::Value& value = numbers.values[i];
-    PyObject* item = numbers.kind == FaceKind::integers ? PyLong_FromLongLong(value.integer)
-                                                        : PyFloat_FromDouble(value.real);
+  if (packed.alike == Alike::addresses) {
+    // All are immortal: nobody counts them.
+    std::memcpy(reinterpret_cast<PyListObject*>(list)->ob_item, packed.values,
+                static_cast<std::size_t>(packed.count) * sizeof(PyObject*));
+    return list;
+  }
+  for (Py_ssize_t i = 0; i < packed.count; ++i) {
+    const PackedNumbers::Value& value = packed.values[i];
+    PyObject* item = packed.alike == Alike::integers ? PyLong_FromLongLong(value.integer)
+                                                     : PyFloat_FromDouble(value.real);
     if (!item) {
       Py_DECREF(list);
       return nullptr;

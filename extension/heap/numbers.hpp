@@ -1,5 +1,6 @@
-// Lists of numbers on their way from a worker: their values side by side, a quarter of what copies
-// of the objects take, and no objects to make before the notebook makes its own.
+// Lists on their way from a worker of which nothing needs to be copied: of numbers, as their values
+// side by side, a quarter of what copies of the objects take, and no objects to make before the
+// notebook makes its own; and of what is frozen for good, or CPython's own, as addresses.
 #pragma once
 
 #include "heap/cpython_layout.hpp"
@@ -11,25 +12,27 @@
 
 namespace firn::heap {
 
-// A list in a transfer, of kind integers or reals; only thawing meets it.
+// What all items of a list are: exact ints of at most 60 bits outside of the heap (frozen ones stay
+// the objects that they are); exact floats but for NaN, which equals nothing but itself; None,
+// bools, small ints, and frozen numbers and strings that last.
+enum class Alike : std::uint32_t { none, integers, reals, addresses };
+Alike alike(PyObject* const* items, std::size_t count);
+
+// A list in a transfer; only thawing meets it.
 struct PackedNumbers {
   PyObject_HEAD PyObject* inner;  // nullptr
-  FaceKind kind;
+  FaceKind kind;                  // reals, or integers, which addresses are to all but list_of()
   std::uint16_t flags;
-  std::uint32_t layout;
+  Alike alike;
   Py_ssize_t count;
   union Value {
     std::int64_t integer;
     double real;
+    PyObject* address;
   } values[1];
 };
 
-// What all of these are: exact ints of at most 60 bits outside of the heap (frozen ones stay the
-// objects that they are), or exact floats but for NaN, which equals nothing but itself.
-enum class Numbers { none, integers, reals };
-Numbers numbers_among(PyObject* const* items, std::size_t count);
-
 // A new list; nullptr with an exception set.
-PyObject* list_of(const PackedNumbers& numbers);
+PyObject* list_of(const PackedNumbers& packed);
 
 }  // namespace firn::heap

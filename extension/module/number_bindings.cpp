@@ -7,7 +7,10 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <utility>
 
+#include "heap/arena.hpp"
 #include "module/bindings.hpp"
 
 namespace py = pybind11;
@@ -87,24 +90,48 @@ py::object only_type(const py::list& values) {
   return all ? py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(type)) : py::none();
 }
 
-// The items move, and nobody counts them.
-py::list joined(const py::list& parts) {
-  Py_ssize_t count = 0;
-  for (const py::handle part : parts) {
-    if (!PyList_CheckExact(part.ptr())) throw py::type_error("only lists can be joined");
-    count += PyList_GET_SIZE(part.ptr());
+bool holds_nan(const py::list& values) {
+  const Py_ssize_t count = PyList_GET_SIZE(values.ptr());
+  PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
+  return std::any_of(items, items + count, [](PyObject* item) {
+    return Py_TYPE(item) == &PyFloat_Type && std::isnan(PyFloat_AS_DOUBLE(item));
+  });
+}
+
+// The items move, and nobody counts them. The list grows as list.extend() would have it grow.
+void move_items(const py::list& to, const py::list& from) {
+  if (!PyList_CheckExact(to.ptr()) || !PyList_CheckExact(from.ptr()) || to.is(from))
+    throw py::type_error("items move from one list to another");
+  auto* target = reinterpret_cast<PyListObject*>(to.ptr());
+  auto* source = reinterpret_cast<PyListObject*>(from.ptr());
+  const Py_ssize_t before = Py_SIZE(target), count = Py_SIZE(source);
+  if (before == 0) {
+    std::swap(target->ob_item, source->ob_item);
+    std::swap(target->allocated, source->allocated);
+  } else if (before + count > target->allocated) {
+    const Py_ssize_t room = before + count + (before + count) / 8;
+    auto* items = static_cast<PyObject**>(
+        PyMem_Realloc(target->ob_item, static_cast<std::size_t>(room) * sizeof(PyObject*)));
+    if (!items) throw std::bad_alloc();
+    target->ob_item = items;
+    target->allocated = room;
   }
-  const auto whole = py::reinterpret_steal<py::list>(PyList_New(count));
-  if (!whole) throw py::error_already_set();
-  PyObject** to = reinterpret_cast<PyListObject*>(whole.ptr())->ob_item;
-  for (const py::handle part : parts) {
-    auto* list = reinterpret_cast<PyListObject*>(part.ptr());
-    const Py_ssize_t size = PyList_GET_SIZE(part.ptr());
-    to = std::copy_n(list->ob_item, size, to);
-    Py_SET_SIZE(list, 0);
-  }
-  Py_SET_SIZE(whole.ptr(), to - reinterpret_cast<PyListObject*>(whole.ptr())->ob_item);
-  return whole;
+  if (before != 0) std::copy_n(source->ob_item, count, target->ob_item + before);
+  Py_SET_SIZE(source, 0);
+  Py_SET_SIZE(target, before + count);
+}
+
+bool is_plain(PyObject* value) {
+  const PyTypeObject* type = Py_TYPE(value);
+  const bool plain = type == &PyLong_Type || type == &PyFloat_Type || type == &PyBool_Type ||
+                     type == &PyUnicode_Type || type == &PyBytes_Type || value == Py_None;
+  return plain && !heap::in_heap(value);
+}
+
+bool holds_plain_values(const py::handle& values) {
+  if (!PyList_CheckExact(values.ptr())) return false;
+  PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
+  return std::all_of(items, items + PyList_GET_SIZE(values.ptr()), is_plain);
 }
 
 }  // namespace
@@ -112,7 +139,9 @@ py::list joined(const py::list& parts) {
 void bind_numbers(py::module_& module) {
   module.def("packed_numbers", packed_numbers, py::arg("values"), py::pos_only());
   module.def("float_sum", float_sum, py::arg("parts"), py::pos_only());
-  module.def("joined", joined, py::arg("parts"), py::pos_only());
+  module.def("move_items", move_items, py::arg("to"), py::arg("from_"), py::pos_only());
+  module.def("holds_plain_values", holds_plain_values, py::arg("values"), py::pos_only());
+  module.def("holds_nan", holds_nan, py::arg("values"), py::pos_only());
   module.def("only_type", only_type, py::arg("values"), py::pos_only());
 }
 

@@ -78,6 +78,24 @@ def test_frozen_numbers_stay_the_objects_that_they_are(pool):
     assert all(one is other for one, other in zip(result, frozen, strict=True))
 
 
+def test_what_both_sides_have_stays_what_it_is(pool):
+    frozen = firn.freeze([10**9 + n for n in range(100)] + [1.5, "text", b"bytes", 2**70, math.nan])
+    source = "def run(start, stop): return [*data, None, True, False, 7, 'a', Ellipsis][start:]"
+    for result in cross(pool, source.replace(", Ellipsis", ""), frozen, 2):
+        expected = [*frozen, None, True, False, 7, "a"][-len(result) :]
+        assert all(one is other for one, other in zip(result, expected, strict=True))
+        result[0] = None  # it is the notebook's own
+        result.append(object())
+    (result,) = cross(pool, source, frozen)  # one of them has to be copied as any other
+    assert result == [*frozen, None, True, False, 7, "a", Ellipsis]
+
+
+def test_what_is_frozen_inside_of_a_list_of_it_is_thawed_or_lent_as_ever(pool):
+    frozen = firn.freeze([[n, "x" * n] for n in range(20)])
+    (result,) = cross(pool, "def run(start, stop): return [*data]", frozen)
+    assert all(one is other for one, other in zip(result, frozen, strict=True))
+
+
 def test_a_nan_that_is_met_twice_is_one(pool):
     (result,) = cross(pool, "def run(start, stop):\n  nan = float('nan')\n  return [nan] * 10", None)
     assert len({id(value) for value in result}) == 1

@@ -176,10 +176,17 @@ def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:
     return ("list", acc)
 
 
+def pack_pairs(found: dict[Any, Any]) -> Any:
+    """A dict comprehension's dict, as (keys, values) where all keys are ints: so the notebook need not make a dict of
+    each chunk."""
+    keys = list(found)
+    return (keys, list(found.values())) if not keys or _core.only_type(keys) is int else found
+
+
 def pack_extreme(acc: list[Any], spec: str) -> list[Any]:
     """All that `x = max(x, e)` (spec "max") or `x = max(e, x)` ("max>") needs of a chunk's values."""
     if len(acc) > 1 and (kind := _core.only_type(acc)) in (int, float, str, bytes):
-        if kind is float and any(map(operator.ne, acc, acc, strict=False)):
+        if kind is float and _core.holds_nan(acc):
             return acc
         pick = max if spec.startswith("max") else min
         return [pick(reversed(acc)) if spec.endswith(">") else pick(acc)]
@@ -207,7 +214,7 @@ def ordered(value: Any) -> bool:
 class Champion:
     """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before."""
 
-    __slots__ = ("_beats", "best", "fence", "first", "last")
+    __slots__ = ("_beats", "fence", "first", "last")
 
     def __init__(self, sign: str) -> None:
         self._beats: Callable[[Any, Any], Any] = {
@@ -217,9 +224,8 @@ class Champion:
             "<=": operator.le,
         }[sign]
         self.first: tuple[Any, ...] | None = None
-        self.last: tuple[Any, ...] | None = None
-        self.best: Any = None
-        # What generated code compares with first, without a call: the best, where its type is surely in a total order.
+        self.last: tuple[Any, ...] | None = None  # also set by generated code
+        # What generated code compares with, without a call: the best, where its type is surely in a total order.
         self.fence: Any = self
 
     def beaten_by(self, value: Any) -> bool:
@@ -232,7 +238,7 @@ class Champion:
             return True
         if value != value:
             return False
-        return self.last is None or bool(self._beats(value, self.best))
+        return self.last is None or bool(self._beats(value, self.last[0]))
 
     def take(self, value: Any, assigned: tuple[Any, ...]) -> None:
         entry = (value, *assigned)
@@ -240,7 +246,6 @@ class Champion:
             self.first = entry
         if value == value:
             self.last = entry
-            self.best = value
             self.fence = value if type(value) in (int, float, str, bytes) else self
 
 

@@ -4,6 +4,7 @@ It carries the file name and the line numbers of the notebook's cell, so that tr
 """
 
 import ast
+import copy
 import types
 from collections.abc import Callable
 from typing import Any
@@ -114,12 +115,17 @@ class _Recorder(ast.NodeTransformer):
                 others = [c.parts[f"={name}"] if name != form.name else _name("__firn_v") for name in form.names]
                 fence = f"{acc.id}_fence"
                 source = (
-                    f"if (__firn_v := VALUE).__class__ is not {fence}.__class__ or __firn_v {form.sign} {fence}:\n"
-                    "    if ACC.beaten_by(__firn_v):\n"
-                    "        ACC.take(__firn_v, OTHERS)\n"
-                    f"        {fence} = ACC.fence"
+                    f"if (__firn_v := VALUE).__class__ is {fence}.__class__:\n"
+                    f"    if __firn_v {form.sign} {fence}:\n"
+                    "        ACC.last = ENTRY\n"
+                    f"        {fence} = __firn_v\n"
+                    "elif ACC.beaten_by(__firn_v):\n"
+                    "    ACC.take(__firn_v, OTHERS)\n"
+                    f"    {fence} = ACC.fence"
                 )
-                return template(source, node, ACC=acc, VALUE=value, OTHERS=ast.Tuple(others, ast.Load()))
+                entry = ast.Tuple([_name("__firn_v"), *copy.deepcopy(others)], ast.Load())
+                made = {"ENTRY": entry, "OTHERS": ast.Tuple(others, ast.Load())}
+                return template(source, node, ACC=acc, VALUE=value, **made)
             case Appended():
                 if c.kind is Fold or c.method == "extend":
                     return template("ACC.extend(VALUE)", node, ACC=acc, VALUE=value)

@@ -91,8 +91,9 @@ def find(node: ast.expr, facts: CellFacts) -> Split | None:
         case ast.DictComp():
             if node.value is None:
                 return None
-            whole = ast.DictComp(node.key, node.value, _over_items(node))
-            return _plain(node, _result(ast.copy_location(whole, node)), plan.Dicts())
+            whole = ast.copy_location(ast.DictComp(node.key, node.value, _over_items(node)), node)
+            pairs = _expression("__firn_tools__.pack_pairs(FOUND)", node, FOUND=whole)
+            return _plain(node, _result(pairs), plan.Dicts())
         case ast.Call(func=ast.Name(id="len"), args=[ast.ListComp() as inner], keywords=[]) if facts.is_builtin("len"):
             count = _expression("len(VALUES)", inner, VALUES=_list(inner))
             return _split("len", node, inner, _result(count), plan.Total(), _whole)

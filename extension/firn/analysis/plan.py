@@ -32,6 +32,11 @@ class Merger(ABC):
     def decided(self, effects: Effects) -> bool:
         return False
 
+    def gathered(self, found: Any, result: Any) -> Any:
+        """The results of two neighbours, which are used up, as that of one; None where that would not spare the merge
+        anything. It is called while workers still compute, so it runs no code of the user's."""
+        return None
+
     @abstractmethod
     def value(self, results: list[Any]) -> Any: ...
 
@@ -39,25 +44,69 @@ class Merger(ABC):
 class Lists(Merger):
     """One list of all; it takes the items from the chunks' own, which nobody else has."""
 
+    def gathered(self, found: Any, result: Any) -> Any:
+        if type(found) is not list or type(result) is not list:
+            return None
+        _core.move_items(found, result)
+        return found
+
     def value(self, results: list[Any]) -> Any:
         if not all(type(part) is list for part in results):
             return list(chain.from_iterable(results))
-        return results[0] if len(results) == 1 else _core.joined(results)
+        found: list[Any] = results[0] if results else []
+        for part in results[1:]:
+            _core.move_items(found, part)
+        return found
+
+
+_COMPARED_BY_CPYTHON = (int, str, bytes, float)
 
 
 class Sets(Merger):
+    """A set of the chunks' lists."""
+
+    def gathered(self, found: Any, result: Any) -> Any:
+        if _core.only_type(result) not in _COMPARED_BY_CPYTHON:
+            return None
+        if type(found) is not set:
+            if _core.only_type(found) not in _COMPARED_BY_CPYTHON:
+                return None
+            found = set(found)
+        found.update(result)
+        return found
+
     def value(self, results: list[Any]) -> Any:
-        found: set[Any] = set()
+        found = results[0] if results and type(results[0]) is set else set()
         for part in results:
-            found.update(part)
+            if part is not found:
+                found.update(part)
         return found
 
 
 class Dicts(Merger):
+    """A dict of the chunks' dicts, or of their (keys, values) where all keys are ints."""
+
+    def gathered(self, found: Any, result: Any) -> Any:
+        match found, result:
+            case (keys, values), (_, _):
+                made = dict(zip(keys, values, strict=True))
+            case (made,), (_, _):
+                pass
+            case _:
+                return None
+        made.update(zip(*result, strict=True))
+        return (made,)
+
     def value(self, results: list[Any]) -> Any:
         found: dict[Any, Any] = {}
         for part in results:
-            found.update(part)
+            match part:
+                case (made,):
+                    found = made  # only the first can be one
+                case (keys, values):
+                    found.update(zip(keys, values, strict=True))
+                case _:
+                    found.update(part)
         return found
 
 
@@ -204,6 +253,13 @@ class SplitLoop:
     def decided(self, effects: Effects) -> bool:
         """Whether nothing after this chunk matters (any, all)."""
         return self.merger is not None and self.merger.decided(effects)
+
+    def gathered(self, earlier: Effects, effects: Effects) -> Effects | None:
+        """The effects of two neighbouring chunks, which are used up, as those of one; or None."""
+        if self.merger is None:
+            return None
+        found = self.merger.gathered(earlier[1], effects[1])
+        return None if found is None else (earlier[0] | effects[0], found)
 
     def finish(self, chunks: Iterable[Effects], namespace: dict[str, Any]) -> Any:
         """Merges the chunks' effects, given in order of iteration, binds the loop's variables and returns the value of

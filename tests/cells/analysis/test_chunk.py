@@ -1,9 +1,11 @@
 """The workers' side: accumulators become compact data without losing what exactness needs."""
 
 import datetime
+import itertools
 import math
 import random
 import re
+import sys
 import types
 from array import array
 from collections import Counter
@@ -11,7 +13,8 @@ from typing import Any
 
 import pytest
 from firn import _core
-from firn.analysis import chunk
+from firn.analysis import chunk, plan
+from firn.jobs import Done, Gathering
 
 
 class Half(float):
@@ -65,16 +68,81 @@ def test_sums_of_no_floats_and_of_negative_zeros() -> None:
         _core.float_sum([(1,)])  # type: ignore[list-item]
 
 
-def test_joined_lists_are_empty() -> None:
-    parts = [[1, object()], [], ["a"] * 3]
+def test_items_move_from_list_to_list() -> None:
+    parts: list[list[Any]] = [[], [1, object()], [], ["a"] * 3, [None] * 1000, [2]]
     whole = [item for part in parts for item in part]
-    found = _core.joined(parts)
-    assert len(found) == 5 and all(one is other for one, other in zip(found, whole, strict=True))
-    assert parts == [[], [], []]
-    parts[0].append(1)
-    assert _core.joined([]) == [] and _core.joined([parts[0], parts[0]]) == [1]
-    with pytest.raises(TypeError, match="only lists"):
-        _core.joined([(1,)])  # type: ignore[list-item]
+    found, *others = parts
+    for part in others:
+        _core.move_items(found, part)
+        assert part == []
+    assert len(found) == len(whole) and all(one is other for one, other in zip(found, whole, strict=True))
+    found.extend(range(5000))
+    others[0].append(1)
+    assert others[0] == [1] and found[-5001:-4999] == [2, 0]
+    for to, from_ in (([], (1,)), ((1,), []), (found, found)):
+        with pytest.raises(TypeError, match="list"):
+            _core.move_items(to, from_)  # type: ignore[arg-type]
+    assert sys.getrefcount(whole[1]) == 3  # found's, whole's and the call's
+
+
+@pytest.mark.parametrize(
+    ("values", "found"), [([], False), ([1.5, math.inf], False), ([1.5, math.nan], True), ([math.nan, "a"], True)]
+)
+def test_nan_is_found(values: list[Any], found: bool) -> None:
+    assert _core.holds_nan(values) is found
+
+
+def test_neighbours_results_become_one() -> None:
+    """What the mergers make of two chunks' results while others run, and that they leave alone what may run code of the
+    user's."""
+    one, other = [1, 2], ["a"]
+    found = plan.Lists().gathered(one, other)
+    assert found is one and one == [1, 2, "a"] and plan.Lists().value([found, [3]]) == [1, 2, "a", 3]
+    assert plan.Lists().gathered((1,), [2]) is None
+
+    found = plan.Sets().gathered([1, 2], [2, 3])
+    found = plan.Sets().gathered(found, [9])
+    assert type(found) is set and plan.Sets().value([found, [4, (5,)]]) == {1, 2, 3, 9, 4, (5,)}
+    assert plan.Sets().gathered([1], [(2,)]) is None and plan.Sets().gathered([(1,)], [2]) is None
+    assert plan.Sets().value([[(1,)], [2]]) == {(1,), 2} and plan.Sets().value([]) == set()
+
+    dicts = plan.Dicts()
+    found = dicts.gathered(([1, 2], ["a", "b"]), ([2, 3], ["c", "d"]))
+    found = dicts.gathered(found, ([], []))
+    assert [*dicts.value([found, {"x": 1}, ([1], [0])]).items()] == [(1, 0), (2, "c"), (3, "d"), ("x", 1)]
+    assert dicts.gathered({"x": 1}, ([1], [0])) is None and dicts.gathered(found, {"x": 1}) is None
+    assert dicts.value([]) == {}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_chunks_become_one_in_the_order_of_their_iterations(seed: int) -> None:
+    draw = random.Random(seed)
+    cuts = [0, *sorted(draw.sample(range(1, 100), 12)), 100]
+    chunks = [
+        Done(start, stop, 0, 0.0, 0.0, 0.0, effects=[*range(start, stop)]) for start, stop in itertools.pairwise(cuts)
+    ]
+    draw.shuffle(chunks)
+    refused = draw.choice([None, *cuts[1:-1]])
+
+    def gathered(one: list[int], other: list[int]) -> list[int] | None:
+        assert one[-1] + 1 == other[0]
+        return None if other[0] == refused else one + other
+
+    gathering = Gathering(gathered)
+    for done in chunks:
+        gathering.add(done)
+    found = gathering.before(100)
+    assert [item for done in found for item in done.effects] == [*range(100)]
+    assert (found[0].start, found[0].stop) == (0, refused or 100)
+    assert len(found) == (1 if refused is None else len(cuts) - cuts.index(refused))
+    assert all(done.start < 50 for done in gathering.before(50))
+
+
+def test_dicts_of_ints_travel_as_lists() -> None:
+    assert chunk.pack_pairs({2: "b", 1: [0]}) == ([2, 1], ["b", [0]])
+    assert chunk.pack_pairs({}) == ([], [])
+    for found in ({True: 1}, {1: 1, "a": 2}, {1.0: 1}):
+        assert chunk.pack_pairs(found) is found
 
 
 def test_raw_bytes_give_the_values_back() -> None:
