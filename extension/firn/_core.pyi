@@ -277,9 +277,6 @@ def move_items(to: list[Any], from_: list[Any], /) -> None:
 def holds_nan(values: list[Any], /) -> bool:
     """Whether one of the values is an exact float that is not a number."""
 
-def holds_plain_values(values: object, /) -> bool:
-    """Whether this is an exact list of nothing but exact ints, floats, bools, strings, bytes and None, none of them frozen."""
-
 def only_type(values: list[Any], /) -> type | None:
     """The exact type of all values; None if there are several, or no values."""
 

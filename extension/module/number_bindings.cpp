@@ -10,7 +10,6 @@
 #include <new>
 #include <utility>
 
-#include "heap/arena.hpp"
 #include "module/bindings.hpp"
 
 namespace py = pybind11;
@@ -121,26 +120,12 @@ void move_items(const py::list& to, const py::list& from) {
   Py_SET_SIZE(target, before + count);
 }
 
-bool is_plain(PyObject* value) {
-  const PyTypeObject* type = Py_TYPE(value);
-  const bool plain = type == &PyLong_Type || type == &PyFloat_Type || type == &PyBool_Type ||
-                     type == &PyUnicode_Type || type == &PyBytes_Type || value == Py_None;
-  return plain && !heap::in_heap(value);
-}
-
-bool holds_plain_values(const py::handle& values) {
-  if (!PyList_CheckExact(values.ptr())) return false;
-  PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
-  return std::all_of(items, items + PyList_GET_SIZE(values.ptr()), is_plain);
-}
-
 }  // namespace
 
 void bind_numbers(py::module_& module) {
   module.def("packed_numbers", packed_numbers, py::arg("values"), py::pos_only());
   module.def("float_sum", float_sum, py::arg("parts"), py::pos_only());
   module.def("move_items", move_items, py::arg("to"), py::arg("from_"), py::pos_only());
-  module.def("holds_plain_values", holds_plain_values, py::arg("values"), py::pos_only());
   module.def("holds_nan", holds_nan, py::arg("values"), py::pos_only());
   module.def("only_type", only_type, py::arg("values"), py::pos_only());
 }
