@@ -3,18 +3,26 @@
 The floor is what one core needs to get as many bytes from the system and to copy as many into them: small pages, asked
 for in one call, and one memcpy. A freeze collects its bytes from a million places and hashes them, but on all cores, and
 gets huge pages, which are four times quicker, where the system has some at hand.
+
+What one object costs depends on what it is: hence that is told for builtins of several kinds, into pages that were never
+touched before (*cold*) and into such as a refused freeze has left (*warm*).
 """
 
 from __future__ import annotations
 
+import gc
 import mmap
 import pickle
+import time
 from collections.abc import Callable, Iterator
+from statistics import median
 
 import firn
 
 from bench import data
+from bench.apart import apart
 from bench.harness import Figure, timed_pair
+from bench.pep795 import warm_pages
 
 
 def round_trip(value: object) -> object:
@@ -35,26 +43,64 @@ WORKLOADS: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
+BUILTINS: dict[str, Callable[[], object]] = {
+    "list of ints": lambda: [number * 1_000 for number in range(1_000_000)],
+    "list of floats": lambda: [number * 0.37 for number in range(1_000_000)],
+    "list of strings of 8": data.strings,
+    "tuple of strings of 8": lambda: tuple(data.strings()),
+    "dict of strings and ints": lambda: {text: number for number, text in enumerate(data.strings())},
+    "list of pairs of int, float": lambda: [(number * 1_000, number * 0.37) for number in range(500_000)],
+    "list of dicts of five": lambda: data.rows(60),
+    "the archive": data.archive,
+}
+"""Without instances and twins; a million objects and more."""
+
+
+def one_object(kind: str) -> tuple[float, float, float]:
+    """Nanoseconds that an object costs, medians: frozen cold, frozen warm, and in a pickle round trip."""
+    value = BUILTINS[kind]()
+    objects = firn._core.freeze_roots({"value": value}).objects
+    taken: dict[str, list[float]] = {"cold": [], "warm": [], "pickle": []}
+
+    def timed(what: str, action: Callable[[object], object]) -> None:
+        began = time.perf_counter()
+        made = action(value)
+        taken[what].append(time.perf_counter() - began)
+        del made
+
+    gc.collect()
+    gc.disable()
+    for _ in range(7):
+        timed("cold", firn.freeze)
+        warm_pages(value)
+        timed("warm", firn.freeze)
+        timed("pickle", round_trip)
+    gc.enable()
+    cold, warm, pickled = (median(seconds) / objects * 1e9 for seconds in taken.values())
+    return cold, warm, pickled
+
+
 def figures() -> Iterator[Figure]:
     for name, (make, target) in WORKLOADS.items():
         value = make()
         ours, theirs = timed_pair(lambda: firn.freeze(value), lambda: round_trip(value))  # noqa: B023
         yield Figure(f"freeze {name}", ours * 1000, theirs * 1000, "ms", "pickle dumps + loads", target=target)
-        result = firn._core.freeze_roots({"value": value})
-        objects, source = result.objects, b"x" * result.bytes
+        source = b"x" * firn._core.freeze_roots({"value": value}).bytes
         floor, _ = timed_pair(lambda: populate_and_copy(source), lambda: None)  # noqa: B023
         yield Figure(
-            f"floor of that: populate, copy {result.bytes >> 20} MiB",
+            f"floor of that: populate, copy {len(source) >> 20} MiB",
             floor * 1000,
             theirs * 1000,
             "ms",
             "pickle dumps + loads",
         )
-        if name == "the archive":
+    for kind in BUILTINS:
+        cold, warm, pickled = apart(one_object, kind)
+        for pages, taken in (("cold", cold), ("warm", warm)):
             yield Figure(
-                "freeze one object of the archive",
-                ours / objects * 1e9,
-                theirs / objects * 1e9,
+                f"freeze one object, {kind}, {pages}",
+                taken,
+                pickled,
                 "ns",
                 "pickle dumps + loads",
                 target="at most 20 ns",
