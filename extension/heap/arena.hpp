@@ -120,9 +120,11 @@ class Area {
   Free free_;
   Free cold_;                   // PROT_NONE
   std::size_t warm_bytes_ = 0;  // of the free extents that keep their pages
-  // Bytes that get small pages because huge ones were slow to get; threads that change it at the
-  // same time may lose a change.
+  static constexpr std::size_t kSmallPagesAfterSlow = std::size_t{256} << 20;
+  // Bytes that get small pages because huge ones were slow to get, and how many will when they are
+  // so again; threads that change these at the same time may lose a change.
   std::atomic<std::size_t> small_pages_left_{0};
+  std::atomic<std::size_t> small_pages_after_slow_{kSmallPagesAfterSlow};
 };
 
 // The two areas of a kind of segment: small pages for small ones, huge pages for the rest.
@@ -205,12 +207,14 @@ class Region {
 
  private:
   char* allocate_slowly(std::size_t bytes);
+  void populate_ahead(std::size_t bytes);
 
   Zone& zone_;
   Populator* const populator_;
   char* begin_ = nullptr;
   char* current_ = nullptr;
-  char* limit_ = nullptr;
+  char* limit_ = nullptr;  // of what has its pages
+  char* end_ = nullptr;    // of the extent
   std::size_t next_bytes_ = std::size_t{64} << 10;
   std::vector<Span> extents_;    // of the bump pointer's extent: the last
   std::vector<Span> single_;     // extents of one large object each

@@ -1,9 +1,9 @@
 #include "heap/freezer.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
+#include "heap/leaf.hpp"
 #include "heap/segments.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/twins/twins.hpp"
@@ -33,22 +33,8 @@ void Copier::push(PyObject* source, PyObject* copy, PyObject** slots, std::size_
   work_.frames.push_back({source, copy, slots, 0, count, stride, role, check});
 }
 
-namespace {
-
-// Small numbers are quicker copied again than looked up, and nobody asks whether two of them are
-// one. A NaN is equal to itself only.
-bool is_worth_less(PyObject* object) {
-  PyTypeObject* type = Py_TYPE(object);
-  if (type == &PyLong_Type) return integer_digits(object) <= 2;
-  return type == &PyFloat_Type && !std::isnan(PyFloat_AS_DOUBLE(object));
-}
-
-}  // namespace
-
 PyObject* Copier::copy(PyObject* object) {
-  // Most are strings that nothing else refers to: neither static nor frozen.
-  if (Py_REFCNT(object) == 1 && PyUnicode_CheckExact(object) && !freezing_.marks)
-    return make_string(object, false);
+  if (PyObject* leaf = copy_leaf(object)) return leaf;
   bool redirected = false;
   while (true) {
     if (is_static(object)) {

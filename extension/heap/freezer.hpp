@@ -212,6 +212,7 @@ class Copier {
   void fill_part(const std::vector<Deferred>& values, std::size_t first, std::size_t last);
 
  private:
+  PyObject* copy_leaf(PyObject* object);
   PyObject* make(PyObject* object, bool shared);
   PyObject* make_string(PyObject* object, bool shared);
   PyObject* make_bytes(PyObject* object, bool shared);

@@ -57,9 +57,14 @@ PyObject* decider(PyObject* object) {
 
 // The hash of a copy, or of a static object, as far as it can be had without Python. Any thread.
 HashOf native_hash(PyObject* object) {
-  object = decider(object);
   PyTypeObject* type = Py_TYPE(object);
   if (type == &PyUnicode_Type) return {Hash::known, reinterpret_cast<PyASCIIObject*>(object)->hash};
+  if (type == &PyLong_Type && integer_digits(object) <= 2) {
+    const Py_hash_t value = short_integer(object);  // below the modulus of CPython's hash
+    return {Hash::known, value == -1 ? -2 : value};
+  }
+  object = decider(object);
+  type = Py_TYPE(object);
   if (type == &PyLong_Type || type == &PyFloat_Type || type == &PyBytes_Type || is_static(object)) {
     return {Hash::known, type->tp_hash(object)};
   }

@@ -1,20 +1,23 @@
 #include "heap/populator.hpp"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <system_error>
 
 #include "common/signals.hpp"
+#include "heap/pages.hpp"
 #include "heap/scan/clean_stack.hpp"
 
 namespace firn::heap {
 
+void Populator::populate(const Extent& extent) {
+  const std::size_t half = extent.size() / 2 / kHugePage * kHugePage;
+  if (half) add({extent.begin + half, extent.end});
+  get_pages(extent.begin, half ? half : extent.size());
+}
+
 void Populator::add(const Extent& extent) {
-  // Whoever took the extent touches its first page itself, at once.
-  if (extent.size() <= kHugePage) return;
   const std::lock_guard hold(mutex_);
-  todo_.push_back(span_of({extent.begin + kHugePage, extent.end}));
+  todo_.push_back(span_of(extent));
   if (!thread_.joinable()) {
     const SignalsBlocked blocked;
     try {
@@ -42,8 +45,7 @@ void Populator::work(const std::stop_token& stop) {
     span.first += size;
     if (!span.size()) todo_.pop_front();
     hold.unlock();
-    madvise(at, size,
-            MADV_POPULATE_WRITE);  // an old kernel says no: then nothing is gained or lost
+    get_pages(at, size);
     hold.lock();
     if (stop.stop_requested()) return;
   }

@@ -1,4 +1,4 @@
-// A thread that touches the pages of large extents before the copying gets there.
+// A thread that gets half of the pages of large objects, while who makes one gets the others.
 #pragma once
 
 #include <condition_variable>
@@ -19,12 +19,14 @@ class Populator {
   Populator& operator=(const Populator&) = delete;
   ~Populator() { stop(); }
 
-  void add(const Extent& extent);
+  // Gets the pages of the first half; the thread goes on with the second.
+  void populate(const Extent& extent);
 
   // Returns when no page will be touched any more.
   void stop();
 
  private:
+  void add(const Extent& extent);
   void work(const std::stop_token& stop);
 
   std::mutex mutex_;

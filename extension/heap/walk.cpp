@@ -11,6 +11,7 @@
 #include "heap/crew.hpp"
 #include "heap/freezer.hpp"
 #include "heap/handover.hpp"
+#include "heap/leaf.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/tables.hpp"
 #include "heap/twins/twins.hpp"
@@ -147,6 +148,10 @@ void Copier::walk(std::size_t before) {
       PyObject* child = *slot;
       if (!child) continue;
       if (members && reinterpret_cast<setentry*>(slot)->hash == -1) continue;  // was deleted
+      if (PyObject* leaf = copy_leaf(child)) {
+        *slot = leaf;
+        continue;
+      }
       if (PyObject* made = copy(child)) {
         *slot = made;
         if (freezing_.has_twins && is_twin(made)) [[unlikely]]
