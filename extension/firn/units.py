@@ -221,7 +221,7 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
     else:
         what = f"{unit.key} cannot be sent to the workers"
     cause = getattr(unit.why, "__cause__", None)
-    if isinstance(unit.value, _LOCKS):
+    if type(unit.value) in _LOCKS:
         remedy = (
             f"leave {unit.key} out: what the loop adds up or collects is merged without one, and effects beyond the "
             "notebook's variables (a file) are better had after the loop"

@@ -29,8 +29,8 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLargestExtent = std::size_t{4} << 20;
 // Small pages are got so many bytes at a time by the thread that is about to fill them: a call for
-// all of them costs two thirds of what as many faults do, and they are still in the core's cache
-// when they are filled. What is got and not used in the end costs as much as what is.
+// all of them costs less than as many faults do, and they are still in the core's cache when they
+// are filled. What is got and not used in the end costs as much as what is.
 constexpr std::size_t kAhead = std::size_t{256} << 10;
 constexpr std::size_t kCommitStep = std::size_t{64} << 20;
 // A huge page takes 0.2 ms to get where the memory is at hand, and several where a virtual machine

@@ -34,10 +34,21 @@
 #include <internal/pycore_typeobject.h>
 #pragma GCC diagnostic pop
 
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 
 namespace firn::heap {
+
+// ---- interrupts ----
+
+// Not 0 while an interrupt waits for Python to handle it, which only the thread does that this is
+// called in; nullptr in all others.
+inline const int* pending_interrupt() {
+  const bool handles = PyThread_get_thread_ident() == _PyRuntime.main_thread &&
+                       PyInterpreterState_Get() == PyInterpreterState_Main();
+  return handles ? &_PyRuntime.signals.handlers[SIGINT].tripped : nullptr;
+}
 
 // ---- the header of every frozen object ----
 

@@ -32,7 +32,8 @@ void Crew::share(Copier& main, std::size_t begin, std::size_t end, const Part& p
     copier.set_handover(&handover);
     try {
       if (own && &copier == &main) copier.run();
-      for (std::size_t first; (first = next.fetch_add(kBlock)) < end;) {
+      for (std::size_t first; (first = next.fetch_add(kBlock)) < end && !freezing_.failed;) {
+        copier.check_interrupt();
         part(copier, first, std::min(first + kBlock, end));
       }
       for (Frame frame; handover.take(frame);) copier.copy_apart(frame);

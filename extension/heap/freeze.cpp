@@ -47,7 +47,7 @@ struct Frozen {
 
 bool is_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
 
-enum class Outcome { done, failed, again };
+enum class Outcome { done, failed, again, interrupted };
 
 struct Task {
   Zone& zone;
@@ -55,14 +55,17 @@ struct Task {
   const std::vector<Root>& roots;
   const std::vector<PyObject*>& candidates;
   bool transfer;
+  const int* interrupt;  // not 0 when one waits
 };
 
 // One attempt. `failed` has an exception set; `again` asks for an orderly attempt with one thread,
-// which finds the first value that cannot be frozen and the path to it.
+// which finds the first value that cannot be frozen and the path to it; `interrupted` lets Python
+// handle that first.
 Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool orderly, Frozen& out) {
   Freezing freezing(task.zone, task.types, python, task.transfer, is_main_interpreter(), orderly);
   freezing.looking = python.culprit != nullptr;
   Copier main(freezing);
+  main.watch(task.interrupt);
   Crew crew(freezing, threads);
   if (threads > 1) main.set_crew(&crew);
   std::size_t root = 0;
@@ -102,9 +105,12 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
     out.take(main);
     for (const auto& helper : crew.helpers()) out.take(*helper);
     return Outcome::done;
+  } catch (const Interrupted&) {
+    freezing.populator.stop();
+    return Outcome::interrupted;
   } catch (const Abandoned&) {
     freezing.populator.stop();
-    return Outcome::again;
+    return *task.interrupt ? Outcome::interrupted : Outcome::again;
   } catch (const Raised&) {
     freezing.populator.stop();
   } catch (const Unfreezable& what) {
@@ -129,12 +135,21 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
   const InterpreterTypes* types = interpreter_types();
   if (!types) return false;
   const auto began = Clock::now();
-  const Task task{zone, *types, roots, candidates, transfer};
+  Task task{zone, *types, roots, candidates, transfer, pending_interrupt()};
+  if (!task.interrupt) task.interrupt = &Copier::kNoInterrupt;
   PythonPart python;
-  Outcome outcome = attempt(task, python, threads, false, out);
-  while (outcome == Outcome::again) {
+  bool orderly = false;
+  Outcome outcome;
+  while (true) {
+    outcome = attempt(task, python, orderly ? 1 : threads, orderly, out);
+    if (outcome == Outcome::done || outcome == Outcome::failed) break;
     out = {};
-    outcome = attempt(task, python, 1, true, out);
+    if (outcome == Outcome::again) {
+      orderly = true;
+    } else {
+      if (PyErr_CheckSignals() < 0) return false;
+      task.interrupt = &Copier::kNoInterrupt;  // the user's handler says to go on
+    }
   }
   if (outcome != Outcome::done) return false;
   for (const Span& span : out.extents) protect(extent_of(span));

@@ -51,6 +51,9 @@ struct Raised {};
 // Thrown in a thread that has to stop because another one failed.
 struct Abandoned {};
 
+// Thrown when Python has an interrupt to handle.
+struct Interrupted {};
+
 // What the slots of a frame are to its container.
 enum class Role : std::uint8_t {
   unbuilt,   // of a dict whose table is not made yet
@@ -195,6 +198,14 @@ class Copier {
   // Tuples and the like that hold twins: they cannot stay what they are.
   const std::vector<PyObject*>& with_twins() const { return with_twins_; }
 
+  // Copying stops when this is set.
+  static constexpr int kNoInterrupt = 0;
+  void watch(const int* interrupt) { interrupt_ = interrupt; }
+  void check_interrupt() const {
+    if (__atomic_load_n(interrupt_, __ATOMIC_RELAXED)) [[unlikely]]
+      throw Interrupted{};
+  }
+
   // Whether classes may be looked at: with the GIL, while no other thread copies.
   void set_alone(bool alone) { alone_ = alone; }
   // Python code has run: what is known by the addresses of originals that nobody holds is wrong.
@@ -265,6 +276,7 @@ class Copier {
   void hand_over();
 
   Freezing& freezing_;
+  const int* interrupt_ = &kNoInterrupt;
   Crew* crew_ = nullptr;
   Region region_;
   std::size_t objects_ = 0;

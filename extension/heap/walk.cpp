@@ -186,6 +186,7 @@ void Copier::run() {
   Work& work = work_;
   walk(work.later.size());
   while (true) {
+    check_interrupt();
     if (work.soon_size <= Work::kSoon / 2) {
       while (work.soon_size < Work::kSoon && work.has_later()) {
         prepare(work.later.back());

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import io
+import operator
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import types
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from functools import partial
+from subprocess import Popen
 from typing import Any
 
 import firn
@@ -395,6 +401,61 @@ def test_an_interrupt_while_freezing_is_one() -> None:
             _core.freeze_roots({"rows": [1, [Interrupted()]]})
         assert state() == before
     assert _core.freeze([1, [2]]) == [1, [2]]
+
+
+SET_INTERRUPT = ctypes.pythonapi.PyErr_SetInterrupt
+SET_INTERRUPT.restype = None
+
+
+def freeze_interrupted(rows: list[Any], threads: int) -> Any:
+    """What freeze_roots() returns when an interrupt waits from its beginning; Python runs nothing in between."""
+    return [*map(operator.call, [SET_INTERRUPT, partial(_core.freeze_roots, {"rows": rows}, [], threads)])][1]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("make", [lambda n: [n, [n]], str], ids=["nested", "flat"])
+def test_an_interrupt_ends_a_freeze(make: Callable[[int], Any], threads: int) -> None:
+    rows = [[make(n) for n in range(50_000)]]
+    before = state()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            freeze_interrupted(rows, threads)
+        assert state() == before
+    frozen = _core.freeze_roots({"rows": rows}, [], threads).frozen["rows"]
+    assert frozen == rows and frozen[0][-1] == make(49_999)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_handler_may_let_a_freeze_go_on(threads: int) -> None:
+    rows = [[[n] for n in range(50_000)]]
+    heard: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        found = freeze_interrupted(rows, threads)
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert found.frozen["rows"] == rows
+    assert heard == [signal.SIGINT]
+
+
+def test_an_interrupt_in_the_middle_of_a_freeze_leaves_nothing_behind() -> None:
+    rows = [{"n": n, "s": str(n), "more": [n, [n]]} for n in range(300_000)]
+    for pause in range(200):  # until one comes in the middle
+        before = _core.count_segments()
+        try:
+            with Popen(["sh", "-c", f"sleep {pause % 20 / 100}; kill -INT {os.getpid()}"]) as press:
+                _core.freeze_roots({"rows": rows})
+                press.wait()
+                time.sleep(60)  # it is on its way
+        except KeyboardInterrupt:
+            pass
+        if _core.count_segments() == before:
+            break
+    else:
+        pytest.fail("no interrupt ended a freeze")
+    assert rows[-1] == {"n": 299_999, "s": "299999", "more": [299_999, [299_999]]}
+    frozen = _core.freeze_roots({"rows": rows}).frozen["rows"]
+    assert frozen == rows
 
 
 class FreezesItself:
