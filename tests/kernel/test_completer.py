@@ -8,7 +8,7 @@ from test_inference import CODES, SETTING, completed
 
 FIRNS = ["frozen", "parallel", "thaw"]
 IPYKERNELS = ["autosave", "clear", "connect_info", "less", "man", "more", "qtconsole", "subshell"]
-OWN = {*FIRNS, *IPYKERNELS, "__loader__", "__spec__"}
+OWN = {*FIRNS, *IPYKERNELS, "firn", "__loader__", "__spec__"}
 
 
 @pytest.fixture(scope="module")
