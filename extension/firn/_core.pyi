@@ -271,6 +271,9 @@ def packed_numbers(values: list[Any], /) -> tuple[int, bytes] | bytes | None:
 def float_sum(parts: list[bytes], /) -> float:
     """What sum() makes of floats, to the last bit; their values are side by side in the parts, 8 native bytes each."""
 
+def fold_floats(total: float, values: bytes, subtract: bool, /) -> float:
+    """`total += value`, or `-=`, for each value in its order; they are side by side, 8 native bytes each."""
+
 def move_items(to: list[Any], from_: list[Any], /) -> None:
     """Appends the items of one exact list to another one; the first is empty then. Raises TypeError for others."""
 

@@ -1,8 +1,10 @@
 // The shells of containers; their slots hold the originals of the children until the walk gets
 // there.
+#include <algorithm>
 #include <cstring>
 
 #include "heap/freezer.hpp"
+#include "heap/leaf.hpp"
 #include "heap/static_objects.hpp"
 
 namespace firn::heap {
@@ -21,13 +23,39 @@ PyTupleObject* Copier::new_tuple(std::size_t size, bool shared) {
   return tuple;
 }
 
+// The copies of the first elements, as many as are made at once; how many these are.
+std::size_t Copier::copy_leaves(PyObject* const* items, std::size_t count, PyObject** copies) {
+  std::size_t done = 0;
+  for (; done < count; ++done) {
+    PyObject* item = items[done];
+    PyObject* copy = copy_leaf(item);
+    if (!copy && !freezing_.marks && stays(item)) {
+      if (in_lasting(item)) note_lasting(item);
+      copy = item;
+    }
+    if (!copy) break;
+    copies[done] = copy;
+  }
+  return done;
+}
+
 PyObject* Copier::make_tuple(PyObject* object, bool shared) {
   ++objects_;
   const auto size = static_cast<std::size_t>(Py_SIZE(object));
   PyTupleObject* copy = new_tuple(size, shared);
-  std::memcpy(copy->ob_item, as_tuple(object)->ob_item, size * sizeof(PyObject*));
-  push(object, reinterpret_cast<PyObject*>(copy), copy->ob_item, size, 1, Role::elements, true);
-  return reinterpret_cast<PyObject*>(copy);
+  PyObject* const* items = as_tuple(object)->ob_item;
+  // A worker has just made what it sends, so nothing of it has to be brought up from memory first.
+  const std::size_t done = freezing_.transfer ? copy_leaves(items, size, copy->ob_item) : 0;
+  std::copy(items + done, items + size, copy->ob_item + done);
+  const Frame frame{
+      object, reinterpret_cast<PyObject*>(copy), copy->ob_item, done, size, 1, Role::elements,
+      true};
+  if (done == size) {
+    complete(frame);
+  } else {
+    work_.frames.push_back(frame);
+  }
+  return frame.copy;
 }
 
 PyObject* Copier::new_face(FaceKind kind, bool shared) {

@@ -114,6 +114,17 @@ inline std::int64_t short_integer(PyObject* integer) {
   return (value.lv_tag & _PyLong_SIGN_MASK) == 2 ? -size : size;
 }
 
+// What the calling interpreter has of objects that are freed already, linked by their first words.
+// CPython puts ints of one digit there, and floats, while there are fewer than Py_..._MAXFREELIST,
+// and takes new ones from there however many there are.
+using FreeList = struct _Py_freelist;
+inline FreeList& integer_free_list() {
+  return PyInterpreterState_Get()->object_state.freelists.ints;
+}
+inline FreeList& real_free_list() {
+  return PyInterpreterState_Get()->object_state.freelists.floats;
+}
+
 // Gives an integer that has room for three digits its value.
 inline void set_integer(PyLongObject* integer, std::uint64_t value) {
   std::size_t count = 0;

@@ -224,6 +224,7 @@ class Copier {
 
  private:
   PyObject* copy_leaf(PyObject* object);
+  std::size_t copy_leaves(PyObject* const* items, std::size_t count, PyObject** copies);
   PyObject* make(PyObject* object, bool shared);
   PyObject* make_string(PyObject* object, bool shared);
   PyObject* make_bytes(PyObject* object, bool shared);

@@ -16,6 +16,18 @@ inline bool is_worth_less(PyObject* object) {
   return type == &PyFloat_Type && !std::isnan(PyFloat_AS_DOUBLE(object));
 }
 
+// Whether it is a leaf that is immortal, the same in every interpreter, and no twin.
+inline bool stays(PyObject* item) {
+  if (is_static(item)) {
+    return item == Py_None || PyBool_Check(item) || Py_TYPE(item) == &PyLong_Type ||
+           Py_TYPE(item) == &PyUnicode_Type;
+  }
+  if (!in_lasting(item)) return false;
+  const PyTypeObject* type = Py_TYPE(item);
+  return type == &PyLong_Type || type == &PyUnicode_Type || type == &PyFloat_Type ||
+         type == &PyBytes_Type;
+}
+
 // The copy of such an object; nullptr for all others, and for those that may be copies already.
 inline PyObject* Copier::copy_leaf(PyObject* object) {
   if (freezing_.marks) [[unlikely]]

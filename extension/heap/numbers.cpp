@@ -6,7 +6,7 @@
 
 #include "heap/arena.hpp"
 #include "heap/freezer.hpp"
-#include "heap/static_objects.hpp"
+#include "heap/leaf.hpp"
 
 namespace firn::heap {
 namespace {
@@ -17,18 +17,6 @@ bool is_short_integer(PyObject* item) {
 
 bool is_real(PyObject* item) {
   return Py_TYPE(item) == &PyFloat_Type && !std::isnan(PyFloat_AS_DOUBLE(item)) && !in_heap(item);
-}
-
-// Whether it is immortal, the same in every interpreter, and no twin.
-bool stays(PyObject* item) {
-  if (is_static(item)) {
-    return item == Py_None || PyBool_Check(item) || Py_TYPE(item) == &PyLong_Type ||
-           Py_TYPE(item) == &PyUnicode_Type;
-  }
-  if (!in_lasting(item)) return false;
-  const PyTypeObject* type = Py_TYPE(item);
-  return type == &PyLong_Type || type == &PyUnicode_Type || type == &PyFloat_Type ||
-         type == &PyBytes_Type;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include "module/bindings.hpp"
@@ -79,6 +80,17 @@ double float_sum(const py::list& parts) {
   return lost != 0 && std::isfinite(lost) ? sum + lost : sum;
 }
 
+// `total += value` or `total -= value` for each value, which are side by side.
+double fold_floats(double total, const py::bytes& values, bool subtract) {
+  const std::string_view raw = values;
+  for (std::size_t at = 0; at + sizeof(double) <= raw.size(); at += sizeof(double)) {
+    double value;
+    std::memcpy(&value, raw.data() + at, sizeof value);
+    total = subtract ? total - value : total + value;
+  }
+  return total;
+}
+
 py::object only_type(const py::list& values) {
   const Py_ssize_t count = PyList_GET_SIZE(values.ptr());
   PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
@@ -125,6 +137,8 @@ void move_items(const py::list& to, const py::list& from) {
 void bind_numbers(py::module_& module) {
   module.def("packed_numbers", packed_numbers, py::arg("values"), py::pos_only());
   module.def("float_sum", float_sum, py::arg("parts"), py::pos_only());
+  module.def("fold_floats", fold_floats, py::arg("total"), py::arg("values"), py::arg("subtract"),
+             py::pos_only());
   module.def("move_items", move_items, py::arg("to"), py::arg("from_"), py::pos_only());
   module.def("holds_nan", holds_nan, py::arg("values"), py::pos_only());
   module.def("only_type", only_type, py::arg("values"), py::pos_only());

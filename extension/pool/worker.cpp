@@ -11,6 +11,7 @@
 
 #include "common/first_exception.hpp"
 #include "heap/heap.hpp"
+#include "heap/reuse.hpp"
 #include "heap/scan/clean_stack.hpp"
 #include "pool/exit.hpp"
 #include "pool/messages.hpp"
@@ -124,7 +125,10 @@ bool Worker::serve_once(const Runtime& runtime, Begun& begun, const CpuDelay& de
     heap::drop_unneeded();
     return true;
   }
-  if (begun.job != task.job) begun = Begun{};  // frees what the last job's begin() gave
+  if (begun.job != task.job) {
+    begun = Begun{};  // frees what the last job's begin() gave
+    heap::free_reused();
+  }
   if (task.kind == Task::Kind::release) return true;
   begun.job = task.job;
   Event event = compute(runtime, begun, delay, task);
@@ -179,6 +183,7 @@ void Worker::compute_into(Event& event, const Runtime& runtime, Begun& begun, co
     if (!event.parcel) throw py::error_already_set();
     event.pickled = true;
   }
+  heap::reuse_numbers(result.ptr());
   event.freeze_seconds = Seconds(Clock::now() - ended).count();
   event.kind = EventKind::chunk;
 }

@@ -72,6 +72,76 @@ def test_a_list_of_numbers_that_is_met_twice_is_one(pool):
     assert one[0] is one[1]["again"] and one[0] is not again[0] and one[0] == list(range(1000))
 
 
+def test_numbers_that_a_result_shares_with_something_else_stay_what_they_are(pool):
+    # Their lists' other numbers are used again for the next chunk's.
+    source = """def run(start, stop):
+  for name, expected in kept.items():
+    found = [*kept[name][0]], kept[name][1:]
+    assert repr(found) == expected[-1], (start, name)
+  ints, reals, lists = ([make(n + start) for n in range(1000)] for make in ((10**6).__add__, (0.5).__add__, (2**40).__sub__))
+  some, inner, pair = [*ints[::7], *reals[::3]], ([10**7 + n for n in range(50)],), ([10**8 + start] * 20, 1.5)
+  kept[start] = some, lists, inner, pair[0]
+  kept[start] += (repr(([*some], (lists, inner, pair[0]))),)
+  return ints, [reals, [*reals, None]], lists, inner, pair, [10**9 + start, 'text', *ints, 0.5, *reals]
+""".replace("kept[name][1:]", "kept[name][1:-1]")
+    for start, found in enumerate(cross(pool, source, None, 40)):
+        ints, reals, lists = (
+            [10**6 + n + start for n in range(1000)],
+            [0.5 + n + start for n in range(1000)],
+            2**40 - start,
+        )
+        assert found[:3] == (ints, [reals, [*reals, None]], [lists - n for n in range(1000)])
+        assert found[3:5] == (([10**7 + n for n in range(50)],), ([10**8 + start] * 20, 1.5))
+        assert found[5] == [10**9 + start, "text", *ints, 0.5, *reals]
+
+
+@pytest.mark.unsanitized
+def test_numbers_are_used_again_within_a_job_and_given_back_after_it():
+    sys.path.insert(0, str(Path(__file__).parent.parent / "pool"))
+    pool = _core.Pool(1, "pool_runtime")
+    source = """import sys
+def run(start, stop):
+  before = sys.getallocatedblocks()
+  return before, [10**6 + n for n in range(data)], [0.5 + n for n in range(data)]
+"""
+    try:
+        several = [before for before, _, _ in cross(pool, source, 30_000, 5)]
+        after, _, _ = cross(pool, source, 0)[0]
+    finally:
+        pool.close()
+    # Those on the free lists count as allocated.
+    assert all(before > several[0] + 50_000 for before in several[1:])
+    assert after < several[0] + 5_000
+
+
+def test_tuples_keep_values_types_and_what_they_share(pool):
+    source = """def run(start, stop):
+  nan, text, pair = float('nan'), 'made ' * 2 + str(start), (10**9 + start, 0.5)
+  rows = [(n, n / 3, f'name {n}', None, True, 10**9 * n, 2**70 + n, b'raw%d' % n, data[n]) for n in range(20)]
+  inside = [(n, [n], (n, (n / 2,)), {'n': n}, n) for n in range(20)]
+  alike = [(text, n) for n in range(20)] + [pair, pair, (pair, pair), (nan, nan), (nan, 1), (), (...,)]
+  loop = []
+  loop.append((1, 'x', loop))
+  return rows, inside, alike, loop, {(n, f'k{n}'): {(n, 0.5), (None,)} for n in range(20)}, frozenset([pair, (pair, 1)])
+"""
+    frozen = firn.freeze([[n] for n in range(20)])
+    for start, (rows, inside, alike, loop, table, members) in enumerate(cross(pool, source, frozen, 3)):
+        assert repr(rows) == repr(
+            [(n, n / 3, f"name {n}", None, True, 10**9 * n, 2**70 + n, b"raw%d" % n, [n]) for n in range(20)]
+        )
+        assert all(row[-1] is frozen[n] for n, row in enumerate(rows))
+        assert repr(inside) == repr([(n, [n], (n, (n / 2,)), {"n": n}, n) for n in range(20)])
+        assert {type(part) for row in inside for part in row} == {int, list, tuple, dict}
+        assert alike[:20] == [("made made " + str(start), n) for n in range(20)]
+        assert all(row[0] is alike[0][0] for row in alike[:20])
+        one, other, both, nans, again, empty, dots = alike[20:]
+        assert one == (10**9 + start, 0.5) and one is other is both[0] is both[1]
+        assert nans[0] is nans[1] is again[0] and nans[0] != nans[0] and (empty, dots) == ((), (...,))
+        assert loop[0][:2] == (1, "x") and loop[0][2] is loop
+        assert table == {(n, f"k{n}"): {(n, 0.5), (None,)} for n in range(20)}
+        assert members == {one, (one, 1)}
+
+
 def test_frozen_numbers_stay_the_objects_that_they_are(pool):
     frozen = firn.freeze([10**9 + n for n in range(100)])
     (result,) = cross(pool, "def run(start, stop): return [*data]", frozen)

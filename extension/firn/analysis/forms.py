@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, ClassVar, Final
 
+from firn import _core
+
 from . import refusals
 from .chunk import NUMBERS, unpack
 
@@ -41,6 +43,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "&": operator.and_,
     "^": operator.xor,
 }
+_OF_FLOATS = ("+", "=+", "+=", "-", "=-")  # of which _core.fold_floats knows that they give what operate() gives
 SIGNS: dict[str, str] = {
     "Add": "+",
     "Sub": "-",
@@ -183,6 +186,8 @@ class Fold(Form):
                     return operate(op, value, total)
                 operands = unpack(raw, "q")
             case ("floats", raw):
+                if type(value) is float and op in _OF_FLOATS:
+                    return _core.fold_floats(value, raw, "-" in op)
                 operands = unpack(raw, "d")
             case ("bits", total):
                 return operate(op, value, total)

@@ -10,6 +10,12 @@ namespace firn::heap::thawing {
 
 namespace {
 
+bool is_made_at_once(PyObject* object) {
+  const PyTypeObject* type = Py_TYPE(object);
+  return type == &PyLong_Type || type == &PyFloat_Type || type == &PyUnicode_Type ||
+         type == &PyBytes_Type || is_static(object);
+}
+
 PyObject*& value_at(PyObject* mapping, Py_ssize_t i) {
   auto* dict = reinterpret_cast<PyDictObject*>(mapping);
   if (dict->ma_values) return dict->ma_values->values[i];
@@ -21,6 +27,20 @@ PyObject*& value_at(PyObject* mapping, Py_ssize_t i) {
 PyObject* Thawer::make_list(PyObject** items, Py_ssize_t size) {
   PyObject* made = check(PyList_New(size));
   return push_slots(made, items, reinterpret_cast<PyListObject*>(made)->ob_item, size);
+}
+
+// The first elements are made at once, up to one that may need a step of its own.
+PyObject* Thawer::make_tuple(PyObject** items, Py_ssize_t size) {
+  PyObject* made = check(PyTuple_New(size));
+  PyObject** slots = reinterpret_cast<PyTupleObject*>(made)->ob_item;
+  Py_ssize_t done = 0;
+  try {
+    for (; done < size && is_made_at_once(items[done]); ++done) slots[done] = convert(items[done]);
+  } catch (...) {
+    Py_DECREF(made);
+    throw;
+  }
+  return done == size ? made : push_slots(made, items, slots, size, done);
 }
 
 PyObject* Thawer::make_sequence(PyObject* object) {

@@ -115,9 +115,7 @@ PyObject* Thawer::make(PyObject* object, PyTypeObject* type) {
   if (type == frozen_dict_type()) return make_mapping(object);
   if (type == frozen_list_type()) return make_sequence(object);
   if (type == &PyTuple_Type) {
-    PyObject* made = check(PyTuple_New(PyTuple_GET_SIZE(object)));
-    return push_slots(made, reinterpret_cast<PyTupleObject*>(object)->ob_item,
-                      reinterpret_cast<PyTupleObject*>(made)->ob_item, PyTuple_GET_SIZE(object));
+    return make_tuple(reinterpret_cast<PyTupleObject*>(object)->ob_item, PyTuple_GET_SIZE(object));
   }
   if (type == &PyBytes_Type) {
     return check(PyBytes_FromStringAndSize(PyBytes_AS_STRING(object), PyBytes_GET_SIZE(object)));

@@ -84,6 +84,7 @@ class Thawer {
 
   // containers.cpp; each fill_...() returns whether the step is done; otherwise a new one is on top
   PyObject* make_list(PyObject** items, Py_ssize_t size);
+  PyObject* make_tuple(PyObject** items, Py_ssize_t size);
   PyObject* make_sequence(PyObject* object);
   PyObject* make_mapping(PyObject* object);
   PyObject* copy_table(PyObject* mapping);
@@ -111,7 +112,8 @@ class Thawer {
 
   PyObject* keep(PyObject* snapshot);
   PyObject* push(Step step);
-  PyObject* push_slots(PyObject* made, PyObject** from, PyObject** to, Py_ssize_t count);
+  PyObject* push_slots(PyObject* made, PyObject** from, PyObject** to, Py_ssize_t count,
+                       Py_ssize_t done = 0);
   bool fill_slots(std::size_t depth);
   // Until no more steps are left than there were.
   void run(std::size_t left = 0);
@@ -146,8 +148,9 @@ inline PyObject* Thawer::push(Step step) {
 }
 
 inline PyObject* Thawer::push_slots(PyObject* made, PyObject** from, PyObject** to,
-                                    Py_ssize_t count) {
+                                    Py_ssize_t count, Py_ssize_t done) {
   Step step{nullptr, made, Fill::slots};
+  step.at = done;
   step.from = from;
   step.to = to;
   step.count = count;

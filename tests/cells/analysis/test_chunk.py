@@ -68,6 +68,22 @@ def test_sums_of_no_floats_and_of_negative_zeros() -> None:
         _core.float_sum([(1,)])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_floats_are_folded_as_by_a_loop(seed: int) -> None:
+    draw = random.Random(seed)
+    values = [draw.uniform(-1, 1) * 10.0 ** draw.randint(-30, 30) for _ in range(draw.randint(0, 300))]
+    values += draw.sample([math.inf, -math.inf, math.nan, 1e308, 1e308, -1e308, -0.0, 5e-324], draw.choice([0, 0, 2]))
+    draw.shuffle(values)
+    raw = array("d", values).tobytes()
+    for start in (-0.0, draw.uniform(-1, 1)):
+        up = down = start
+        for value in values:
+            up += value
+            down -= value
+        assert _core.fold_floats(start, raw, False).hex() == up.hex()
+        assert _core.fold_floats(start, raw, True).hex() == down.hex()
+
+
 def test_items_move_from_list_to_list() -> None:
     parts: list[list[Any]] = [[], [1, object()], [], ["a"] * 3, [None] * 1000, [2]]
     whole = [item for part in parts for item in part]
