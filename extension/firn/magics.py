@@ -36,14 +36,18 @@ class Magics:
             case ["workers", number] if number.isdecimal() and int(number) >= 1:
                 SESSION.resize(int(number))
                 BACKGROUND.resize(int(number))
+                print(f"{plural(int(number), 'worker')} from now on")
             case ["workers", *_]:
                 raise errors.bad_option("%parallel", "workers takes a number from 1 upwards")
             case ["restart"]:
                 each.WORKERS.reset()
                 SESSION.restart()
                 BACKGROUND.close()
+                print(f"{plural(SESSION.workers, 'new worker')}: what the old ones had is gone")
             case ["reset"]:
+                names = ", ".join(sorted(each.WORKERS.names))
                 each.WORKERS.reset()
+                print(f"forgotten in the workers: {names}" if names else "the workers had no variables of --each cells")
             case ["history"]:
                 reports = firn.reports()
                 data = {"text/plain": history.text(reports), "text/html": history.html(reports)}

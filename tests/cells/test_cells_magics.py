@@ -13,7 +13,10 @@ def test_parallel_shows_the_workers_and_changes_their_number(notebook):
     notebook.ok("%%parallel\nout = [x for x in range(10)]")
     notebook.ok("%parallel")
     assert notebook.out.startswith("2 workers: ")
+    notebook.ok("%parallel workers 1")
+    assert notebook.out == "1 worker from now on\n"
     notebook.ok("%parallel workers 3")
+    assert notebook.out == "3 workers from now on\n"
     notebook.ok("%parallel workers")
     assert notebook.out == "3\n"
     notebook.ok("%%parallel --gather n\nn = parallel.rank")
@@ -23,9 +26,20 @@ def test_parallel_shows_the_workers_and_changes_their_number(notebook):
     assert notebook["n"] == [0, 1]
 
 
+def test_reset_says_what_the_workers_had(notebook):
+    notebook.ok("%parallel reset")
+    notebook.ok("%%parallel --each\nmine, yours = 1, 2")
+    notebook.ok("%parallel reset")
+    assert notebook.out == "forgotten in the workers: mine, yours\n"
+    notebook.ok("%parallel reset")
+    assert notebook.out == "the workers had no variables of --each cells\n"
+    notebook.fails("%%parallel --each\nmine")
+
+
 def test_restart_and_history(notebook):
     notebook.ok("%%parallel --each\nmine = 1")
     notebook.ok("%parallel restart")
+    assert notebook.out == "2 new workers: what the old ones had is gone\n"
     notebook.fails("%%parallel --each\nmine")
     notebook.ok("%%parallel\nout = [x for x in range(10)]")
     notebook.ok("%parallel history")
