@@ -168,6 +168,16 @@ NO_SUBINTERPRETERS = (
 )
 
 
+def default_written(name: str, function: str, kind: str) -> str:
+    """The message of a write to a frozen default value."""
+    empty = {"list": "[]", "dict": "{}"}.get(kind, f"{kind}()")
+    return (
+        f"{name}, a default value of {function}(), is frozen: it is one {kind} for all calls, in all workers. Write "
+        f"{name}=None, and {name} = {empty} in the body where it is None. (To remember results, functools.cache works: "
+        "each worker keeps its own.)"
+    )
+
+
 def executor_in_worker() -> RuntimeError:
     return RuntimeError(
         "a firn.Executor starts workers from the notebook's own interpreter only: inside a worker, call the functions directly"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import linecache
 import os
 import pickle
+import re
 import sys
 import time
 import traceback
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from firn import rebuild, results
+from firn import errors, rebuild, results
 from firn.raised import CAUSE, CONTEXT, TRACEBACK, Left
 from firn.teach import FROZEN_TYPES
 
@@ -29,6 +31,8 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
     """(the pickled exception or None, its type's name, its message, the traceback's text without firn's own frames, the
     frames' variables as `raised.Frames` has them, pickled)."""
     _strip(error)
+    with suppress(Exception):
+        _name_default(error)
     shown = True
     try:
         with _limited():
@@ -42,6 +46,48 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
     # What the notebook could not show either stays here.
     shown = shown and _is_tame(error)
     return _pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
+
+
+def _name_default(error: BaseException) -> None:
+    """Says of a write to a frozen value whose default value that is, where it is one of the function that wrote."""
+    trace = TRACEBACK(error)
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or type(error) is not TypeError or " is frozen: " not in error.args[0]:
+        return
+    variables = trace.tb_frame.f_locals
+    written = [variables.get(name) for name in _names_at(trace)]
+    for function in _functions(trace.tb_frame.f_globals):
+        if function.__code__ is trace.tb_frame.f_code:
+            for name, value in _defaults(function):
+                if type(value) in FROZEN_TYPES and any(value is one for one in written):
+                    kind = value.__class__.__name__
+                    error.args = (errors.default_written(name, function.__qualname__, kind),)
+                    return
+
+
+def _names_at(trace: types.TracebackType) -> list[str]:
+    """The words in the part of a line that failed."""
+    code = trace.tb_frame.f_code
+    first, last, begin, end = list(code.co_positions())[trace.tb_lasti // 2]
+    assert first is not None
+    lines = linecache.getlines(code.co_filename)[first - 1 : last]
+    part = lines[0].encode()[begin:end].decode() if len(lines) == 1 else "".join(lines)
+    return re.findall(r"\w+", part)
+
+
+def _functions(namespace: dict[str, object]) -> Iterator[types.FunctionType]:
+    """The functions among the variables, and those of the classes among them."""
+    for value in namespace.values():
+        for one in (value, *(vars(value).values() if isinstance(value, type) else ())):
+            if isinstance(one, types.FunctionType):
+                yield one
+
+
+def _defaults(function: types.FunctionType) -> Iterator[tuple[str, object]]:
+    code, values = function.__code__, function.__defaults__ or ()
+    yield from zip(code.co_varnames[code.co_argcount - len(values) : code.co_argcount], values, strict=True)
+    yield from (function.__kwdefaults__ or {}).items()
 
 
 def _is_tame(error: BaseException) -> bool:

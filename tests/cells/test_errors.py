@@ -180,3 +180,45 @@ except Exception as error:
         assert "Odd" in notebook.shown and "raise error(*arguments)" in notebook.shown
     assert "firn/" not in notebook.shown and "out" not in notebook
     notebook.ok("%%parallel\nout = [x for x in range(3)]")
+
+
+DEFAULTS = """
+def count(row, seen=[], *, found={}):
+    if row["id"] % 2:
+        found[row["id"]] = row
+    else:
+        seen.append(row)
+    return len(seen)
+class Adder:
+    def add(self, row, known=set()):
+        ours = known
+        ours.add(row["id"])
+        return len(ours)
+def reads(row, seen=[]):
+    row["id"] = len(seen)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loop", "words"),
+    [
+        ("[count(r) for r in rows]", ["seen, a default value of count(), is frozen: it is one list for all calls", "Write seen=None",
+                                      "seen = [] in the body"]),
+        ("[count(r) for r in rows[1:]]", ["found, a default value of count(), is frozen: it is one dict", "found = {} in the body"]),
+        ("[Adder().add(r) for r in rows]", ["known, a default value of Adder.add(), is frozen: it is one set", "known = set() in the body"]),
+    ],
+)  # fmt: skip
+def test_a_write_to_a_default_value_is_told_as_such(notebook, loop, words):
+    notebook.ok(DEFAULTS)
+    error = notebook.fails(f"%%parallel\nout = {loop}")
+    assert type(error) is TypeError and "is frozen" in str(error)
+    for word in [*words, "functools.cache", "in iteration 0"]:
+        assert word in notebook.shown
+
+
+@pytest.mark.parametrize("loop", ["[count(r, rows) for r in rows]", "[reads(r) for r in rows]"])
+def test_a_write_to_something_else_is_not(notebook, loop):
+    notebook.ok(DEFAULTS)
+    error = notebook.fails(f"%%parallel\nout = {loop}")
+    assert type(error) is TypeError and "is frozen" in str(error)
+    assert "default value" not in notebook.shown
