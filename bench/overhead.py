@@ -22,8 +22,12 @@ FEW, MANY = 2, 1002
 ITEMS = 1_000_000
 TRIVIAL = {
     "for loop that adds them up": "total = 0\nfor x in {items}:\n    total += x",
+    "for loop that adds up floats": "total = 0.0\nfor x in {items}:\n    total += x * 0.5",
     "comprehension": "found = [x + 1 for x in {items}]",
+    "comprehension of floats": "found = [x * 0.5 for x in {items}]",
+    "comprehension of pairs": "found = [(x, x + 1) for x in {items}]",
     "sum of a generator": "total = sum(x for x in {items})",
+    "maximum of floats": "found = max(x * 0.5 for x in {items})",
 }
 
 

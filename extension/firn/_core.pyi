@@ -277,8 +277,9 @@ def fold_floats(total: float, values: bytes, subtract: bool, /) -> float:
 def move_items(to: list[Any], from_: list[Any], /) -> None:
     """Appends the items of one exact list to another one; the first is empty then. Raises TypeError for others."""
 
-def holds_nan(values: list[Any], /) -> bool:
-    """Whether one of the values is an exact float that is not a number."""
+def extreme(values: list[Any], largest: bool, last: bool, /) -> int | float | None:
+    """The value that max() or min() picks, of equal ones the first or the last, where all are exact ints of at most 60 bits,
+    or all are exact floats and none is not a number; else None."""
 
 def only_type(values: list[Any], /) -> type | None:
     """The exact type of all values; None if there are several, or no values."""

@@ -107,6 +107,8 @@ inline constexpr std::size_t kWorthSharing = 4096;
 class Crew;
 class Handover;
 class PythonPart;
+enum class Alike : std::uint32_t;
+struct PackedNumbers;
 
 // What all threads of one freeze share.
 struct Freezing {
@@ -234,6 +236,8 @@ class Copier {
   PyObject* make_list(PyObject* object, PyObject* const* items, std::size_t size, bool shared,
                       FaceKind kind = FaceKind::list);
   PyObject* make_numbers(PyObject* const* items, std::size_t count, bool shared);
+  PyObject* make_rows(PyObject* const* rows, std::size_t count, bool shared);
+  PackedNumbers* new_packed(Alike what, std::size_t count, std::size_t values, bool shared);
   PyObject* make_tuple(PyObject* object, bool shared);
   PyObject* make_set(PyObject* object, bool shared);
   PyObject* make_deque(PyObject* object, bool shared);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
+#include <vector>
 
 #include "heap/arena.hpp"
 #include "heap/freezer.hpp"
@@ -19,12 +21,78 @@ bool is_real(PyObject* item) {
   return Py_TYPE(item) == &PyFloat_Type && !std::isnan(PyFloat_AS_DOUBLE(item)) && !in_heap(item);
 }
 
-}  // namespace
-
 Alike alike(PyObject* const* items, std::size_t count) {
   if (std::all_of(items, items + count, is_short_integer)) return Alike::integers;
   if (std::all_of(items, items + count, is_real)) return Alike::reals;
   return std::all_of(items, items + count, stays) ? Alike::addresses : Alike::none;
+}
+
+// All that an item may be taken for, as bits.
+constexpr unsigned bit(Alike what) { return 1U << static_cast<unsigned>(what); }
+unsigned kinds_of(PyObject* item) {
+  unsigned kinds = stays(item) ? bit(Alike::addresses) : 0;
+  if (is_short_integer(item)) kinds |= bit(Alike::integers);
+  if (is_real(item)) kinds |= bit(Alike::reals);
+  return kinds;
+}
+
+Alike first_of(unsigned kinds) {
+  for (const Alike what : {Alike::integers, Alike::reals, Alike::addresses}) {
+    if (kinds & bit(what)) return what;
+  }
+  return Alike::none;
+}
+
+bool is_row(PyObject* item, Py_ssize_t length) {
+  return Py_TYPE(item) == &PyTuple_Type && Py_REFCNT(item) == 1 &&
+         PyTuple_GET_SIZE(item) == length && !in_heap(item);
+}
+
+PyObject* const* items_of(PyObject* row) { return reinterpret_cast<PyTupleObject*>(row)->ob_item; }
+
+// What is in each place of the rows; empty if not all are rows, or items in one place differ.
+std::vector<Alike> places_of(PyObject* const* rows, std::size_t count) {
+  if (Py_TYPE(rows[0]) != &PyTuple_Type) return {};
+  const Py_ssize_t length = PyTuple_GET_SIZE(rows[0]);
+  std::vector<unsigned> kinds(static_cast<std::size_t>(length), ~0U);
+  for (std::size_t row = 0; row < count; ++row) {
+    if (!is_row(rows[row], length)) return {};
+    PyObject* const* item = items_of(rows[row]);
+    for (unsigned& place : kinds) {
+      place &= kinds_of(*item++);
+      if (!place) return {};
+    }
+  }
+  std::vector<Alike> places;
+  std::transform(kinds.begin(), kinds.end(), std::back_inserter(places), first_of);
+  return places;
+}
+
+PyObject* make(Alike what, const PackedNumbers::Value& value) {
+  switch (what) {
+    case Alike::integers:
+      return PyLong_FromLongLong(value.integer);
+    case Alike::reals:
+      return PyFloat_FromDouble(value.real);
+    default:
+      return value.address;  // immortal: nobody counts it
+  }
+}
+
+}  // namespace
+
+PackedNumbers* Copier::new_packed(Alike what, std::size_t count, std::size_t values, bool shared) {
+  ++objects_;
+  const FaceKind kind = what == Alike::reals ? FaceKind::reals : FaceKind::integers;
+  auto* packed = reinterpret_cast<PackedNumbers*>(
+      allocate(offsetof(PackedNumbers, values) + values * sizeof(PackedNumbers::Value)));
+  set_header(reinterpret_cast<PyObject*>(packed), face_type(kind), shared);
+  packed->inner = nullptr;
+  packed->kind = kind;
+  packed->flags = 0;
+  packed->alike = what;
+  packed->count = static_cast<Py_ssize_t>(count);
+  return packed;
 }
 
 // The list as such a one, or nullptr when that does not pay, or its items are not alike.
@@ -32,17 +100,8 @@ PyObject* Copier::make_numbers(PyObject* const* items, std::size_t count, bool s
   constexpr std::size_t worth_it = 8;
   if (count < worth_it) return nullptr;
   const Alike what = alike(items, count);
-  if (what == Alike::none) return nullptr;
-  ++objects_;
-  const FaceKind kind = what == Alike::reals ? FaceKind::reals : FaceKind::integers;
-  auto* packed = reinterpret_cast<PackedNumbers*>(
-      allocate(offsetof(PackedNumbers, values) + count * sizeof(PackedNumbers::Value)));
-  set_header(reinterpret_cast<PyObject*>(packed), face_type(kind), shared);
-  packed->inner = nullptr;
-  packed->kind = kind;
-  packed->flags = 0;
-  packed->alike = what;
-  packed->count = static_cast<Py_ssize_t>(count);
+  if (what == Alike::none) return make_rows(items, count, shared);
+  PackedNumbers* packed = new_packed(what, count, count, shared);
   PackedNumbers::Value* values = packed->values;
   if (what == Alike::integers) {
     for (std::size_t i = 0; i < count; ++i) values[i].integer = short_integer(items[i]);
@@ -57,24 +116,58 @@ PyObject* Copier::make_numbers(PyObject* const* items, std::size_t count, bool s
   return reinterpret_cast<PyObject*>(packed);
 }
 
+PyObject* Copier::make_rows(PyObject* const* rows, std::size_t count, bool shared) {
+  if (freezing_.shells) return nullptr;  // a row may be one
+  const std::vector<Alike> places = places_of(rows, count);
+  const std::size_t length = places.size();
+  if (!length) return nullptr;
+  PackedNumbers* packed = new_packed(Alike::rows, count, 1 + length + count * length, shared);
+  PackedNumbers::Value* to = packed->values;
+  (to++)->integer = static_cast<std::int64_t>(length);
+  for (const Alike what : places) (to++)->alike = what;
+  for (std::size_t row = 0; row < count; ++row) {
+    for (std::size_t i = 0; i < length; ++i, ++to) {
+      PyObject* item = items_of(rows[row])[i];
+      if (places[i] == Alike::integers) {
+        to->integer = short_integer(item);
+      } else if (places[i] == Alike::reals) {
+        to->real = PyFloat_AS_DOUBLE(item);
+      } else {
+        if (in_lasting(item)) note_lasting(item);
+        to->address = item;
+      }
+    }
+  }
+  return reinterpret_cast<PyObject*>(packed);
+}
+
 PyObject* list_of(const PackedNumbers& packed) {
   PyObject* list = PyList_New(packed.count);
   if (!list) return nullptr;
   if (packed.alike == Alike::addresses) {
-    // All are immortal: nobody counts them.
     std::memcpy(reinterpret_cast<PyListObject*>(list)->ob_item, packed.values,
                 static_cast<std::size_t>(packed.count) * sizeof(PyObject*));
     return list;
   }
+  const bool rows = packed.alike == Alike::rows;
+  const Py_ssize_t length = rows ? static_cast<Py_ssize_t>(packed.values[0].integer) : 0;
+  const PackedNumbers::Value* places = packed.values + 1;
+  const PackedNumbers::Value* from = rows ? places + length : packed.values;
   for (Py_ssize_t i = 0; i < packed.count; ++i) {
-    const PackedNumbers::Value& value = packed.values[i];
-    PyObject* item = packed.alike == Alike::integers ? PyLong_FromLongLong(value.integer)
-                                                     : PyFloat_FromDouble(value.real);
+    PyObject* item = rows ? PyTuple_New(length) : make(packed.alike, *from++);
     if (!item) {
       Py_DECREF(list);
       return nullptr;
     }
     PyList_SET_ITEM(list, i, item);
+    for (Py_ssize_t place = 0; place < length; ++place) {
+      PyObject* field = make(places[place].alike, *from++);
+      if (!field) {
+        Py_DECREF(list);
+        return nullptr;
+      }
+      PyTuple_SET_ITEM(item, place, field);
+    }
   }
   return list;
 }

@@ -14,21 +14,23 @@ namespace firn::heap {
 
 // What all items of a list are: exact ints of at most 60 bits outside of the heap (frozen ones stay
 // the objects that they are); exact floats but for NaN, which equals nothing but itself; None,
-// bools, small ints, and frozen numbers and strings that last.
-enum class Alike : std::uint32_t { none, integers, reals, addresses };
-Alike alike(PyObject* const* items, std::size_t count);
+// bools, small ints, and frozen numbers and strings that last; tuples of one length that nothing
+// else refers to, with the same kind of such items in each place.
+enum class Alike : std::uint32_t { none, integers, reals, addresses, rows };
 
 // A list in a transfer; only thawing meets it.
 struct PackedNumbers {
   PyObject_HEAD PyObject* inner;  // nullptr
-  FaceKind kind;                  // reals, or integers, which addresses are to all but list_of()
+  FaceKind kind;                  // reals, or integers, which the others are to all but list_of()
   std::uint16_t flags;
   Alike alike;
   Py_ssize_t count;
+  // Before those of rows, one row after the other, come their length and what is in each place.
   union Value {
     std::int64_t integer;
     double real;
     PyObject* address;
+    Alike alike;
   } values[1];
 };
 

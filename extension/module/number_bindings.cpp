@@ -101,12 +101,41 @@ py::object only_type(const py::list& values) {
   return all ? py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(type)) : py::none();
 }
 
-bool holds_nan(const py::list& values) {
+// The one that max() or min() picks; of equal ones the first, or the last. `read` says whether the
+// item is one of those that it is for, and what its value is.
+template <typename Value, typename Read>
+PyObject* pick(PyObject* const* items, Py_ssize_t count, bool largest, bool last, Read read) {
+  Value found, value;
+  if (!read(items[0], found)) return nullptr;
+  PyObject* best = items[0];
+  for (Py_ssize_t i = 1; i < count; ++i) {
+    if (!read(items[i], value)) return nullptr;
+    if ((largest ? value > found : value < found) || (last && value == found)) {
+      found = value;
+      best = items[i];
+    }
+  }
+  return best;
+}
+
+py::object extreme(const py::list& values, bool largest, bool last) {
   const Py_ssize_t count = PyList_GET_SIZE(values.ptr());
   PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
-  return std::any_of(items, items + count, [](PyObject* item) {
-    return Py_TYPE(item) == &PyFloat_Type && std::isnan(PyFloat_AS_DOUBLE(item));
-  });
+  if (!count) return py::none();
+  const auto read_integer = [](PyObject* item, std::int64_t& value) {
+    if (Py_TYPE(item) != &PyLong_Type || heap::integer_digits(item) > 2) return false;
+    value = heap::short_integer(item);
+    return true;
+  };
+  const auto read_float = [](PyObject* item, double& value) {
+    if (Py_TYPE(item) != &PyFloat_Type) return false;
+    value = PyFloat_AS_DOUBLE(item);
+    return !std::isnan(value);
+  };
+  PyObject* best = Py_TYPE(items[0]) == &PyFloat_Type
+                       ? pick<double>(items, count, largest, last, read_float)
+                       : pick<std::int64_t>(items, count, largest, last, read_integer);
+  return best ? py::reinterpret_borrow<py::object>(best) : py::none();
 }
 
 // The items move, and nobody counts them. The list grows as list.extend() would have it grow.
@@ -140,7 +169,8 @@ void bind_numbers(py::module_& module) {
   module.def("fold_floats", fold_floats, py::arg("total"), py::arg("values"), py::arg("subtract"),
              py::pos_only());
   module.def("move_items", move_items, py::arg("to"), py::arg("from_"), py::pos_only());
-  module.def("holds_nan", holds_nan, py::arg("values"), py::pos_only());
+  module.def("extreme", extreme, py::arg("values"), py::arg("largest"), py::arg("last"),
+             py::pos_only());
   module.def("only_type", only_type, py::arg("values"), py::pos_only());
 }
 

@@ -142,6 +142,48 @@ def test_tuples_keep_values_types_and_what_they_share(pool):
         assert members == {one, (one, 1)}
 
 
+ROWS = {
+    "pairs": "[(n, n / 3) for n in range(-300, 300)]",
+    "of one": "[(n,) for n in range(20)]",
+    "of many": "[(n, 0.5, None, True, -n, 2**60 - 1, 1 - 2**60, '', n % 2 == 0, 1e300) for n in range(20)]",
+    "some small, some long": "[(n % 7 * 10**6, n) for n in range(1000)]",
+    "one too long": "[(n, 2**60 - 10 + n) for n in range(20)]",
+    "one that is a float": "[(n, n) for n in range(20)] + [(20, 20.0)]",
+    "one that is None": "[(n, n) for n in range(20)] + [(20, None)]",
+    "one that is shorter": "[(n, n) for n in range(20)] + [(20,)]",
+    "one that is a list": "[(n, n) for n in range(20)] + [[20, 20]]",
+    "one that has a list": "[(n, n) for n in range(20)] + [(20, [20])]",
+    "of nothing": "[() for n in range(20)]",
+    "of texts": "[(n, f'name {n}') for n in range(20)]",
+    "of rows": "[(n, (n, n / 2)) for n in range(20)]",
+    "not a number": "[(n, nan) for n in range(20)]",
+    "minus zero": "[(-0.0, n, 0.0) for n in range(20)]",
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_numbers_keep_values_and_types(pool, name):
+    (result,) = cross(pool, f"nan = float('nan')\ndef run(start, stop): return {ROWS[name]}", None)
+    expected = eval(ROWS[name], {"nan": math.nan})
+    assert repr(result) == repr(expected)
+    assert [*map(type, result)] == [*map(type, expected)] and type(result) is list
+    kinds = [[*map(type, row)] for row in expected]
+    assert [[*map(type, row)] for row in result] == kinds
+    result.append(None)  # it is the notebook's own
+
+
+def test_rows_keep_what_both_sides_have_and_what_they_share(pool):
+    frozen = firn.freeze([10**9 + n for n in range(100)] + [1.5, "text"])
+    source = """def run(start, stop):
+  one = (1, 2)
+  return [(n, x, 3) for n, x in enumerate(data)], [one] * 20, [(data[n], 10**9 + n) for n in range(20)], one
+"""
+    (result,) = cross(pool, source, frozen)
+    assert all(row == (n, frozen[n], 3) and row[1] is frozen[n] for n, row in enumerate(result[0]))
+    assert len({id(row) for row in result[1]}) == 1 and result[1][0] is result[3] == (1, 2)
+    assert all(row[0] is frozen[n] and row[0] == row[1] is not row[0] for n, row in enumerate(result[2]))
+
+
 def test_frozen_numbers_stay_the_objects_that_they_are(pool):
     frozen = firn.freeze([10**9 + n for n in range(100)])
     (result,) = cross(pool, "def run(start, stop): return [*data]", frozen)

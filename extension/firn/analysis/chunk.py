@@ -185,11 +185,14 @@ def pack_pairs(found: dict[Any, Any]) -> Any:
 
 def pack_extreme(acc: list[Any], spec: str) -> list[Any]:
     """All that `x = max(x, e)` (spec "max") or `x = max(e, x)` ("max>") needs of a chunk's values."""
-    if len(acc) > 1 and (kind := _core.only_type(acc)) in (int, float, str, bytes):
-        if kind is float and _core.holds_nan(acc):
-            return acc
-        pick = max if spec.startswith("max") else min
-        return [pick(reversed(acc)) if spec.endswith(">") else pick(acc)]
+    if len(acc) > 1:
+        largest, last = spec.startswith("max"), spec.endswith(">")
+        found = _core.extreme(acc, largest, last)
+        if found is not None:
+            return [found]
+        if _core.only_type(acc) in (int, str, bytes):
+            pick = max if largest else min
+            return [pick(reversed(acc)) if last else pick(acc)]
     return acc
 
 

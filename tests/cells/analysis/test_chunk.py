@@ -101,11 +101,27 @@ def test_items_move_from_list_to_list() -> None:
     assert sys.getrefcount(whole[1]) == 3  # found's, whole's and the call's
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_extremes_are_those_of_max_and_min(seed: int) -> None:
+    draw = random.Random(seed)
+    reals = [0.0, -0.0, math.inf, -math.inf, 5e-324, -1e308, *(draw.uniform(-1, 1) for _ in range(20))]
+    whole = [0, 1, -1, 2**30, -(2**30), 2**60 - 1, 1 - 2**60, *(draw.randint(-300, 10**6) for _ in range(20))]
+    for some in (reals, whole):
+        # Each is another object, so that one sees which of equal ones it is.
+        values = [type(value)(repr(value)) for value in draw.choices(some, k=draw.randint(1, 60))]
+        assert _core.extreme(values, True, False) is max(values)
+        assert _core.extreme(values, False, False) is min(values)
+        assert _core.extreme(values, True, True) is max(reversed(values))
+        assert _core.extreme(values, False, True) is min(reversed(values))
+
+
 @pytest.mark.parametrize(
-    ("values", "found"), [([], False), ([1.5, math.inf], False), ([1.5, math.nan], True), ([math.nan, "a"], True)]
-)
-def test_nan_is_found(values: list[Any], found: bool) -> None:
-    assert _core.holds_nan(values) is found
+    "values",
+    [[], [1.5, math.nan], [math.nan, 1.5], [1, 2**60], [2**60, 1], [1, 1.5], [1.5, 1], [1, True], [True, 1], ["a"],
+     [1, Whole(1)], [1.5, Half(1)], [None, 1.5]],
+)  # fmt: skip
+def test_extremes_of_other_values_are_left_to_cpython(values: list[Any]) -> None:
+    assert _core.extreme(values, True, False) is None
 
 
 def test_neighbours_results_become_one() -> None:
