@@ -291,7 +291,6 @@ class Copier {
   std::size_t objects_alone_ = 0;  // how many there were when others helped last
   std::size_t objects_kept_ = 0;   // how many there were when something was handed over last
   RowKeys row_keys_;
-  Strings keys_;  // of rows, as copied
   std::vector<Unchecked> unchecked_;
   std::vector<PyObject*> with_twins_;
   std::vector<Deferred> deferred_;

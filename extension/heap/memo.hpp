@@ -62,6 +62,11 @@ class PointerTable {
     if (at) __builtin_prefetch(at + (hash(key) & hint_mask_.load(std::memory_order_relaxed)));
   }
 
+  // Also while another thread inserts.
+  bool has_room_for(std::size_t count) const {
+    return hint_mask_.load(std::memory_order_relaxed) >= count * 2;
+  }
+
   // The key must not be in the table.
   void insert(const void* key, void* value) {
     if ((size_ + 1) * 2 > mask_) grow();
@@ -168,7 +173,14 @@ class Memo {
     return shard.table.find(key);
   }
 
-  // Asks for the memory that find_or_make() will look at.
+  // Whether what find_or_make() will look at may be far away. Shards are as large as each other.
+  bool is_large() const {
+    constexpr std::size_t slots = 4096;
+    if (first_.has_room_for(slots)) return true;
+    return shards_ && shards_->front().table.has_room_for(slots / kShards);
+  }
+
+  // Asks for it.
   void prefetch(const void* key) const {
     first_.prefetch(key);
     if (shards_) (*shards_)[shard_of(key)].table.prefetch(key);

@@ -188,30 +188,23 @@ PyObject* Copier::copy_key(PyObject* key) {
     note_lasting(key);
     return key;
   }
-  const Py_hash_t hash = reinterpret_cast<PyASCIIObject*>(key)->hash;  // known: it is a key
-  if (PyObject* known = keys_.find(key, hash)) return known;
-  PyObject* made = copy(key);
-  keys_.insert(made);
-  return made;
+  return copy(key);
 }
 
 PyDictKeysObject* Copier::shared_keys(const PyDictUnicodeEntry* entries, std::size_t count) {
-  RowKeys::Node* node = row_keys_.root();
-  for (std::size_t i = 0; i < count; ++i) {
-    PyObject* key = entries[i].me_key;
-    RowKeys::Node* next = row_keys_.find(node, key);
-    node = next ? next : row_keys_.add(node, key, copy_key(key));
-  }
-  if (node->table) return node->table;
-  const TableSize size = TableSize::for_entries(count);
-  auto* keys = reinterpret_cast<PyDictKeysObject*>(
-      allocate(sizeof(PyDictKeysObject) + size.index_bytes() + count * sizeof(PyDictUnicodeEntry)));
-  set_keys_header(keys, size, DICT_KEYS_SPLIT, count);
-  const RowKeys::Node* last = node;
-  for (std::size_t i = count; i > 0; last = last->parent)
-    DK_UNICODE_ENTRIES(keys)[--i] = {last->key, nullptr};
-  build_indices(keys);
-  return node->table = keys;
+  if (PyDictKeysObject* keys = row_keys_.latest(entries, count)) return keys;
+  RowKeys::Row row;
+  row_keys_.find(row, entries, count, [this](PyObject* key) { return copy_key(key); });
+  return row_keys_.table(row, [&] {
+    const TableSize size = TableSize::for_entries(count);
+    auto* keys = reinterpret_cast<PyDictKeysObject*>(allocate(
+        sizeof(PyDictKeysObject) + size.index_bytes() + count * sizeof(PyDictUnicodeEntry)));
+    set_keys_header(keys, size, DICT_KEYS_SPLIT, count);
+    for (std::size_t i = 0; i < count; ++i)
+      DK_UNICODE_ENTRIES(keys)[i] = {row_keys_.copy_of(row, i), nullptr};
+    build_indices(keys);
+    return keys;
+  });
 }
 
 void Copier::build_row(Frame& frame, PyDictObject* dict, PyDictUnicodeEntry* entries,

@@ -66,10 +66,11 @@ bool may_wait(const Frame& outer, const Frame& inner) {
 
 void Copier::prefetch_slots(const Frame& frame, std::size_t first) const {
   const std::size_t last = std::min(frame.count, first + kAhead);
+  const bool large_memo = freezing_.memo.is_large();
   for (std::size_t i = first; i < last; ++i) {
     PyObject* const object = frame.slots[i * frame.stride];
     prefetch_object(object);
-    freezing_.memo.prefetch(object);
+    if (large_memo) freezing_.memo.prefetch(object);
   }
 }
 

@@ -117,6 +117,17 @@ def test_strings_of_all_lengths_and_kinds_keep_their_text_and_hash():
     assert firn.thaw(frozen) == column
 
 
+def test_rows_whose_keys_differ_by_one_character_keep_their_own():
+    generator = random.Random(12)
+    names = [*words(150)]
+    drawn = [generator.sample(names, generator.randrange(1, 31)) for _ in range(400)]
+    drawn += [generator.sample(row, len(row)) for row in drawn]
+    rows = [{"".join(list(name)): n for n, name in enumerate(row)} for row in drawn for _ in range(2)]
+    frozen = firn.freeze(rows)
+    assert [[*row.items()] for row in frozen] == [[*row.items()] for row in rows]
+    assert all(row[name] == value for row, plain in zip(frozen, rows, strict=True) for name, value in plain.items())
+
+
 def test_strings_that_were_hashed_before_keep_their_hash():
     plain = [f"{'text' * (n % 9)}{n}" for n in range(500)]
     hashed = [text[:1] + text[1:] for text in plain]
