@@ -2,7 +2,7 @@
 
 Most of a completion is jedi's time, and most of that goes into finding out again what the modules and objects of the
 namespace are: it begins each time from nothing. Who types `os.path.is` asks for completions several times before any code
-runs; then only the text has changed. So the state is kept while nothing but completions is asked for, at most two seconds,
+runs; then only the text has changed. So the state is kept while nothing but completions is asked for, at most ten seconds,
 and only where no code of the user's can run in between (CellRunner.alone). jedi keeps a state for all questions to one
 `Script` itself; what it counts for each question begins anew. Python's search for garbage, which takes tens of milliseconds now
 and then, waits until the reply is out.
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-LIFETIME = 2.0  # seconds: files and folders, which jedi looks at, change too
+LIFETIME = 10.0  # seconds, for who thinks between two letters; the modules' files, which jedi reads, change too
 
 
 class _Here(threading.local):
