@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <new>
 
 #include "heap/buffers/loops.hpp"

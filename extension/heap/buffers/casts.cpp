@@ -1,4 +1,5 @@
 // From one kind of number to another.
+#include <Eigen/Core>
 #include <cstring>
 
 #include "heap/buffers/loops.hpp"

@@ -1,4 +1,5 @@
 // Between elements of an array and Python objects.
+#include <Eigen/Core>
 #include <cmath>
 #include <cstring>
 #include <limits>

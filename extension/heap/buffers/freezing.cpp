@@ -1,4 +1,5 @@
 // Copying buffers into the heap.
+#include <numeric>
 #include <algorithm>
 #include <cstring>
 #include <thread>

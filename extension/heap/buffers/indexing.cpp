@@ -1,4 +1,5 @@
 // x[...]: views by integers, slices, Ellipsis and None; copies by lists, arrays and masks.
+#include <numeric>
 #include <cstring>
 
 #include "heap/buffers/loops.hpp"

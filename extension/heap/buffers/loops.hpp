@@ -3,12 +3,9 @@
 
 #include "heap/cpython_layout.hpp"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <array>
-#include <cstdlib>
-#include <numeric>
-#include <vector>
+#include <type_traits>
 
 #include "heap/buffers/array.hpp"
 
@@ -24,65 +21,36 @@ struct Operands {
   std::array<Shape, N> strides;  // one stride an axis; 0 where an operand is repeated
 };
 
+// What a walk calls for each run, with its pointers, strides and count. A reference that does not
+// keep the callable: the walk is compiled once for all of them.
+template <int N>
+class RunReference {
+ public:
+  using Pointers = std::array<char*, N>;
+  using Strides = std::array<Py_ssize_t, N>;
+
+  template <typename Run>
+    requires(!std::is_same_v<std::remove_cvref_t<Run>, RunReference>)
+  RunReference(Run&& run)
+      : run_(const_cast<void*>(static_cast<const void*>(&run))),
+        call_([](void* called, const Pointers& at, const Strides& strides, Py_ssize_t count) {
+          (*static_cast<std::remove_reference_t<Run>*>(called))(at, strides, count);
+        }) {}
+
+  void operator()(const Pointers& at, const Strides& strides, Py_ssize_t count) const {
+    call_(run_, at, strides, count);
+  }
+
+ private:
+  void* run_;
+  void (*call_)(void*, const Pointers&, const Strides&, Py_ssize_t);
+};
+
 // Calls run(pointers, strides, count) until every element was seen once. The axes are taken in the
 // order of the first operand's memory, and those that follow each other in all operands as one.
-template <int N, typename Run>
-void walk(const Shape& shape, const Operands<N>& operands, Run&& run) {
-  const int ndim = static_cast<int>(shape.size());
-  std::array<int, kMostDimensions> order;
-  int axes = 0;
-  for (int i = 0; i < ndim; ++i) {
-    if (shape[i] == 0) return;
-    if (shape[i] != 1) order[axes++] = i;
-  }
-  std::stable_sort(order.begin(), order.begin() + axes, [&](int a, int b) {
-    for (const Shape& strides : operands.strides) {
-      if (std::abs(strides[a]) != std::abs(strides[b])) {
-        return std::abs(strides[a]) > std::abs(strides[b]);
-      }
-    }
-    return false;
-  });
-  std::array<Py_ssize_t, kMostDimensions + 1> extent;
-  std::array<std::array<Py_ssize_t, kMostDimensions + 1>, N> step;
-  int depth = 0;
-  for (int i = 0; i < axes; ++i) {
-    const int axis = order[i];
-    bool joins = depth > 0;
-    for (int k = 0; k < N && joins; ++k) {
-      joins = step[k][depth - 1] == operands.strides[k][axis] * shape[axis];
-    }
-    if (joins) {
-      --depth;
-      extent[depth] *= shape[axis];
-    } else {
-      extent[depth] = shape[axis];
-    }
-    for (int k = 0; k < N; ++k) step[k][depth] = operands.strides[k][axis];
-    ++depth;
-  }
-  if (depth == 0) {
-    extent[0] = 1;
-    for (int k = 0; k < N; ++k) step[k][0] = 0;
-    depth = 1;
-  }
-  const int inner = depth - 1;
-  std::array<Py_ssize_t, N> strides;
-  for (int k = 0; k < N; ++k) strides[k] = step[k][inner];
-  std::array<Py_ssize_t, kMostDimensions + 1> index{};
-  std::array<char*, N> at = operands.at;
-  while (true) {
-    run(at, strides, extent[inner]);
-    int axis = inner - 1;
-    for (; axis >= 0; --axis) {
-      for (int k = 0; k < N; ++k) at[k] += step[k][axis];
-      if (++index[axis] < extent[axis]) break;
-      index[axis] = 0;
-      for (int k = 0; k < N; ++k) at[k] -= step[k][axis] * extent[axis];
-    }
-    if (axis < 0) return;
-  }
-}
+// For one to three operands.
+template <int N>
+void walk(const Shape& shape, const Operands<N>& operands, RunReference<N> run);
 
 // An array's strides as those of an array of the shape that it is broadcast to.
 inline Shape broadcast_strides(const Array* array, const Shape& shape) {

@@ -1,4 +1,5 @@
 // The methods about elements: item, tolist, astype ...
+#include <numeric>
 #include <cmath>
 #include <cstring>
 

@@ -1,4 +1,5 @@
 // The same elements in another shape: views where that is possible.
+#include <numeric>
 #include <algorithm>
 #include <cstring>
 
