@@ -53,7 +53,7 @@ __all__ = [
     "unfreezable",
 ]
 
-_reports = KeptReports(1000)
+_reports = KeptReports(200)
 
 
 def last_report() -> Report | None:
@@ -62,7 +62,7 @@ def last_report() -> Report | None:
 
 
 def reports() -> list[Report]:
-    """The figures of this session's `%%parallel` cells, the last 1000 at most, oldest first."""
+    """The figures of this session's `%%parallel` cells, the last 200 at most, oldest first."""
     return list(_reports)
 
 

@@ -66,7 +66,7 @@ def test_the_table_is_plain_html_without_markup_from_cells():
 
 
 def test_the_magic_shows_the_cells_of_the_session(notebook):
-    before = min(len(firn.reports()), 1000 - 2)  # the oldest go
+    before = min(len(firn.reports()), 200 - 2)  # the oldest go
     notebook.ok("%%parallel\na = [x for x in range(3)]")
     notebook.ok("%%parallel --serial\nb = [x for x in range(4)]")
     notebook.ok("%parallel history")
