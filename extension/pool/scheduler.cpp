@@ -10,6 +10,7 @@ namespace firn::pool {
 namespace {
 
 constexpr auto insistence = std::chrono::milliseconds(500);  // for code that swallowed a Stopped
+constexpr auto rest_after = std::chrono::seconds(5);         // idle, as the kernel's own memory
 constexpr std::size_t unread_bytes = 4 << 20;                // of the chunk that writes through
 constexpr std::size_t waiting_bytes = 32 << 20;              // of a chunk that waits for its turn
 
@@ -274,6 +275,7 @@ Task Scheduler::take(Worker& worker, const Job* held) {
       worker.job = *entry;
       worker.chunk = chunk;
       worker.state = Worker::State::busy;
+      worker.rested = false;
       if ((*entry)->exhausted()) jobs_.erase(entry);
       return {Task::Kind::compute, worker.job, chunk->start, chunk->stop, chunk->serial};
     }
@@ -283,7 +285,12 @@ Task Scheduler::take(Worker& worker, const Job* held) {
       return {Task::Kind::tidy, nullptr};
     }
     worker.state = Worker::State::idle;
-    work_.wait(lock);
+    if (worker.rested) {
+      work_.wait(lock);
+    } else if (work_.wait_for(lock, rest_after) == std::cv_status::timeout && jobs_.empty()) {
+      worker.rested = worker.tidying = true;
+      return {Task::Kind::rest, nullptr};
+    }
   }
 }
 

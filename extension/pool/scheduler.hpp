@@ -16,8 +16,9 @@ namespace firn::pool {
 
 /// What a worker does next.
 struct Task {
-  // release: let go of the job it began; tidy: of what is kept for retired data
-  enum class Kind { compute, release, tidy, leave } kind;
+  // release: let go of the job it began; tidy: of what is kept for retired data; rest: of memory
+  // that has not been needed for a while
+  enum class Kind { compute, release, tidy, rest, leave } kind;
   std::shared_ptr<Job> job;
   std::size_t start = 0, stop = 0;
   std::uint64_t serial = 0;

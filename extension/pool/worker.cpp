@@ -13,6 +13,7 @@
 #include "heap/heap.hpp"
 #include "heap/reuse.hpp"
 #include "heap/scan/clean_stack.hpp"
+#include "heap/unused_pools.hpp"
 #include "pool/exit.hpp"
 #include "pool/messages.hpp"
 #include "pool/pending_call.hpp"
@@ -123,6 +124,10 @@ bool Worker::serve_once(const Runtime& runtime, Begun& begun, const CpuDelay& de
   if (task.kind == Task::Kind::leave) return false;
   if (task.kind == Task::Kind::tidy) {
     heap::drop_unneeded();
+    return true;
+  }
+  if (task.kind == Task::Kind::rest) {
+    heap::give_back_unused_pools();
     return true;
   }
   if (begun.job != task.job) {

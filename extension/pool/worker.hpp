@@ -40,7 +40,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   // Guarded by the scheduler's mutex.
   State state = State::starting;
   std::uint64_t tidied = 0;  // the scheduler's count when it did so last
-  bool tidying = false;
+  bool tidying = false;      // or resting, which takes no longer
+  bool rested = true;        // since it computed last
   bool quit = false;         // leave when idle
   bool abandoned = false;    // has been replaced; what it still does is nobody's
   bool left_behind = false;  // the process ends without it

@@ -22,6 +22,22 @@ def test_memory_that_cells_have_freed_goes_back_to_the_system(new_kernel):
     assert kernel.run("len(few), set(map(len, few))").result == "(100, {1000})"
 
 
+@pytest.mark.unsanitized
+def test_memory_that_workers_have_freed_goes_back_to_the_system(new_kernel):
+    """Also where what lives keeps each of CPython's arenas in use."""
+    kernel = new_kernel()
+    cell = "import sys\nmany = [(n,) for n in range(1_000_000)]\nsys.few = many[::3000]\ndel many"
+    assert kernel.run(f"%%parallel --each --quiet --workers 1\n{cell}").status == "ok"
+    most = kernel.process.memory_info().rss
+    end = time.monotonic() + 60
+    while kernel.process.memory_info().rss > most - 40e6:
+        assert time.monotonic() < end, (most, kernel.process.memory_info())
+        time.sleep(0.1)
+    read = "import sys\nright = sys.few == [(n,) for n in range(0, 1_000_000, 3000)]"
+    assert kernel.run(f"%%parallel --each --quiet --workers 1 --gather right\n{read}").status == "ok"
+    assert kernel.run("list(right)").result == "[True]"
+
+
 REMEMBERED = """
 import executing.executing as library
 kinds = [library.Source, *library.Source.__subclasses__()]
