@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Final
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -349,6 +349,10 @@ def load(shell: InteractiveShell) -> Notebook:
     SESSION.warm()
     threading.Thread(target=_import_ahead, name="firn-imports", daemon=True).start()
     return notebook
+
+
+AFTER_A_CELL: Final = {Notebook._after.__code__}
+"""What no interrupt should end: it has come too late for the cell. A kernel may ask for it."""
 
 
 def _import_ahead() -> None:

@@ -30,6 +30,7 @@ class Cell:
         self.interrupted = False  # by cancelling its task
         self.running = False  # while an interrupt may stop it
         self.put_off = False  # an interrupt came where it must not stop anything
+        self.over = False  # its code has ended, and what runs after cells begins
         self.task: asyncio.Task[None] | None = None
 
     def reply(self, content: dict[str, Any]) -> None:
@@ -221,6 +222,7 @@ class CellRunner:
             preprocessing_exc_tuple=failure,
             cell_id=json.loads(cell.request.metadata).get("cellId"),
         )
+        cell.over = True
         shell.events.trigger("post_execute")
         if not silent:
             shell.events.trigger("post_run_cell", result)
@@ -245,6 +247,8 @@ class CellRunner:
             # Raised only where the cell's own code runs. current_task() does not tell: after the coroutine has yielded,
             # the task still calls the event loop's methods, and an exception there would lose the task.
             if _on_stack(frame, _CELL):
+                if cell.over and _tidies_up(frame):
+                    return
                 raise KeyboardInterrupt
             if cell.interrupted and _in_users_callback(frame):
                 raise KeyboardInterrupt  # pressed again: a background task keeps the cell's cancellation waiting
@@ -259,8 +263,9 @@ class CellRunner:
             return
         if not cell.running:
             cell.put_off = True
-        elif _on_stack(sys._current_frames().get(self._thread), _CELL):
-            _kernel.interrupt_thread(self._thread, cell)
+        elif _on_stack(frame := sys._current_frames().get(self._thread), _CELL):
+            if not (cell.over and _tidies_up(frame)):
+                _kernel.interrupt_thread(self._thread, cell)
         else:
             self._cancel(cell)
 
@@ -303,6 +308,13 @@ def _on_stack(frame: types.FrameType | None, codes: set[types.CodeType]) -> bool
             return True
         frame = frame.f_back
     return False
+
+
+def _tidies_up(frame: types.FrameType | None) -> bool:
+    """Whether firn's extension looks after frozen data when a cell is over, with locks taken: IPython would show an interrupt
+    as an error of the extension's, and the next cell might find a lock taken."""
+    extension = sys.modules.get("firn.notebook")
+    return extension is not None and _on_stack(frame, getattr(extension, "AFTER_A_CELL", set()))
 
 
 def _in_users_callback(frame: types.FrameType | None) -> bool:

@@ -247,3 +247,27 @@ def test_one_that_comes_as_history_takes_a_lock_stops_the_cell_afterwards(kernel
     assert kernel.run("'never'").reply["content"]["ename"] == "KeyboardInterrupt"
     assert kernel.run("history.db_input_cache_lock = lock", store_history=False).status == "ok"
     assert kernel.run("'goes on'").result == "'goes on'"
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["main thread", "subshell"])
+def test_one_that_comes_when_the_cell_is_over_ends_nothing(kernel, apart):
+    """What looks after frozen data at the end of each cell takes locks. IPython would print an error in a callback."""
+    hook = (
+        "import firn, os, signal, time, firn.lifetime\nended, log = firn.lifetime.LIFETIME.cell_ended, []\n"
+        "def interrupted(namespaces):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.3)\n"
+        "    ended(namespaces)\n"
+        "    log.append('whole')"
+    )
+    assert kernel.run(hook).status == "ok"
+    message = kernel.client.session.msg("execute_request", {"code": "firn.lifetime.LIFETIME.cell_ended = interrupted"})
+    if apart:
+        subshell = kernel.control("create_subshell_request", {})["content"]["subshell_id"]
+        message["header"]["subshell_id"] = subshell
+    kernel.client.shell_channel.send(message)
+    outcome = kernel.finish(message["header"]["msg_id"])
+    assert outcome.status == "ok" and outcome.text() == outcome.text("stderr") == "", outcome
+    assert kernel.run("del firn.lifetime.LIFETIME.cell_ended; log").result == "['whole']"
+    if apart:
+        assert kernel.control("delete_subshell_request", {"subshell_id": subshell})["content"]["status"] == "ok"
