@@ -83,9 +83,8 @@ class Serial(Peer):
         self.space.update(self.names)
 
     def run(self) -> Any:
-        self.space.pop("result", None)
         exec(compile(self.workload.cell, "cell", "exec"), self.space)
-        return self.space["result"]
+        return self.space.pop("result")
 
 
 class Firn(Peer):
@@ -109,9 +108,8 @@ class Firn(Peer):
         self.notebook = Notebook()
 
     def run(self) -> Any:
-        self.notebook.names.pop("result", None)
         self.notebook.run("%%parallel --quiet\n" + self.workload.cell)
-        return self.notebook.names["result"]
+        return self.notebook.names.pop("result")
 
 
 class Pool(Tasks):

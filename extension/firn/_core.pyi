@@ -277,12 +277,23 @@ def fold_floats(total: float, values: bytes, subtract: bool, /) -> float:
 def move_items(to: list[Any], from_: list[Any], /) -> None:
     """Appends the items of one exact list to another one; the first is empty then. Raises TypeError for others."""
 
+def move_groups(to: dict[Any, list[Any]], from_: dict[Any, list[Any]], /) -> None:
+    """Appends to each list of the one dict the items of the list that the other one has for that key; lists of keys that
+    are not in it move whole. The other dict is empty then. Raises TypeError for other values than lists."""
+
+def add_counts(to: dict[Any, int], from_: dict[Any, int], /) -> None:
+    """`to[key] += count` for each key of the other dict, or `to[key] = count`."""
+
 def extreme(values: list[Any], largest: bool, last: bool, /) -> int | float | None:
     """The value that max() or min() picks, of equal ones the first or the last, where all are exact ints of at most 60 bits,
     or all are exact floats and none is not a number; else None."""
 
 def only_type(values: list[Any], /) -> type | None:
     """The exact type of all values; None if there are several, or no values."""
+
+def plain_keys(values: dict[Any, Any], /) -> bool:
+    """Whether all keys are exact strs, bytes, ints or bools, or tuples of such, floats and None: nobody's code runs when
+    they are compared, and none that is an index of a list hides one that is not."""
 
 def outcome(pair: tuple[BaseException | None, Any], /) -> Any:
     """The value of an (error, value) pair; raises the error, with no frame of its own in the traceback."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -133,7 +134,7 @@ def run(
     settled = sys.maxsize  # chunks from here on do not matter: an earlier one decided the result
     try:
         with interruptible():
-            for event in _events(job, deadline, progress):
+            for event in _uncollected(_events(job, deadline, progress)):
                 if event.kind == "output":
                     progress.step_aside(event.text)
                     write(event.stream, event.rank, event.text)
@@ -212,6 +213,19 @@ def _events(job: _core.Job, deadline: float | None, progress: Progress) -> Itera
             yield event
         elif job.done:
             return
+
+
+def _uncollected(events: Iterator[_core.Event]) -> Iterator[_core.Event]:
+    """The events, and no garbage collection while one is taken in. A chunk's result is made of new containers, most of
+    which are gone when it has been joined to the others'; to search them for cycles meanwhile takes longer than that."""
+    for event in events:
+        collects = gc.isenabled()
+        try:
+            gc.disable()
+            yield event
+        finally:
+            if collects:
+                gc.enable()
 
 
 def _lowest(

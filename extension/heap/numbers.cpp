@@ -168,6 +168,8 @@ PyObject* list_of(const PackedNumbers& packed) {
       }
       PyTuple_SET_ITEM(item, place, field);
     }
+    // As the collector does when it first meets a tuple like this.
+    if (rows) PyObject_GC_UnTrack(item);
   }
   return list;
 }

@@ -101,6 +101,30 @@ py::object only_type(const py::list& values) {
   return all ? py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(type)) : py::none();
 }
 
+// Of a type that CPython itself compares and hashes, and that is an index of a list or never is.
+bool is_plain_key(PyObject* key) {
+  const PyTypeObject* type = Py_TYPE(key);
+  return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyBytes_Type ||
+         type == &PyBool_Type;
+}
+
+bool is_plain(PyObject* key) {
+  if (Py_TYPE(key) != &PyTuple_Type) return is_plain_key(key);
+  PyObject* const* items = reinterpret_cast<PyTupleObject*>(key)->ob_item;
+  return std::all_of(items, items + PyTuple_GET_SIZE(key), [](PyObject* item) {
+    return is_plain_key(item) || Py_TYPE(item) == &PyFloat_Type || item == Py_None;
+  });
+}
+
+bool plain_keys(const py::dict& values) {
+  Py_ssize_t at = 0;
+  PyObject* key;
+  while (PyDict_Next(values.ptr(), &at, &key, nullptr)) {
+    if (!is_plain(key)) return false;
+  }
+  return true;
+}
+
 // The one that max() or min() picks; of equal ones the first, or the last. `read` says whether the
 // item is one of those that it is for, and what its value is.
 template <typename Value, typename Read>
@@ -139,7 +163,7 @@ py::object extreme(const py::list& values, bool largest, bool last) {
 }
 
 // The items move, and nobody counts them. The list grows as list.extend() would have it grow.
-void move_items(const py::list& to, const py::list& from) {
+void move_items(py::handle to, py::handle from) {
   if (!PyList_CheckExact(to.ptr()) || !PyList_CheckExact(from.ptr()) || to.is(from))
     throw py::type_error("items move from one list to another");
   auto* target = reinterpret_cast<PyListObject*>(to.ptr());
@@ -161,6 +185,32 @@ void move_items(const py::list& to, const py::list& from) {
   Py_SET_SIZE(target, before + count);
 }
 
+void move_groups(const py::dict& to, const py::dict& from) {
+  if (to.is(from)) throw py::type_error("groups move from one dict to another");
+  Py_ssize_t at = 0;
+  PyObject *key, *items, *found;
+  while (PyDict_Next(from.ptr(), &at, &key, &items)) {
+    const int known = PyDict_SetDefaultRef(to.ptr(), key, items, &found);
+    if (known < 0) throw py::error_already_set();
+    const auto held = py::reinterpret_steal<py::object>(found);
+    if (known) move_items(held, items);
+  }
+  PyDict_Clear(from.ptr());
+}
+
+void add_counts(const py::dict& to, const py::dict& from) {
+  Py_ssize_t at = 0;
+  PyObject *key, *count, *found;
+  while (PyDict_Next(from.ptr(), &at, &key, &count)) {
+    const int known = PyDict_SetDefaultRef(to.ptr(), key, count, &found);
+    if (known < 0) throw py::error_already_set();
+    const auto before = py::reinterpret_steal<py::object>(found);
+    if (!known) continue;
+    const auto sum = py::reinterpret_steal<py::object>(PyNumber_Add(found, count));
+    if (!sum || PyDict_SetItem(to.ptr(), key, sum.ptr())) throw py::error_already_set();
+  }
+}
+
 }  // namespace
 
 void bind_numbers(py::module_& module) {
@@ -169,9 +219,12 @@ void bind_numbers(py::module_& module) {
   module.def("fold_floats", fold_floats, py::arg("total"), py::arg("values"), py::arg("subtract"),
              py::pos_only());
   module.def("move_items", move_items, py::arg("to"), py::arg("from_"), py::pos_only());
+  module.def("move_groups", move_groups, py::arg("to"), py::arg("from_"), py::pos_only());
+  module.def("add_counts", add_counts, py::arg("to"), py::arg("from_"), py::pos_only());
   module.def("extreme", extreme, py::arg("values"), py::arg("largest"), py::arg("last"),
              py::pos_only());
   module.def("only_type", only_type, py::arg("values"), py::pos_only());
+  module.def("plain_keys", plain_keys, py::arg("values"), py::pos_only());
 }
 
 }  // namespace firn

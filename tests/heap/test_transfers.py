@@ -169,7 +169,20 @@ def test_rows_of_numbers_keep_values_and_types(pool, name):
     assert [*map(type, result)] == [*map(type, expected)] and type(result) is list
     kinds = [[*map(type, row)] for row in expected]
     assert [[*map(type, row)] for row in result] == kinds
+    gc.collect()  # after which no tuple of numbers or texts is tracked, whoever made it
+    tracked = [*map(gc.is_tracked, expected)]
+    assert [*map(gc.is_tracked, result)] == tracked
     result.append(None)  # it is the notebook's own
+
+
+def test_tuples_without_containers_are_none_of_the_collectors_business(pool):
+    source = "def run(start, stop): return [(n, 'text', 0.5) for n in range(9)], [(n, -n) for n in range(99)], ([],), ((1,),)"
+    (result,) = cross(pool, source, None)
+    rows, packed, holder, nested = result
+    assert not any(map(gc.is_tracked, [*rows, *packed]))
+    assert gc.is_tracked(holder) and holder[0] == [] and nested == ((1,),)
+    thawed = firn.thaw(firn.freeze([(1, "a"), ([2], "b")]))
+    assert [*map(gc.is_tracked, thawed)] == [False, True]
 
 
 def test_rows_keep_what_both_sides_have_and_what_they_share(pool):

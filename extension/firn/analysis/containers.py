@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
+from firn import _core
+
 from . import refusals
 from .chunk import NUMBERS, unpack
 from .forms import IN_PLACE, MUTABLE, RUNNING, Commit, Form, Namespace, nothing, operate
@@ -181,6 +183,24 @@ class Tally(Keyed):
             contents = value if type(value) is list else value.values()
             _distinct(self, contents)
 
+    def gathers(self, effect: Any) -> bool:
+        match effect:
+            case ("units", totals):
+                return _core.plain_keys(totals)
+            case ("ints", keys, totals, counts, _):
+                return 0 not in unpack(counts, "q") and _core.plain_keys(dict(zip(keys, totals, strict=True)))
+        return bool(effect[0] == "sums")
+
+    def gather(self, found: Any, effect: Any) -> Any:
+        if self.unit:
+            _core.add_counts(found[1], effect[1])
+            return found
+        if found[0] == "ints":
+            found = ("sums", dict(zip(found[1], found[2], strict=True)), [found])
+        _core.add_counts(found[1], dict(zip(effect[1], effect[2], strict=True)))
+        found[2].append(effect)
+        return found
+
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effect[1] for effect in effects):
             return nothing
@@ -281,6 +301,9 @@ def _operands(effects: Sequence[Any], unit: int) -> Iterator[tuple[Any, Any, int
             for key, operands in effect[1].items():
                 yield key, None, len(operands), operands
             continue
+        if effect[0] == "sums":
+            yield from _operands(effect[2], unit)
+            continue
         _, keys, sums, counts, raw = effect
         operands = unpack(raw, "q")
         start = 0
@@ -294,7 +317,7 @@ def _sums(effects: Sequence[Any]) -> dict[Any, int] | None:
     sums: dict[Any, int] = {}
     for effect in effects:
         match effect:
-            case ("units", totals):
+            case ("units", totals) | ("sums", totals, _):
                 pairs: Iterable[tuple[Any, int]] = totals.items()
             case ("ints", keys, totals, counts, _) if 0 not in unpack(counts, "q"):
                 pairs = zip(keys, totals, strict=True)
@@ -347,6 +370,13 @@ class Grouped(Keyed):
             kinds = (list,) if self.target is list else (*kinds, list)
         _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
         _distinct(self, value if type(value) is list else value.values())
+
+    def gathers(self, effect: Any) -> bool:
+        return _core.plain_keys(effect)
+
+    def gather(self, found: Any, effect: Any) -> Any:
+        _core.move_groups(found, effect)
+        return found
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -411,6 +441,13 @@ class Counts(Form):
 
     def check(self, value: Any) -> None:
         _kind(self, value, (Counter,), "a Counter")
+
+    def gathers(self, effect: Any) -> bool:
+        return _core.plain_keys(effect)
+
+    def gather(self, found: Any, effect: Any) -> Any:
+        _core.add_counts(found, effect)
+        return found
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):

@@ -108,6 +108,15 @@ class Form(ABC):
         if self.guarded and type(value) not in NUMBERS:
             raise refusals.wrong_kind(self.line, self.name, value, "a number")
 
+    def gathers(self, effect: Any) -> bool:
+        """Whether gather() can make this effect of a chunk and its neighbour's one."""
+        return False
+
+    def gather(self, found: Any, effect: Any) -> Any:
+        """The effects of two neighbouring chunks, which are used up, as one. It is called while workers still compute, so
+        it runs no code of the user's."""
+        raise NotImplementedError
+
     @abstractmethod
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit: ...
 

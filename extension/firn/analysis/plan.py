@@ -256,10 +256,11 @@ class SplitLoop:
 
     def gathered(self, earlier: Effects, effects: Effects) -> Effects | None:
         """The effects of two neighbouring chunks, which are used up, as those of one; or None."""
-        if self.merger is None:
-            return None
-        found = self.merger.gathered(earlier[1], effects[1])
-        return None if found is None else (earlier[0] | effects[0], found)
+        last = earlier[0] | effects[0]
+        if self.merger is not None:
+            found = self.merger.gathered(earlier[1], effects[1])
+            return None if found is None else (last, found)
+        return (last, *map(_together, self.forms, earlier[1:], effects[1:], strict=True))
 
     def finish(self, chunks: Iterable[Effects], namespace: dict[str, Any]) -> Any:
         """Merges the chunks' effects, given in order of iteration, binds the loop's variables and returns the value of
@@ -271,7 +272,8 @@ class SplitLoop:
             if self.decided(chunk):
                 break
         commits = [
-            form.prepare([part[number] for part in effects], namespace) for number, form in enumerate(self.forms, 1)
+            form.prepare(list(_apart(part[number] for part in effects)), namespace)
+            for number, form in enumerate(self.forms, 1)
         ]
         value = self.merger.value([part[1] for part in effects]) if self.merger is not None else None
         last: dict[str, tuple[str, Any]] = {}
@@ -291,6 +293,28 @@ class SplitLoop:
                 if how == "lost":
                     self.lost[name] = found
         return value
+
+
+class Parts(list[Any]):
+    """What neighbouring chunks brought of one form, as few effects as it makes of them."""
+
+
+def _together(form: Form, earlier: Any, effect: Any) -> Parts:
+    """An effect, or several, and the next chunk's."""
+    parts = earlier if type(earlier) is Parts else Parts([earlier])
+    if form.gathers(parts[-1]) and form.gathers(effect):
+        parts[-1] = form.gather(parts[-1], effect)
+    else:
+        parts.append(effect)
+    return parts
+
+
+def _apart(effects: Iterable[Any]) -> Iterator[Any]:
+    for effect in effects:
+        if type(effect) is Parts:
+            yield from effect
+        else:
+            yield effect
 
 
 @dataclass

@@ -40,7 +40,10 @@ PyObject* Thawer::make_tuple(PyObject** items, Py_ssize_t size) {
     Py_DECREF(made);
     throw;
   }
-  return done == size ? made : push_slots(made, items, slots, size, done);
+  if (done < size) return push_slots(made, items, slots, size, done);
+  // As the collector does when it first meets a tuple like this.
+  if (size) PyObject_GC_UnTrack(made);
+  return made;
 }
 
 PyObject* Thawer::make_sequence(PyObject* object) {

@@ -1,6 +1,7 @@
 """The workers' side: accumulators become compact data without losing what exactness needs."""
 
 import datetime
+import gc
 import itertools
 import math
 import random
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from firn import _core
 from firn.analysis import chunk, plan
-from firn.jobs import Done, Gathering
+from firn.jobs import Done, Gathering, _uncollected
 
 
 class Half(float):
@@ -101,6 +102,35 @@ def test_items_move_from_list_to_list() -> None:
     assert sys.getrefcount(whole[1]) == 3  # found's, whole's and the call's
 
 
+def test_groups_move_from_dict_to_dict() -> None:
+    mark = object()
+    found = {"a": [1], "b": []}
+    more = {"b": [2, mark], "a": [], "c": [3], (1, "x"): [4]}
+    taken = more["c"]
+    _core.move_groups(found, more)
+    assert more == {} and found["c"] is taken
+    assert [*found.items()] == [("a", [1]), ("b", [2, mark]), ("c", [3]), ((1, "x"), [4])]
+    assert sys.getrefcount(found["b"][1]) == 3  # found's, this function's and the call's
+    for to, from_ in ((found, found), ({"a": (1,)}, {"a": [1]}), ({"a": [1]}, {"a": 1})):
+        with pytest.raises(TypeError, match="from one"):
+            _core.move_groups(to, from_)  # type: ignore[arg-type]
+
+
+def test_counts_are_added_by_key() -> None:
+    found = {"a": 1, (1, 2): 2**70}
+    _core.add_counts(found, {"b": 3, (1, 2): 2**70, "a": -1})
+    assert [*found.items()] == [("a", 0), ((1, 2), 2**71), ("b", 3)]
+    with pytest.raises(TypeError):
+        _core.add_counts(found, {"a": "1"})  # type: ignore[dict-item]
+
+
+def test_keys_that_nobody_looks_into() -> None:
+    for keys in ((), ("a", b"a", 1, True, 2**70), (("a", 1.5, None), (b"", False))):
+        assert _core.plain_keys(dict.fromkeys(keys))
+    for key in (1.0, None, Whole(1), ("a", Whole(1)), ((1,),), frozenset()):
+        assert not _core.plain_keys({"a": 1, key: 2})
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_extremes_are_those_of_max_and_min(seed: int) -> None:
     draw = random.Random(seed)
@@ -168,6 +198,23 @@ def test_chunks_become_one_in_the_order_of_their_iterations(seed: int) -> None:
     assert (found[0].start, found[0].stop) == (0, refused or 100)
     assert len(found) == (1 if refused is None else len(cuts) - cuts.index(refused))
     assert all(done.start < 50 for done in gathering.before(50))
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_nothing_is_collected_while_a_result_is_taken_in(collects: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        events: Any = [1, 2]
+        for _ in _uncollected(iter(events)):
+            assert not gc.isenabled()
+        assert gc.isenabled() is collects
+        with pytest.raises(KeyboardInterrupt):
+            for _ in _uncollected(iter(events)):
+                raise KeyboardInterrupt
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_dicts_of_ints_travel_as_lists() -> None:

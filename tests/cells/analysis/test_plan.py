@@ -1,6 +1,8 @@
 """Plans of whole cells: notes, what must be copied, names, lines, and merging."""
 
 import ast
+import copy
+import functools
 import marshal
 import traceback
 from collections import Counter, defaultdict, deque
@@ -186,6 +188,43 @@ def test_in_a_try_only_what_cannot_fail_later() -> None:
     loop.check({"d": Counter()})
     with pytest.raises(Refusal):
         loop.check({"d": {}})
+
+
+LOOP = "for x in xs:\n    {}"
+
+
+@pytest.mark.parametrize(
+    ("body", "value", "parts"),
+    [
+        ("g.setdefault(x, []).append(x)", {}, 1),
+        ("g[x].add(-x)", defaultdict(set), 1),
+        ("g[x] += 1", Counter(), 1),
+        ("g[x] += x", Counter({4: 0.5}), 1),
+        ("g[x] = g.get(x, 0.5) + x", {}, 1),
+        ("g[x] -= x", defaultdict(int, {2: 0.1}), 1),
+        ("g.update([x, x])", Counter(a=1), 1),
+        ("g[x] += x / 2", Counter(), 4),
+        ("g.append(x)", [], 4),
+        ("g[(x, (1,))] += 1", Counter(), 4),
+    ],
+)
+def test_neighbours_effects_are_gathered_by_form(body: str, value: Any, parts: int) -> None:
+    """What can be joined while workers run is, beside what cannot, and the result is the same."""
+    [loop] = plan(LOOP.format(f"{body}\n    last = x\n    odd[x / 3] += 1"), g=value).loops
+    chunks = [effects(loop, items) for items in ([3, 4], [4, 3, 1], [], [2, 4])]
+    [apart, together] = [{"g": copy.deepcopy(value), "odd": Counter()} for _ in range(2)]
+    loop.finish(copy.deepcopy(chunks), apart)
+    found = functools.reduce(loop.gathered, chunks)
+    assert [len(form) for form in found[1:]] == [parts, 4]
+    loop.finish([found], together)
+    assert repr(together) == repr(apart) and together["last"] == 4
+
+
+def test_a_gathered_float_key_does_not_pass_for_an_index() -> None:
+    [loop] = plan(LOOP.format("bins[x] += 1")).loops
+    found = functools.reduce(loop.gathered, [effects(loop, [1]), effects(loop, [1.0])])
+    with pytest.raises(TypeError, match="indices"):
+        loop.finish([found], {"bins": [0, 0]})
 
 
 def test_effects_are_plain_data() -> None:

@@ -15,6 +15,7 @@ import firn
 import pytest
 from firn.analysis import CellPlan, Refusal, analyze
 from firn.analysis.chunk import define
+from firn.jobs import Done, Gathering
 from firn.session import SESSION
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -64,17 +65,18 @@ def serial(setup: str, code: str) -> Outcome:
 
 
 class InProcess:
-    """Runs the chunk code of a plan in fresh namespaces, `size` iterations a chunk (0: all), and merges."""
+    """Runs the chunk code of a plan in fresh namespaces, `size` iterations a chunk (0: all), and merges; `gathers`:
+    neighbours become one as they come, as they do while workers run."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, gathers: bool = False) -> None:
+        self.size, self.gathers = size, gathers
 
     def __call__(self, setup: str, code: str) -> Outcome:
         outcome = Outcome(fresh(setup))
         tree = ast.parse(code)
         plan = analyze(tree, source=code, filename=FILENAME, namespace=outcome.namespace)
         outcome.plan = plan
-        driver = _Driver(plan, outcome, self.size)
+        driver = _Driver(plan, outcome, self.size, self.gathers)
         outcome.namespace["__firn__"] = driver
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             try:
@@ -87,8 +89,8 @@ class InProcess:
 
 
 class _Driver:
-    def __init__(self, plan: CellPlan, outcome: Outcome, size: int) -> None:
-        self.plan, self.outcome, self.size = plan, outcome, size
+    def __init__(self, plan: CellPlan, outcome: Outcome, size: int, gathers: bool) -> None:
+        self.plan, self.outcome, self.size, self.gathers = plan, outcome, size, gathers
 
     def split(self, number: int, iterable: object) -> object:
         loop = self.plan.loops[number]
@@ -99,14 +101,16 @@ class _Driver:
         loop.check(namespace, iterable)
         items = list(iterable)  # type: ignore[call-overload]
         size = self.size or max(1, len(items))
-        chunks = []
+        chunks = Gathering(loop.gathered if self.gathers else None)
         for start in range(0, len(items), size):
             worker = worker_namespace(namespace, loop.bound | loop.changed)
-            effects = define(loop.code, worker)(iter(items[start : start + size]), start)
-            chunks.append(transfer(effects, [namespace, items]))
-            if loop.decided(chunks[-1]):
+            made = define(loop.code, worker)(iter(items[start : start + size]), start)
+            effects = transfer(made, [namespace, items])
+            decided = loop.decided(effects)
+            chunks.add(Done(start, start + size, 0, 0.0, 0.0, 0.0, effects=effects))
+            if decided:
                 break
-        return loop.finish(chunks, namespace)
+        return loop.finish([done.effects for done in chunks.before(len(items) + 1)], namespace)
 
 
 def worker_namespace(namespace: dict, hidden: frozenset) -> dict:
@@ -204,7 +208,13 @@ class InPool:
         return Outcome(namespace, text, error)
 
 
-CHUNKINGS = {"one by one": 1, "by twos": 2, "by threes": 3, "all at once": 0}
+CHUNKINGS = {
+    "one by one": (1, False),
+    "one by one, gathered": (1, True),
+    "by twos": (2, False),
+    "by threes": (3, False),
+    "all at once": (0, False),
+}
 POOLS = {"1 worker": (1, 0), "2 workers, one by one": (2, 1), "5 workers, one by one": (5, 1)}
 
 
@@ -222,7 +232,7 @@ def pool_shell(shell: InteractiveShell) -> Iterator[InteractiveShell]:
 @pytest.fixture
 def run_cell(request: pytest.FixtureRequest) -> Callable[[str, str], Outcome]:
     if request.param in CHUNKINGS:
-        return InProcess(CHUNKINGS[request.param])
+        return InProcess(*CHUNKINGS[request.param])
     return InPool(request.getfixturevalue("pool_shell"), *POOLS[request.param])
 
 

@@ -16,7 +16,7 @@ for path in sorted(HERE.glob("*.toml")):
         CELLS.append({**cell, "setup": setup, "code": cell["code"], "file": path.stem})
 
 
-IN_PROCESS = ("one by one", "by twos", "by threes", "all at once")
+IN_PROCESS = ("one by one", "one by one, gathered", "by twos", "by threes", "all at once")
 POOLS = ("1 worker", "2 workers, one by one", "5 workers, one by one")
 WAYS = []
 for cell in CELLS:

@@ -161,14 +161,14 @@ def comprehensions(draw: st.DrawFn) -> str:
     )
 
 
-def agree(code: str, size: int, in_process, run_serial, show) -> None:  # type: ignore[no-untyped-def]
+def agree(code: str, size: int, gathers: bool, in_process, run_serial, show) -> None:  # type: ignore[no-untyped-def]
     try:
         compile(code, "<cell>", "exec")
     except SyntaxError:
         assume(False)
     expected = run_serial(SETUP, code)
     try:
-        outcome = in_process(size)(SETUP, code)
+        outcome = in_process(size, gathers)(SETUP, code)
     except Refusal:
         event("refused")
         return
@@ -204,15 +204,15 @@ QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @settings(max_examples=300, deadline=None, suppress_health_check=QUIET)
-@given(code=CELLS, size=st.integers(0, 3))
-def test_like_serial(code, size, in_process, run_serial, show):  # type: ignore[no-untyped-def]
-    agree(code, size, in_process, run_serial, show)
+@given(code=CELLS, size=st.integers(0, 3), gathers=st.booleans())
+def test_like_serial(code, size, gathers, in_process, run_serial, show):  # type: ignore[no-untyped-def]
+    agree(code, size, gathers, in_process, run_serial, show)
 
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @pytest.mark.long
 @pytest.mark.timeout(3000)
 @settings(max_examples=10_000, deadline=None, suppress_health_check=QUIET)
-@given(code=CELLS, size=st.integers(0, 3))
-def test_ten_thousand_like_serial(code, size, in_process, run_serial, show):  # type: ignore[no-untyped-def]
-    agree(code, size, in_process, run_serial, show)
+@given(code=CELLS, size=st.integers(0, 3), gathers=st.booleans())
+def test_ten_thousand_like_serial(code, size, gathers, in_process, run_serial, show):  # type: ignore[no-untyped-def]
+    agree(code, size, gathers, in_process, run_serial, show)
