@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
 from firn import _core, exploring, options
+from firn.own_names import own_names
 from firn.transform import FIRST_LINE
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def register(notebook: Notebook) -> None:
         first = context.cursor_line == 0 and FIRST_LINE.match(line)
         if not (first and " " in line) and not line.startswith(("%parallel ", "%thaw ", "%frozen ")):
             return {"completions": []}
-        names = sorted(name for name in shell.user_ns if not name.startswith("_"))
+        names = sorted(own_names(shell))
         if line.startswith(("%thaw ", "%frozen ")):
             names = [name for name in names if _core.is_frozen(shell.user_ns[name])]
         found = candidates(line, names)

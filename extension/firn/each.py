@@ -79,9 +79,9 @@ def run(run: Run) -> Result:
 
 def _run(run: Run, entry: Loop) -> None:
     code = _compiled(run.tree, run.filename, quiet=_ends_quietly(run.source))
-    known = assigned(run.tree) | WORKERS.names | run.namespace.keys()
-    if lost := [name for name in run.options.gather if name not in known]:
-        raise errors.missing_names("--gather", lost, known)
+    made = assigned(run.tree) | WORKERS.names
+    if lost := [name for name in run.options.gather if name not in made and name not in run.namespace]:
+        raise errors.missing_names("--gather", lost, made)
     modules.check_imports(run.tree.body, run.filename)
     with run.session.turn() as pool:
         size = entry.items = entry.offered = min(run.options.workers or pool.size, pool.size)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import firn
 from firn import _core, background, each, errors, history, manual
 from firn.frozen_table import FrozenTable
+from firn.own_names import own_names
 from firn.readable import plural
 from firn.session import BACKGROUND, SESSION
 
@@ -61,7 +62,7 @@ class Magics:
             return
         name = line.strip()
         if name.isidentifier() and name not in self.shell.user_ns:
-            raise errors.no_variable("%frozen", name, self.shell.user_ns)
+            raise errors.no_variable("%frozen", name, own_names(self.shell))
         try:
             value = self.shell.ev(name)  # type: ignore[no-untyped-call]
         except Exception as error:
@@ -82,7 +83,7 @@ class Magics:
             raise errors.bad_option("%thaw", "it needs the name of a variable")
         for name in names:
             if name not in self.shell.user_ns:
-                raise errors.no_variable("%thaw", name, self.shell.user_ns)
+                raise errors.no_variable("%thaw", name, own_names(self.shell))
             if not _core.is_frozen(self.shell.user_ns[name]):
                 raise errors.not_frozen(name)
         self.shell.user_ns.update({name: firn.thaw(self.shell.user_ns[name]) for name in names})

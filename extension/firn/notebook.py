@@ -21,6 +21,7 @@ from firn.driver import Result, Run
 from firn.kept_reports import Kept
 from firn.lifetime import LIFETIME
 from firn.options import Options
+from firn.own_names import own_names
 from firn.progress import screen_of
 from firn.report import Report
 from firn.session import SESSION
@@ -221,8 +222,8 @@ class Notebook:
         frame = self._frames[-1] if self._frames else None
         run.options = wanted = options.parse(line, self.shell.user_ns)
         run.__post_init__()
-        self._check_names("--copy", wanted.copy, self.shell.user_ns)
-        self._check_names("--share", wanted.share, self.shell.user_ns.keys() | stored(*tree.body))
+        self._check_names("--copy", wanted.copy)
+        self._check_names("--share", wanted.share, stored(*tree.body))
         why = self._why_serial(tree, wanted)
         if wanted.explain:
             self._explain(tree, run, why)
@@ -312,10 +313,10 @@ class Notebook:
             tree=tree,
         )
 
-    @staticmethod
-    def _check_names(option: str, names: frozenset[str], known: Collection[str]) -> None:
-        if lost := sorted(name for name in names if name not in known):
-            raise errors.missing_names(option, lost, known)
+    def _check_names(self, option: str, names: frozenset[str], bound: Collection[str] = ()) -> None:
+        """`bound` are the names that the cell itself binds."""
+        if lost := sorted(names - self.shell.user_ns.keys() - set(bound)):
+            raise errors.missing_names(option, lost, own_names(self.shell) | set(bound))
 
     @staticmethod
     def _why_serial(tree: ast.Module, wanted: Options) -> str:

@@ -71,6 +71,23 @@ def test_options_that_do_not_fit(notebook, line, words):
     assert "Traceback" not in notebook.shown
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%parallel --copy opne\nx = [n for n in n5]",
+        "%%parallel --each --gather opne\nx = 1",
+        "%frozen opne",
+        "%thaw opne",
+    ],
+)
+def test_nobody_meant_a_name_of_ipythons_own(notebook, cell):
+    notebook.ok("n5 = [1]")
+    error = notebook.fails(cell)
+    assert "no variable 'opne'" in str(error) and "did you mean" not in str(error)
+    notebook.ok("open = [1]")
+    assert "did you mean open?" in str(notebook.fails("%frozen opne"))
+
+
 def test_a_name_that_exists_nowhere(notebook):
     notebook.ok("values = [1, 2]")
     error = notebook.fails("%%parallel\ndone = 1\nout = [v + valeus[0] for v in values]")
