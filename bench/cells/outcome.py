@@ -18,7 +18,7 @@ MEASURES: dict[str, Measure] = {
     "later cells": lambda times: times.quickest,
 }
 EXPLAINED = {
-    "first cell": "bringing up the workers, giving them the data, the result",
+    "first cell": "bringing up the workers, giving them the data, the result; quickest of the processes",
     "first cell, workers up": "the same without what it takes to bring up workers, where that is apart from giving "
     "them the data",
     "later cells": "the same cell again, all in place; quickest of the runs",

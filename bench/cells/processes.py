@@ -83,8 +83,8 @@ def _measured(peer: Peer, order: str) -> tuple[float, float, str]:
 class Held:
     """A peer's process, seen from the one that measures."""
 
-    def __init__(self, kind: type[Peer], key: str, size: float, folder: Path) -> None:
-        self.times = Times(kind.title, kind.copies)
+    def __init__(self, kind: type[Peer], times: Times, key: str, size: float, folder: Path) -> None:
+        self.times = times
         self.key = key
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -105,9 +105,11 @@ class Held:
         return answer[1:]
 
     def first(self) -> str:
-        """Measures the first cell; the result's digest."""
+        """Measures the first cell, of which the quickest process counts; the result's digest."""
         self._connection.send("first")
-        self.times.start, self.times.first, found = self._answer()
+        start, first, found = self._answer()
+        if not self.times.first or first < self.times.first:
+            self.times.start, self.times.first = start, first
         return str(found)
 
     def again(self) -> str:
@@ -140,8 +142,9 @@ class Held:
                 process.kill()
 
 
-def measure(key: str, size: float, rounds: int, peers: Sequence[type[Peer]] = PEERS) -> list[Times]:
-    """The peers on one workload; raises PeerFailed when one's result is not that of the first one, the serial cell."""
+def measure(key: str, size: float, rounds: int, firsts: int, peers: Sequence[type[Peer]] = PEERS) -> list[Times]:
+    """The peers on one workload: so many first cells, each in a process of its own, and so many later ones in the last of
+    these. Raises PeerFailed when one's result is not that of the first one, the serial cell."""
     project = str(Path(__file__).resolve().parents[2])
     if project not in os.environ.get("PYTHONPATH", "").split(os.pathsep):  # workers of all kinds import the workloads
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH", "")]))
@@ -151,9 +154,15 @@ def measure(key: str, size: float, rounds: int, peers: Sequence[type[Peer]] = PE
     with tempfile.TemporaryDirectory(prefix="firn-cells-", dir=memory) as folder:
         try:
             expected = ""
-            for kind in peers:
-                held.append(Held(kind, key, size, Path(folder)))
-                expected = _same(held[-1], held[-1].first(), expected)
+            times = [Times(kind.title, kind.copies) for kind in peers]
+            for left in reversed(range(firsts)):
+                for kind, its in zip(peers, times, strict=True):
+                    held.append(Held(kind, its, key, size, Path(folder)))
+                    expected = _same(held[-1], held[-1].first(), expected)
+                if left:
+                    for peer in held:
+                        peer.end()
+                    held.clear()
             for _ in range(rounds):
                 for peer in held:
                     _same(peer, peer.again(), expected)
@@ -162,7 +171,7 @@ def measure(key: str, size: float, rounds: int, peers: Sequence[type[Peer]] = PE
         finally:
             for peer in held:
                 peer.kill()
-    return [peer.times for peer in held]
+    return times
 
 
 def _same(peer: Held, found: str, expected: str) -> str:

@@ -43,7 +43,7 @@ def test_peers_agree_and_are_tabled_and_drawn(tmp_path: Path, monkeypatch: pytes
     # A shell of another test may have left its own __main__, which multiprocessing would look at.
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
     chosen = [peers.Serial, peers.Firn, peers.Interpreters, peers.Fork, peers.ForkAnew, peers.ForkServer]
-    row = outcome.Row("pagerank", measure("pagerank", SMALL, 1, chosen))
+    row = outcome.Row("pagerank", measure("pagerank", SMALL, 1, 2, chosen))
     assert [times.title for times in row.times] == [peer.title for peer in chosen]
     for times in row.times:
         assert 0 <= times.start < times.first and times.quickest > 0
