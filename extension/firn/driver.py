@@ -26,7 +26,7 @@ from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Progress, Screen
-from firn.raised import TRACEBACK, Found, without_firn
+from firn.raised import TRACEBACK, Found, at_line, without_firn
 from firn.readable import seconds
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
@@ -187,6 +187,7 @@ class Run:
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
         items = self._read(loop, entry, iterable)
+        loop.expect(self.namespace)
         del iterable
         if not entry.items:
             return self._merge(loop, entry, [])
@@ -326,6 +327,11 @@ class Run:
         began = time.perf_counter()
         try:
             return loop.finish(effects, self.namespace)
+        except NameError as error:
+            for form in loop.forms:
+                if form.name == error.name:
+                    at_line(error, self.filename, form.line, self.namespace)
+            raise
         finally:
             entry.merge_seconds += time.perf_counter() - began
             for name, kind in loop.lost.items():

@@ -150,12 +150,12 @@ def run(
                 if event.start >= min(needed, settled):
                     continue
                 if result[0] == "ok":
+                    if decided(result[1]):
+                        settled = event.stop
+                        job.truncate(settled)
                     chunk = _done(event, result)
                     chunk.effects = result[1]
                     gathering.add(chunk)
-                    if decided(chunk.effects):
-                        settled = event.stop
-                        job.truncate(settled)
                 else:
                     failure = result[1] if result[0] == "failed" else Failure(result[1] + skipped, *result[2:])
                     failures.append((event.start, event.rank, failure))

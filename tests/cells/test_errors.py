@@ -222,3 +222,32 @@ def test_a_write_to_something_else_is_not(notebook, loop):
     error = notebook.fails(f"%%parallel\nout = {loop}")
     assert type(error) is TypeError and "is frozen" in str(error)
     assert "default value" not in notebook.shown
+
+
+@pytest.mark.parametrize(
+    "change", ["total += x", "found.append(x)", "best = max(best, x)", "counts[x] = counts.get(x, 0) + 1"]
+)
+def test_a_forgotten_variable_ends_the_loop_where_it_is_first_changed(notebook, change):
+    name = change.split()[0].split(".")[0].split("[")[0]
+    cell = f"%%parallel --chunk 1\nimport time\nfor x in range(100_000):\n    time.sleep(0.001)\n    {change}"
+    error = notebook.fails(cell)
+    assert type(error) is NameError and str(error) == f"name '{name}' is not defined" and error.name == name
+    assert "-> 5 " in notebook.shown and "-> 3 " not in notebook.shown
+    [loop] = firn.last_report().loops
+    assert sum(span.stop - span.start for span in loop.spans if not span.lost) < 1000  # of the 100,000
+
+
+def test_a_variable_that_nobody_changes_need_not_be_there(notebook):
+    notebook.ok("%%parallel\nfor x in range(1000):\n    if x < 0:\n        absent.append(x)\n    last = x")
+    assert notebook["last"] == 999
+    error = notebook.fails(
+        "%%parallel\nfor x in range(1000):\n    1 / (900 - x)\n    if x > 950:\n        absent.append(x)"
+    )
+    assert type(error) is ZeroDivisionError
+
+
+def test_a_variable_of_a_background_cell_may_come_later(notebook):
+    notebook.ok("%%parallel --background job\nfor x in range(1000):\n    later.append(x)")
+    notebook.ok("later = []")
+    notebook.ok("job.result()")
+    assert notebook["later"] == [*range(1000)]

@@ -179,7 +179,8 @@ class SplitLoop:
     loop runs over. bound: the variables that the loop binds. classes: each variable's
     class ("loop", "temporary", "broadcast", "reduction", "output"), for explanations. lost: after `finish`, the variables whose
     last value could not be brought back, with its type's name; they are unbound, so that reading one says so. target:
-    the loop variable, or several, as the cell has them. shows: it only prints or displays (see `brief`).
+    the loop variable, or several, as the cell has them. shows: it only prints or displays (see `brief`). missing: the forms
+    whose variable nobody will bind before the loop is merged, by number: the serial cell fails at the first change of one.
     """
 
     index: int
@@ -197,6 +198,7 @@ class SplitLoop:
     lost: dict[str, str] = field(default_factory=dict)
     target: str = ""
     shows: bool = False
+    missing: tuple[tuple[int, Form], ...] = ()
 
     def variables(self, item: object) -> dict[str, object]:
         """What the loop's variables are for an item; empty where that is not certain (`for x[0] in xs`)."""
@@ -250,8 +252,21 @@ class SplitLoop:
                 if reached is not None:
                     raise refusals.same_object(self.lineno, objects[reached], name)
 
+    def expect(self, namespace: Mapping[str, Any]) -> None:
+        """What is not bound in the namespace now is `missing`."""
+        self.missing = tuple((number, form) for number, form in enumerate(self.forms, 1) if form.name not in namespace)
+
+    def _check_missing(self, effects: Effects) -> None:
+        """Raises NameError if a chunk changes what is missing."""
+        for number, form in self.missing:
+            form.prepare(list(_apart([effects[number]])), {})
+
     def decided(self, effects: Effects) -> bool:
-        """Whether nothing after this chunk matters (any, all)."""
+        """Whether nothing after this chunk matters (any, all, a failure that is certain)."""
+        try:
+            self._check_missing(effects)
+        except NameError:
+            return True
         return self.merger is not None and self.merger.decided(effects)
 
     def gathered(self, earlier: Effects, effects: Effects) -> Effects | None:
@@ -269,6 +284,7 @@ class SplitLoop:
         effects: list[Effects] = []
         for chunk in chunks:
             effects.append(chunk)
+            self._check_missing(chunk)
             if self.decided(chunk):
                 break
         commits = [
