@@ -109,12 +109,28 @@ def test_writes_that_python_refuses_by_itself_do_no_harm(name: str) -> None:
     assert repr(x) == before
 
 
-def test_a_refusal_names_the_variables_that_can_hold_what_was_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+class ShellsMain(types.ModuleType):
+    """A `__main__` whose variables are elsewhere, as IPython makes one for a kernel."""
+
+    __dict__ = property(lambda self: self.__getattribute__("space"))  # type: ignore[assignment]
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        object.__setattr__(self, "space", {})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self.__dict__[name] = value
+
+
+@pytest.mark.parametrize("kind", [types.ModuleType, ShellsMain])
+def test_a_refusal_names_the_variables_that_can_hold_what_was_written_to(
+    monkeypatch: pytest.MonkeyPatch, kind: type[types.ModuleType]
+) -> None:
     tags = ["a"]
     values = {"sky": "blue", "rows": [{"tags": tags}], "pattern": re.compile("b"), "index": {"a": tags}, "gone": [1]}
     result = _core.freeze_roots(values)
     _core.set_cell(result.segment, "[12]")
-    main = types.ModuleType("__main__")
+    main = kind("__main__")
     vars(main).update(result.frozen, gone=0)
     monkeypatch.setitem(sys.modules, "__main__", main)
     with pytest.raises(TypeError) as caught:

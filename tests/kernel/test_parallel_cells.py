@@ -47,6 +47,13 @@ def test_completion_knows_it_before_it_is_used(new_kernel):
     assert kernel.reply(kernel.client.complete("%%par"))["content"]["matches"] == ["%%parallel"]
 
 
+def test_a_write_to_frozen_data_names_its_variable(kernel):
+    kernel.run("first, second = [1] * 1000, [{'a': [2]}] * 1000")
+    assert kernel.run("%%parallel --quiet\nout = [a + b['a'][0] for a, b in zip(first, second)]").status == "ok"
+    assert kernel.run("second.append(3)").reply["content"]["evalue"].startswith("'second' is frozen: ")
+    assert kernel.run("first.clear()").reply["content"]["evalue"].startswith("'first' is frozen: ")
+
+
 @pytest.mark.row("its output, errors and report")
 def test_its_output_is_the_cells_and_in_order(kernel):
     outcome = kernel.run("%%parallel --quiet\nfor n in range(200):\n    print(n)")

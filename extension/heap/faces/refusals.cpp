@@ -74,13 +74,23 @@ bool may_hold(PyObject* value) {
   return PyObject_IS_GC(value) && std::string_view(Py_TYPE(value)->tp_name) != "re.Pattern";
 }
 
+// The notebook's variables. IPython's own kind of module has them elsewhere than in itself.
+faces::Ref variables() {
+  PyObject* main = loaded_module("__main__");
+  if (!main) return {};
+  if (PyModule_CheckExact(main)) return faces::borrowed(PyModule_GetDict(main));
+  faces::Ref found(PyObject_GetAttrString(main, "__dict__"));
+  if (!found) PyErr_Clear();
+  return found && PyDict_Check(found.get()) ? std::move(found) : faces::Ref();
+}
+
 // Those of the names that are bound to the target or to what may lead to it; all, where none is.
 std::vector<std::string> holders(const std::vector<std::string>& names, const void* target) {
   std::vector<std::string> found;
-  PyObject* main = loaded_module("__main__");
-  if (!main) return names;
+  const faces::Ref space = variables();
+  if (!space) return names;
   for (const std::string& name : names) {
-    PyObject* value = PyDict_GetItemString(PyModule_GetDict(main), name.c_str());
+    PyObject* value = PyDict_GetItemString(space.get(), name.c_str());
     if (value == target) return {name};
     if (value && may_hold(value)) found.push_back(name);
   }
