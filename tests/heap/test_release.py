@@ -115,6 +115,30 @@ def test_what_nothing_points_to_is_gone_and_its_memory_is_given_back(run_python,
     assert not list(spool.iterdir())
 
 
+def test_what_was_freed_holds_nothing_in_a_heap_of_several_mappings(run_python, spool):
+    """Advice for a part of malloc's memory, as NumPy gives it for large arrays, makes that part a mapping of its own."""
+    code = """
+        def heaps():
+            return [line.split()[0] for line in open("/proc/self/maps") if line.rstrip().endswith("[heap]")]
+        begin, end = (int(part, 16) for part in heaps()[0].split("-"))
+        middle = (begin + end) // 2 & ~4095
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.madvise(ctypes.c_void_p(middle), ctypes.c_size_t(4096), 15) == 0  # MADV_NOHUGEPAGE
+        assert len(heaps()) > 1
+        rows, segment = freeze()
+        lists = [[*rows] for _ in range(9)]
+        places = [ctypes.c_size_t.from_address(id(one) + 24).value for one in lists]
+        fences = [[None] * 3000 for _ in range(9)]
+        del rows, lists
+        assert any(begin <= place < int(heaps()[-1].split("-")[1], 16) for place in places)
+        _core.retire([segment])
+        scan()
+        assert backing(segment) == "gone", [hex(place) for place in places]
+    """
+    done = run_python(TOOLS + textwrap.dedent(code), FIRN_SPOOL=str(spool))
+    assert done.returncode == 0, done.stderr
+
+
 def test_code_that_lies_where_pointers_were_holds_nothing(run_python, spool):
     """CPython leaves a word of each code object as it was; cells' code is kept for long."""
     code = """

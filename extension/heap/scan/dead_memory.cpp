@@ -417,6 +417,10 @@ void wipe_arena(const Dead& dead, std::uintptr_t begin, std::uintptr_t limit,
   }
 }
 
+bool may_be_mallocs(const Mapping& mapping) {
+  return mapping.readable && mapping.writable && !mapping.shared && mapping.anonymous;
+}
+
 }  // namespace
 
 std::uintptr_t find_tcache_key() {
@@ -492,18 +496,23 @@ void wipe_python(const Dead& dead, const Caller& caller) {
 }
 
 void wipe_malloc(const Dead& dead, const Caller& caller, const PageVector<Mapping>& mappings) {
-  for (const Mapping& mapping : mappings) {
-    if (!mapping.writable || mapping.shared || !mapping.anonymous) continue;
+  const Mapping* next = mappings.begin();
+  while (next != mappings.end()) {
+    const Mapping& first = *next++;
+    if (!may_be_mallocs(first)) continue;
+    // Memory that somebody had advice for (huge pages for a large array) is a mapping of its own.
+    std::uintptr_t end = first.end;
+    for (; next != mappings.end() && next->begin == end && may_be_mallocs(*next); ++next) {
+      if (next->heap != first.heap) break;
+      end = next->end;
+    }
     guarded([&] {
-      if (mapping.heap) {
-        if (walks(mapping.begin, mapping.end)) {
-          wipe_chunks(dead, mapping.begin, mapping.end, caller.tcache_key);
-        }
+      if (first.heap) {
+        if (walks(first.begin, end)) wipe_chunks(dead, first.begin, end, caller.tcache_key);
         return;
       }
-      for (std::uintptr_t at = (mapping.begin + kHeap - 1) / kHeap * kHeap; at < mapping.end;
-           at += kHeap) {
-        wipe_arena(dead, at, mapping.end, caller.tcache_key);
+      for (std::uintptr_t at = (first.begin + kHeap - 1) / kHeap * kHeap; at < end; at += kHeap) {
+        wipe_arena(dead, at, end, caller.tcache_key);
       }
     });
   }
