@@ -291,8 +291,8 @@ def extreme(values: list[Any], largest: bool, last: bool, /) -> int | float | No
 def only_type(values: list[Any], /) -> type | None:
     """The exact type of all values; None if there are several, or no values."""
 
-def plain_keys(values: dict[Any, Any], /) -> bool:
-    """Whether all keys are exact strs, bytes, ints or bools, or tuples of such, floats and None: nobody's code runs when
+def plain_keys(keys: dict[Any, Any] | list[Any], /) -> bool:
+    """Whether all are exact strs, bytes, ints or bools, or tuples of such, floats and None: nobody's code runs when
     they are compared, and none that is an index of a list hides one that is not."""
 
 def outcome(pair: tuple[BaseException | None, Any], /) -> Any:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from firn import each, errors, jobs
@@ -112,10 +112,11 @@ class BackgroundJob:
             self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
-        """Runs the cell up to its first split loop; raises what that part of it raises."""
+        """Runs the cell up to its first split loop, even if that is done at once; raises what that part of it raises."""
         ACTIVE.append(self)
         SESSION.apart += 1
-        self.proceed()
+        with self._stepping():
+            self._step()
         if self._error is not None:
             raise self._error
 
@@ -154,11 +155,8 @@ class BackgroundJob:
             if watched is not None and not watched.ended:
                 watched.started.job.truncate(0)
             if self._coroutine is not None:
-                self._stepper = threading.get_ident()
-                try:
+                with self._stepping():
                     self._coroutine.close()
-                finally:
-                    self._stepper = 0
             self._end()
             return True
 
@@ -196,10 +194,17 @@ class BackgroundJob:
         with self._lock:
             if self._stepper:
                 return
-            self._stepper = threading.get_ident()
-            try:
+            with self._stepping():
                 while self._state == "running" and (self._watched is None or self._watched.ended):
                     self._step()
+
+    @contextmanager
+    def _stepping(self) -> Generator[None]:
+        """While the cell's own code runs, in this thread."""
+        with self._lock:
+            self._stepper = threading.get_ident()
+            try:
+                yield
             finally:
                 self._stepper = 0
 

@@ -116,10 +116,15 @@ bool is_plain(PyObject* key) {
   });
 }
 
-bool plain_keys(const py::dict& values) {
+bool plain_keys(const py::list& keys) {
+  PyObject* const* items = reinterpret_cast<PyListObject*>(keys.ptr())->ob_item;
+  return std::all_of(items, items + PyList_GET_SIZE(keys.ptr()), is_plain);
+}
+
+bool plain_keys(const py::dict& table) {
   Py_ssize_t at = 0;
   PyObject* key;
-  while (PyDict_Next(values.ptr(), &at, &key, nullptr)) {
+  while (PyDict_Next(table.ptr(), &at, &key, nullptr)) {
     if (!is_plain(key)) return false;
   }
   return true;
@@ -224,7 +229,10 @@ void bind_numbers(py::module_& module) {
   module.def("extreme", extreme, py::arg("values"), py::arg("largest"), py::arg("last"),
              py::pos_only());
   module.def("only_type", only_type, py::arg("values"), py::pos_only());
-  module.def("plain_keys", plain_keys, py::arg("values"), py::pos_only());
+  module.def("plain_keys", py::overload_cast<const py::list&>(plain_keys), py::arg("keys"),
+             py::pos_only());
+  module.def("plain_keys", py::overload_cast<const py::dict&>(plain_keys), py::arg("keys"),
+             py::pos_only());
 }
 
 }  // namespace firn

@@ -57,6 +57,26 @@ def test_effects_are_merged_before_the_next_cell_and_not_earlier(notebook, gate)
     assert notebook["seen"] == (145, 145)
 
 
+def test_a_variable_may_come_while_the_loop_runs(notebook, gate):
+    notebook.ok("%%parallel --background job\nfor x in range(1000):\n    later.append(wait(x))")
+    notebook.ok("later = []")
+    gate.touch()
+    notebook.ok("job.result()")
+    assert notebook["later"] == [*range(1000)]
+
+
+def test_a_loop_that_is_done_at_once_is_not_merged_in_its_cell(notebook, monkeypatch):
+    class AtOnce(background.Watched):
+        def __init__(self, started):
+            super().__init__(started)
+            assert self.wait(30)
+
+    monkeypatch.setattr(background, "Watched", AtOnce)
+    notebook.ok("%%parallel --background job\nfor x in range(10):\n    absent.append(x)\nabsent = 1")
+    assert "the background job 'job' failed: NameError: name 'absent' is not defined" in notebook.err
+    assert "absent" not in notebook and type(notebook["job"].exception()) is NameError
+
+
 def test_what_happened_meanwhile_is_not_lost(notebook, gate):
     notebook.ok("total, found = 0, []")
     notebook.ok("%%parallel --background job\nfor x in range(4):\n    total += wait(x)\n    found.append(x)")

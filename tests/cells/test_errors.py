@@ -244,10 +244,3 @@ def test_a_variable_that_nobody_changes_need_not_be_there(notebook):
         "%%parallel\nfor x in range(1000):\n    1 / (900 - x)\n    if x > 950:\n        absent.append(x)"
     )
     assert type(error) is ZeroDivisionError
-
-
-def test_a_variable_of_a_background_cell_may_come_later(notebook):
-    notebook.ok("%%parallel --background job\nfor x in range(1000):\n    later.append(x)")
-    notebook.ok("later = []")
-    notebook.ok("job.result()")
-    assert notebook["later"] == [*range(1000)]

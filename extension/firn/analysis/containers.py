@@ -187,9 +187,9 @@ class Tally(Keyed):
         match effect:
             case ("units", totals):
                 return _core.plain_keys(totals)
-            case ("ints", keys, totals, counts, _):
-                return 0 not in unpack(counts, "q") and _core.plain_keys(dict(zip(keys, totals, strict=True)))
-        return bool(effect[0] == "sums")
+            case ("ints", keys, _, counts, _):
+                return 0 not in unpack(counts, "q") and _core.plain_keys(keys)
+        return False
 
     def gather(self, found: Any, effect: Any) -> Any:
         if self.unit:

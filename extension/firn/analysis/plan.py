@@ -312,16 +312,23 @@ class SplitLoop:
 
 
 class Parts(list[Any]):
-    """What neighbouring chunks brought of one form, as few effects as it makes of them."""
+    """What neighbouring chunks brought of one form, as few effects as it makes of them. gathers: whether it can make one of
+    the last and another; of each effect it is asked once, for to answer takes as long as it is large."""
+
+    def __init__(self, first: Any, gathers: bool) -> None:
+        super().__init__([first])
+        self.gathers = gathers
 
 
 def _together(form: Form, earlier: Any, effect: Any) -> Parts:
     """An effect, or several, and the next chunk's."""
-    parts = earlier if type(earlier) is Parts else Parts([earlier])
-    if form.gathers(parts[-1]) and form.gathers(effect):
+    parts = earlier if type(earlier) is Parts else Parts(earlier, form.gathers(earlier))
+    gathers = form.gathers(effect)
+    if gathers and parts.gathers:
         parts[-1] = form.gather(parts[-1], effect)
     else:
         parts.append(effect)
+    parts.gathers = gathers
     return parts
 
 
