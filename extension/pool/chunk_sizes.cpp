@@ -18,7 +18,9 @@ constexpr double cached_bytes = 256 << 10, cached_seconds = 0.001;
 constexpr std::size_t telling =
     256;                           // items; the results of fewer are mostly what a chunk has once
 constexpr double least_bytes = 4;  // an item has no result of its own when it is less
-constexpr double own_share = 0.9;  // of what one more item adds, in what an item has on average
+// Of what one more item adds, in what an item has on average: of few items, of which some share is
+// what a chunk has once, and of many.
+constexpr double own_share = 0.9, own_share_of_many = 0.95;
 
 std::size_t items_for(double seconds, double seconds_per_item, std::size_t most) {
   return static_cast<std::size_t>(
@@ -33,7 +35,9 @@ std::size_t ChunkSizes::next(std::size_t remaining) const {
   std::size_t most = std::min(remaining, largest_ * growth);
   if (bytes_per_item_ > 0) {
     const auto fitting = static_cast<std::size_t>(cached_bytes / bytes_per_item_);
-    most = std::min(most, std::max(items_for(cached_seconds, seconds_per_item_, most), fitting));
+    const std::size_t longer = since_ < patience_ ? 0 : 2 * largest_;
+    most = std::min(
+        most, std::max({items_for(cached_seconds, seconds_per_item_, most), fitting, longer}));
   }
   const std::size_t share = (remaining + 2 * workers_ - 1) / (2 * workers_);
   const std::size_t least =
@@ -48,12 +52,16 @@ void ChunkSizes::record(std::size_t items, double compute_seconds, double pack_s
   const double cost = seconds / static_cast<double>(items);
   target_seconds_ = std::clamp(pack_seconds / pack_share, shortest_target, longest_target);
   seconds_per_item_ = largest_ == 0 ? cost : (seconds_per_item_ + cost) / 2;
+  ++since_;
   if (items < 2 * largest_) return;
+  if (since_ > patience_) patience_ *= 4;
+  since_ = 0;
   const auto count = static_cast<double>(items), size = static_cast<double>(bytes);
   if (largest_ >= telling) {
     const double average = size / count;
     const double added = (size - bytes_) / (count - static_cast<double>(largest_));
-    bytes_per_item_ = average >= least_bytes && added >= own_share * average ? average : 0;
+    const double share = bytes_per_item_ > 0 ? own_share_of_many : own_share;
+    bytes_per_item_ = average >= least_bytes && added >= share * average ? average : 0;
   }
   largest_ = items;
   bytes_ = size;

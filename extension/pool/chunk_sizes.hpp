@@ -8,7 +8,8 @@ namespace firn::pool {
 /// is known a chunk lasts about 20 ms, and towards the end less, so that the workers end together.
 /// Where bringing results back costs something, chunks get longer, up to 200 ms: what many chunks
 /// share (the words of a count) is then packed, sent and merged less often. Where every item has a
-/// result of its own, longer ones save nothing, and a chunk's results stay in the CPU's cache.
+/// result of its own, longer ones save nothing, and a chunk's results stay in the CPU's cache; now
+/// and then one is twice as long, for results may turn out to be shared after some thousand items.
 class ChunkSizes {
  public:
   ChunkSizes(std::size_t fixed, std::size_t workers) : fixed_(fixed), workers_(workers) {}
@@ -25,6 +26,8 @@ class ChunkSizes {
   double target_seconds_ = 0.0;
   double bytes_ = 0.0;           // of the results of the largest chunk
   double bytes_per_item_ = 0.0;  // where every item has a result of its own, else 0
+  std::size_t since_ = 0;        // so many chunks ended after the largest one
+  std::size_t patience_ = 8;     // a longer one comes after so many that fit the cache
 };
 
 }  // namespace firn::pool

@@ -46,8 +46,14 @@ def test_results_that_many_items_share_come_in_large_chunks(run: Run) -> None:
     assert max(event.stop - event.start for event in events) > 300_000
 
 
+def test_results_that_turn_out_to_be_shared_come_in_large_chunks(run: Run) -> None:
+    """Of few items every one seems to have its own."""
+    events = run("def run(start, stop): return {hash((n, 1)) % 5000 for n in range(start, stop)}", 3_000_000)
+    assert max(event.stop - event.start for event in events) > 50_000
+
+
 def test_dear_items_come_alone(run: Run) -> None:
-    events = run("import time\ndef run(start, stop): time.sleep(0.05 * (stop - start))", 8)
+    events = run("import time\ndef run(start, stop): time.sleep(0.25 * (stop - start))", 8)
     assert [event.stop - event.start for event in events] == [1] * 8
 
 
