@@ -295,6 +295,9 @@ def plain_keys(keys: dict[Any, Any] | list[Any], /) -> bool:
     """Whether all are exact strs, bytes, ints or bools, or tuples of such, floats and None: nobody's code runs when
     they are compared, and none that is an index of a list hides one that is not."""
 
+def unlike_itself(table: dict[Any, Any], /) -> tuple[Any] | None:
+    """The first key that does not equal itself, NaN or what holds one."""
+
 def outcome(pair: tuple[BaseException | None, Any], /) -> Any:
     """The value of an (error, value) pair; raises the error, with no frame of its own in the traceback."""
 

@@ -26,7 +26,7 @@ from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Progress, Screen
-from firn.raised import TRACEBACK, Found, at_line, without_firn
+from firn.raised import TRACEBACK, Found, without_firn
 from firn.readable import seconds
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
@@ -187,7 +187,6 @@ class Run:
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
         items = self._read(loop, entry, iterable)
-        loop.expect(self.namespace)
         del iterable
         if not entry.items:
             return self._merge(loop, entry, [])
@@ -277,7 +276,7 @@ class Run:
         return shipping.prepare(
             loop.names,
             self.namespace,
-            code=loop.code,
+            code=loop.code_for(self.namespace),
             items=items,
             copy=self.copied,
             label=self.label,
@@ -327,11 +326,6 @@ class Run:
         began = time.perf_counter()
         try:
             return loop.finish(effects, self.namespace)
-        except NameError as error:
-            for form in loop.forms:
-                if form.name == error.name:
-                    at_line(error, self.filename, form.line, self.namespace)
-            raise
         finally:
             entry.merge_seconds += time.perf_counter() - began
             for name, kind in loop.lost.items():
@@ -411,7 +405,8 @@ class Run:
             error = refused
         if isinstance(error, (errors.CellError, ShippingRefusal, firn.NotFreezableError)):
             error = errors.shown_plainly(error, line, source)
-        if (name := unseen_name(error)) in self.namespace:
+        changed = frozenset().union(*(loop.changed for loop in self.plan.loops)) if self.plan is not None else ()
+        if (name := unseen_name(error)) in self.namespace and name not in changed:
             error.add_note(errors.not_shared(name))
         without_firn(error)
         top = TRACEBACK(error)

@@ -233,13 +233,13 @@ def _passes_on_others(cls: type) -> bool:
 
 
 class _Raised:
-    """Pickles as an exception together with what caused it, which an exception's own pickle leaves out."""
+    """Pickles as an exception together with what its own pickle leaves out: what caused it, and the name of a NameError."""
 
     def __init__(self, error: BaseException, depth: int) -> None:
         self._error, self._depth = error, depth
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild.raised, (self._error, _cause(self._error, self._depth))
+        return rebuild.raised, (self._error, _cause(self._error, self._depth), _name(self._error))
 
 
 class _Bare:
@@ -254,7 +254,7 @@ class _Bare:
         reduced = builtin.__reduce__(self._error)
         _, arguments, state = (*reduced, None)[:3]
         made = _Made(cls, builtin, arguments, state)
-        return rebuild.raised, (made, _cause(self._error, self._depth))
+        return rebuild.raised, (made, _cause(self._error, self._depth), _name(self._error))
 
 
 class _Made:
@@ -263,6 +263,11 @@ class _Made:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuild.bare, self._arguments
+
+
+def _name(error: BaseException) -> str | None:
+    name = vars(NameError)["name"].__get__(error) if issubclass(type(error), NameError) else None
+    return name if type(name) is str else None
 
 
 def _cause(error: BaseException, depth: int) -> _Raised | _Bare | None:

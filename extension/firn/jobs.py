@@ -217,15 +217,20 @@ def _events(job: _core.Job, deadline: float | None, progress: Progress) -> Itera
 
 def _uncollected(events: Iterator[_core.Event]) -> Iterator[_core.Event]:
     """The events, and no garbage collection while one is taken in. A chunk's result is made of new containers, most of
-    which are gone when it has been joined to the others'; to search them for cycles meanwhile takes longer than that."""
+    which are gone when it has been joined to the others'; to search them for cycles meanwhile takes longer than that.
+
+    Only where the cell itself waits: beside a loop in the background the user's code runs, which may ask for collections
+    or turn them off."""
+    waits = threading.current_thread() is threading.main_thread()
     for event in events:
-        collects = gc.isenabled()
+        if not (waits and gc.isenabled()):
+            yield event
+            continue
+        gc.disable()
         try:
-            gc.disable()
             yield event
         finally:
-            if collects:
-                gc.enable()
+            gc.enable()
 
 
 def _lowest(

@@ -155,11 +155,6 @@ def _frame(
     return rest
 
 
-def at_line(error: BaseException, filename: str, line: int, namespace: dict[str, object]) -> None:
-    """Has an exception come from a line of a cell."""
-    BaseException.with_traceback(error, _frame(filename, line, "<module>", None, namespace, {}, 1))
-
-
 def as_in_cell(error: BaseException, chunk: CodeType, found: Found) -> None:
     """Puts the cell's own frame, with the loop's variables, in the place of that of a chunk that ran in the notebook.
     `chunk`: its function's code."""

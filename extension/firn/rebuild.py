@@ -234,9 +234,12 @@ class Refused:
         raise ImportError(self.__dict__["_message"])
 
 
-def raised(error: BaseException, cause: BaseException | None) -> BaseException:
+def raised(error: BaseException, cause: BaseException | None, name: str | None = None) -> BaseException:
+    """An exception with what its own pickle leaves out; name: of a NameError."""
     if cause is not None:
         error.__cause__ = cause
+    if isinstance(error, NameError):
+        error.name = name
     return error
 
 

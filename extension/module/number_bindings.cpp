@@ -18,10 +18,6 @@ namespace py = pybind11;
 namespace firn {
 namespace {
 
-bool is_whole(PyObject* value) {
-  return Py_TYPE(value) == &PyLong_Type || Py_TYPE(value) == &PyBool_Type;
-}
-
 py::object to_python(__int128 value) {
   const auto found = static_cast<long long>(value);
   return py::reinterpret_steal<py::object>(
@@ -30,12 +26,14 @@ py::object to_python(__int128 value) {
           : PyLong_FromNativeBytes(&value, sizeof value, Py_ASNATIVEBYTES_NATIVE_ENDIAN));
 }
 
+// All ints, or all bools.
 py::object packed_integers(PyObject* const* items, Py_ssize_t count) {
+  const PyTypeObject* type = Py_TYPE(items[0]);
   const py::bytes raw(nullptr, static_cast<std::size_t>(count) * sizeof(std::int64_t));
   char* at = PyBytes_AS_STRING(raw.ptr());
   __int128 sum = 0;
   for (Py_ssize_t i = 0; i < count; ++i, at += sizeof(std::int64_t)) {
-    if (!is_whole(items[i]) || heap::integer_digits(items[i]) > 2) return py::none();
+    if (Py_TYPE(items[i]) != type || heap::integer_digits(items[i]) > 2) return py::none();
     const std::int64_t value = heap::short_integer(items[i]);
     sum += value;
     std::memcpy(at, &value, sizeof value);
@@ -58,7 +56,9 @@ py::object packed_numbers(const py::list& values) {
   const Py_ssize_t count = PyList_GET_SIZE(values.ptr());
   PyObject* const* items = reinterpret_cast<PyListObject*>(values.ptr())->ob_item;
   if (!count) return py::none();
-  return is_whole(items[0]) ? packed_integers(items, count) : packed_floats(items, count);
+  const PyTypeObject* type = Py_TYPE(items[0]);
+  const bool whole = type == &PyLong_Type || type == &PyBool_Type;
+  return whole ? packed_integers(items, count) : packed_floats(items, count);
 }
 
 // sum() of floats as CPython adds them up (bltinmodule.c, Neumaier's compensated summation), to the
@@ -128,6 +128,39 @@ bool plain_keys(const py::dict& table) {
     if (!is_plain(key)) return false;
   }
   return true;
+}
+
+// Whether a key does not equal itself: NaN, or what holds one. No code of the user's runs.
+bool is_unlike_itself(PyObject* key) {
+  if (is_plain_key(key)) return false;
+  if (PyFloat_Check(key)) return std::isnan(PyFloat_AS_DOUBLE(key));
+  if (PyTuple_Check(key)) {
+    PyObject* const* items = reinterpret_cast<PyTupleObject*>(key)->ob_item;
+    return std::any_of(items, items + PyTuple_GET_SIZE(key), is_unlike_itself);
+  }
+  if (PyFrozenSet_CheckExact(key)) {
+    const auto items = py::reinterpret_borrow<py::frozenset>(key);
+    return std::any_of(items.begin(), items.end(),
+                       [](py::handle item) { return is_unlike_itself(item.ptr()); });
+  }
+  if (PyComplex_Check(key)) {
+    const Py_complex value = PyComplex_AsCComplex(key);
+    return std::isnan(value.real) || std::isnan(value.imag);
+  }
+  if (std::string_view(Py_TYPE(key)->tp_name) != "decimal.Decimal") return false;
+  const auto found = py::reinterpret_steal<py::object>(PyObject_RichCompare(key, key, Py_NE));
+  if (!found) throw py::error_already_set();
+  return found.ptr() == Py_True;
+}
+
+// The first key that does not equal itself, in a tuple.
+py::object unlike_itself(const py::dict& table) {
+  Py_ssize_t at = 0;
+  PyObject* key;
+  while (PyDict_Next(table.ptr(), &at, &key, nullptr)) {
+    if (is_unlike_itself(key)) return py::make_tuple(py::handle(key));
+  }
+  return py::none();
 }
 
 // The one that max() or min() picks; of equal ones the first, or the last. `read` says whether the
@@ -231,6 +264,7 @@ void bind_numbers(py::module_& module) {
   module.def("only_type", only_type, py::arg("values"), py::pos_only());
   module.def("plain_keys", py::overload_cast<const py::list&>(plain_keys), py::arg("keys"),
              py::pos_only());
+  module.def("unlike_itself", unlike_itself, py::arg("table"), py::pos_only());
   module.def("plain_keys", py::overload_cast<const py::dict&>(plain_keys), py::arg("keys"),
              py::pos_only());
 }

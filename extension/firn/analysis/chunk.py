@@ -13,7 +13,7 @@ import types
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 
 from firn import _core
 
@@ -46,7 +46,7 @@ _COPIED: dict[type, Callable[[Any], Any]] = {
     for kind in (list, dict, set, Counter, deque, OrderedDict, defaultdict, bytearray)
 }
 NUMBERS = frozenset({int, bool, float, complex})
-_WHOLE = frozenset({int, bool})
+_WHOLE: dict[type | None, str] = {int: "ints", bool: "bools"}
 
 
 class NotMergeable(TypeError):
@@ -136,16 +136,18 @@ def hashed(values: Any) -> list[Any]:
 
 
 def pack_values(values: list[Any]) -> tuple[Any, ...]:
-    """("ints", sum, count, raw) | ("floats", raw) | ("list", values); raw: see `unpack`."""
+    """("ints" | "bools", sum, count, raw) | ("floats", raw) | ("list", values); raw: see `unpack`."""
     match _core.packed_numbers(values):
         case (total, raw):
-            return ("ints", total, len(values), raw)
+            return (_WHOLE[type(values[0])], total, len(values), raw)
         case bytes(raw):
             return ("floats", raw)
-    kinds = set(map(type, values))
-    if kinds <= _WHOLE:
-        return ("ints", sum(values), len(values), _raw(values))
-    return ("list", values)
+    return _pack_whole(values, sum) or ("list", values)
+
+
+def _pack_whole(values: list[Any], total: Callable[[list[Any]], Any]) -> tuple[Any, ...] | None:
+    kind = _WHOLE.get(_core.only_type(values)) if values else "ints"
+    return None if kind is None else (kind, total(values), len(values), _raw(values))
 
 
 def _raw(values: list[Any]) -> Any:
@@ -156,7 +158,14 @@ def _raw(values: list[Any]) -> Any:
 
 
 def unpack(raw: Any, code: str) -> Any:
-    return array(code, raw) if isinstance(raw, bytes) else raw
+    """Numbers side by side, or a list of them; code: of the array module, "?" for bools."""
+    if not isinstance(raw, bytes):
+        return raw
+    return list(map(bool, array("q", raw))) if code == "?" else array(code, raw)
+
+
+CODES = {"ints": "q", "bools": "?", "floats": "d"}
+"""How `unpack` reads what is packed so."""
 
 
 _BITS: dict[str, Callable[[Any, Any], Any]] = {"&": operator.and_, "|": operator.or_, "^": operator.xor}
@@ -168,17 +177,17 @@ def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:
         return ("none",)
     if op in ("+", "-"):
         return pack_values(acc)
-    kinds = set(map(type, acc))
-    if op == "*" and kinds <= _WHOLE:
-        return ("ints", math.prod(acc), len(acc), _raw(acc))
-    if op in _BITS and kinds <= _WHOLE:
-        return ("bits", reduce(_BITS[op], acc))
+    if op == "*":
+        return _pack_whole(acc, math.prod) or ("list", acc)
+    if op in _BITS:
+        return _pack_whole(acc, partial(reduce, _BITS[op])) or ("list", acc)
     return ("list", acc)
 
 
 def pack_pairs(found: dict[Any, Any]) -> Any:
     """A dict comprehension's dict, as (keys, values) where all keys are ints: so the notebook need not make a dict of
     each chunk."""
+    _check_keys(found)
     keys = list(found)
     return (keys, list(found.values())) if not keys or _core.only_type(keys) is int else found
 
@@ -258,15 +267,32 @@ def pack_champion(acc: Champion, _: str) -> list[tuple[Any, ...]]:
 
 
 def pack_distinct(acc: list[Any], _: str) -> list[Any]:
-    return list(dict.fromkeys(acc))
+    return distinct(dict.fromkeys(acc))
+
+
+def distinct(keys: dict[Any, Any]) -> list[Any]:
+    """The keys of a chunk's part of a set."""
+    _check_keys(keys)
+    return list(keys)
+
+
+def _check_keys(keys: dict[Any, Any]) -> None:
+    """Raises for a key that does not equal itself: chunks could not tell that they have the same one."""
+    if (odd := _core.unlike_itself(keys)) is not None:
+        raise NotMergeable(
+            f"{odd[0]!r} is a key or an item of a set in a split loop, and does not equal itself, so that only the very same"
+            " object is found again: leave it out, or use None in its place"
+        )
 
 
 def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
-    """The operands of `d[k] op= v` by key: ("ints", keys, sums, counts, raw) | ("lists", {key: operands})."""
+    """The operands of `d[k] op= v` by key: ("ints" | "bools", keys, sums, counts, raw) | ("lists", {key: operands})."""
+    _check_keys(acc)
     flat = [value for operands in acc.values() for value in operands]
-    if op in ("+", "-") and set(map(type, flat)) <= _WHOLE:
+    kind = _WHOLE.get(_core.only_type(flat)) if flat else "ints"
+    if kind is not None and op in ("+", "-"):
         counts = list(map(len, acc.values()))
-        return ("ints", list(acc), list(map(sum, acc.values())), _raw(counts), _raw(flat))
+        return (kind, list(acc), list(map(sum, acc.values())), _raw(counts), _raw(flat))
     return ("lists", dict(acc))
 
 
@@ -276,6 +302,7 @@ def pack_units(acc: int, _: str) -> tuple[Any, ...]:
 
 
 def pack_tally_units(acc: dict[Any, int], _: str) -> tuple[Any, ...]:
+    _check_keys(acc)
     return ("units", dict(acc))
 
 
@@ -284,16 +311,19 @@ def pack_same(acc: Any, _: str) -> Any:
 
 
 def pack_dict(acc: dict[Any, Any], _: str) -> dict[Any, Any]:
+    _check_keys(acc)
     return dict(acc)
 
 
 def pack_grouped(acc: dict[Any, list[Any]], how: str) -> dict[Any, list[Any]]:
+    _check_keys(acc)
     if how == "set":
-        return {key: list(dict.fromkeys(values)) for key, values in acc.items()}
+        return {key: pack_distinct(values, "") for key, values in acc.items()}
     return dict(acc)
 
 
 def pack_counts(acc: Counter[Any], _: str) -> dict[Any, Any]:
+    _check_keys(acc)
     if set(map(type, acc.values())) - {int}:
         raise NotMergeable(
             "Counter.update() in a split loop got counts that are not ints: collect them in a list and add them up"

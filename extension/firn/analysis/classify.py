@@ -157,12 +157,12 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
                 continue
             match node:
                 case ast.Try() | ast.TryStar():
-                    inside = guarded or bool(node.handlers)
-                    block(node.body, inside, False)
-                    block(node.orelse, guarded, last and not node.finalbody)
+                    outside = guarded or _goes_on(node.finalbody)
+                    block(node.body, outside or bool(node.handlers), False)
+                    block(node.orelse, outside, last and not node.finalbody)
                     block(node.finalbody, guarded, last)
                     for handler in node.handlers:
-                        block(handler.body, guarded, last and not node.finalbody)
+                        block(handler.body, outside, last and not node.finalbody)
                 case ast.With(items=items, body=inner):
                     safe = all(cannot_swallow(item.context_expr) for item in items)
                     block(inner, guarded or not safe, last and safe)
@@ -178,6 +178,23 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
 
     block(loop.body, False, True)
     return found
+
+
+def _goes_on(finalbody: list[ast.stmt]) -> bool:
+    """Whether a `finally` may drop an exception, by a `continue` or `break` of a loop around it."""
+    for node in finalbody:
+        match node:
+            case ast.Continue() | ast.Break():
+                return True
+            case ast.For(orelse=orelse) | ast.While(orelse=orelse):
+                inner = orelse
+            case _:
+                inner = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt)]
+                for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+                    inner += part.body
+        if _goes_on(inner):
+            return True
+    return False
 
 
 def _check_reads(rest: list[Use], bound: set[str], reductions: dict[str, list[Change]]) -> None:

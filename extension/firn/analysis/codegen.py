@@ -195,12 +195,18 @@ class _Deletions(ast.NodeTransformer):
 
 
 def loop_code(
-    loop: ast.For, classes: LoopClasses, filename: str, is_builtin: Callable[[str], bool]
+    loop: ast.For,
+    classes: LoopClasses,
+    filename: str,
+    is_builtin: Callable[[str], bool],
+    unmerged: frozenset[str] = frozenset(),
 ) -> tuple[types.CodeType, tuple[str, ...]]:
-    """The chunk's code of a `for` loop and the order of its reductions in the effects. Uses up the loop's tree."""
+    """The chunk's code of a `for` loop and the order of its reductions in the effects. Uses up the loop's tree. The changes
+    of the variables in `unmerged` stay as they are."""
     order = tuple(classes.reductions)
     locals_ = {name: f"__firn_{number}" for number, name in enumerate(order)}
-    recorder = _Recorder(classes.changes, classes.reductions, locals_, is_builtin)
+    merged = [c for c in classes.changes if c.name not in unmerged]
+    recorder = _Recorder(merged, classes.reductions, locals_, is_builtin)
     changed: list[ast.stmt] = []
     for statement in loop.body:
         result = recorder.visit(statement)
@@ -210,7 +216,9 @@ def loop_code(
         marked = _Deletions().visit(statement)
         body.extend(marked if isinstance(marked, list) else [marked])
     new_loop = ast.copy_location(ast.For(loop.target, _name("__firn_items__"), body, []), loop)
-    start = template("__firn_taken__ = __firn_tools__.taken()", loop) + [
+    own = sorted({name for c in classes.changes if c.name in unmerged for name in c.assigns or (c.name,)})
+    start: list[ast.stmt] = [ast.copy_location(ast.Global(own), loop)] if own else []
+    start += template("__firn_taken__ = __firn_tools__.taken()", loop) + [
         part for name in order for part in template(f"{locals_[name]} = {classes.reductions[name].accumulator}", loop)
     ]
     for name in order:

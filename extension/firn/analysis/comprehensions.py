@@ -61,7 +61,7 @@ def _distinct(node: Comprehension) -> list[ast.stmt]:
     ast.copy_location(keys.value, node)
     source = (
         "try:\n"
-        "    __firn_result = [*KEYS]\n"
+        "    __firn_result = __firn_tools__.distinct(KEYS)\n"
         "except TypeError as __firn_error:\n"
         "    raise __firn_tools__.as_element_error(__firn_error)"
     )
@@ -140,7 +140,8 @@ def _consumer(node: ast.Call, inner: ast.GeneratorExp, facts: CellFacts) -> Spli
         case ast.Attribute(attr="join") if alone:
             return Split("join", inner, _result(_list(inner)), plan.Lists(), first, (), walrus_targets_of(inner))
         case function if facts.is_counter(function) and alone:
-            counts = _expression("dict(__firn_tools__.Counter(VALUES))", inner, VALUES=_generator(inner))
+            source = "__firn_tools__.pack_counts(__firn_tools__.Counter(VALUES), '')"
+            counts = _expression(source, inner, VALUES=_generator(inner))
             return _split("Counter", node, inner, _result(counts), plan.Counts(), first)
         case ast.Name(id=name) if facts.is_builtin(name):
             pass

@@ -10,15 +10,26 @@ from typing import Any
 from firn import _core
 
 from . import refusals
-from .chunk import NUMBERS, unpack
+from .chunk import CODES, NUMBERS, unpack
 from .forms import IN_PLACE, MUTABLE, RUNNING, Commit, Form, Namespace, nothing, operate
 
 _DICTS = (dict, defaultdict, OrderedDict, Counter)
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: classes written in Python, and some others
 
 
 def _kind(form: Form, value: Any, kinds: tuple[type, ...], wanted: str) -> None:
     if type(value) not in kinds:
         raise refusals.wrong_kind(form.line, form.name, value, wanted)
+
+
+def _by_value(form: Form, value: Any) -> None:
+    """Raises Refusal where keys are found by identity: what a worker has of such an object is another one."""
+    if type(value) is list:
+        return
+    by_identity: Any = object.__hash__
+    for kind in set(map(type, value)):
+        if kind.__hash__ is by_identity and kind.__flags__ & _HEAP_TYPE and not issubclass(kind, type):
+            raise refusals.found_by_identity(form.line, form.name, kind)
 
 
 @dataclass
@@ -58,6 +69,7 @@ class Distinct(Form):
 
     def check(self, value: Any) -> None:
         _kind(self, value, (set,), "a set")
+        _by_value(self, value)
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -105,6 +117,7 @@ class Store(Keyed):
         if self.may_be_list:
             kinds = (list,) if self.target is list else (*kinds, list)
         _kind(self, value, kinds, "a dict" if self.updates or self.guarded else "a dict or list")
+        _by_value(self, value)
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -179,15 +192,17 @@ class Tally(Keyed):
         if self.guarded and not self.default:
             kinds = (Counter, defaultdict)
         _kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
-        if self.op in IN_PLACE and value and type(value) is not Counter:
-            contents = value if type(value) is list else value.values()
-            _distinct(self, contents)
+        _by_value(self, value)
+        _distinct(self, self.inside(value))
+
+    def inside(self, value: Any) -> list[Any]:
+        return _mutable(value) if self.op in IN_PLACE and value and type(value) is not Counter else []
 
     def gathers(self, effect: Any) -> bool:
         match effect:
             case ("units", totals):
                 return _core.plain_keys(totals)
-            case ("ints", keys, _, counts, _):
+            case ("ints" | "bools", keys, _, counts, _):
                 return 0 not in unpack(counts, "q") and _core.plain_keys(keys)
         return False
 
@@ -195,7 +210,7 @@ class Tally(Keyed):
         if self.unit:
             _core.add_counts(found[1], effect[1])
             return found
-        if found[0] == "ints":
+        if found[0] != "sums":
             found = ("sums", dict(zip(found[1], found[2], strict=True)), [found])
         _core.add_counts(found[1], dict(zip(effect[1], effect[2], strict=True)))
         found[2].append(effect)
@@ -304,8 +319,8 @@ def _operands(effects: Sequence[Any], unit: int) -> Iterator[tuple[Any, Any, int
         if effect[0] == "sums":
             yield from _operands(effect[2], unit)
             continue
-        _, keys, sums, counts, raw = effect
-        operands = unpack(raw, "q")
+        kind, keys, sums, counts, raw = effect
+        operands = unpack(raw, CODES[kind])
         start = 0
         for key, total, count in zip(keys, sums, unpack(counts, "q"), strict=True):
             yield key, total, count, operands[start : start + count]
@@ -319,7 +334,7 @@ def _sums(effects: Sequence[Any]) -> dict[Any, int] | None:
         match effect:
             case ("units", totals) | ("sums", totals, _):
                 pairs: Iterable[tuple[Any, int]] = totals.items()
-            case ("ints", keys, totals, counts, _) if 0 not in unpack(counts, "q"):
+            case ("ints" | "bools", keys, totals, counts, _) if 0 not in unpack(counts, "q"):
                 pairs = zip(keys, totals, strict=True)
             case _:
                 return None
@@ -331,13 +346,14 @@ def _sums(effects: Sequence[Any]) -> dict[Any, int] | None:
     return sums
 
 
-def _distinct(form: Form, contents: Any) -> None:
-    seen: set[int] = set()
-    for value in contents:
-        if type(value) in MUTABLE:
-            if id(value) in seen:
-                raise refusals.shared_values(form.line, form.name)
-            seen.add(id(value))
+def _mutable(value: Any) -> list[Any]:
+    """The items of a list, or the values of a dict, that can be changed in place."""
+    return [item for item in (value if type(value) is list else value.values()) if type(item) in MUTABLE]
+
+
+def _distinct(form: Form, found: list[Any]) -> None:
+    if len(set(map(id, found))) < len(found):
+        raise refusals.shared_values(form.line, form.name)
 
 
 @dataclass
@@ -369,7 +385,11 @@ class Grouped(Keyed):
         if self.may_be_list:
             kinds = (list,) if self.target is list else (*kinds, list)
         _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
-        _distinct(self, value if type(value) is list else value.values())
+        _by_value(self, value)
+        _distinct(self, self.inside(value))
+
+    def inside(self, value: Any) -> list[Any]:
+        return _mutable(value)
 
     def gathers(self, effect: Any) -> bool:
         return _core.plain_keys(effect)
@@ -411,7 +431,7 @@ class Grouped(Keyed):
                 else:
                     raise KeyError(key)
         # Two keys of one object (a list's -1 and len - 1 as well) would need the order among them.
-        _distinct(self, [created[key] if key in created else target[key] for key in others])
+        _distinct(self, _mutable([created[key] if key in created else target[key] for key in others]))
 
         def commit() -> None:
             for key, value in created.items():
@@ -441,6 +461,7 @@ class Counts(Form):
 
     def check(self, value: Any) -> None:
         _kind(self, value, (Counter,), "a Counter")
+        _by_value(self, value)
 
     def gathers(self, effect: Any) -> bool:
         return _core.plain_keys(effect)

@@ -7,7 +7,7 @@ returns changes the notebook's variables and does not.
 import operator
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, ClassVar, Final
@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from firn import _core
 
 from . import refusals
-from .chunk import NUMBERS, unpack
+from .chunk import CODES, NUMBERS, unpack
 
 Commit = Callable[[], None]
 Namespace = dict[str, Any]
@@ -117,6 +117,21 @@ class Form(ABC):
         it runs no code of the user's."""
         raise NotImplementedError
 
+    def inside(self, value: Any) -> Iterable[Any]:
+        """The objects in the variable's value that the loop changes, too."""
+        return ()
+
+    def prepared(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        """What `prepare` gives; it raises nothing that the cell would have caught."""
+        try:
+            return self.prepare(effects, namespace)
+        except refusals.Refusal:
+            raise
+        except Exception:
+            if self.guarded:
+                raise refusals.cannot_replay(self.line, self.name) from None
+            raise
+
     @abstractmethod
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit: ...
 
@@ -190,16 +205,14 @@ class Fold(Form):
                 if type(value) in (int, bool):
                     return operate(op, value, total)
                 operands = repeat(self.unit, total // self.unit)
-            case ("ints", total, _, raw):
+            case ("ints" | "bools" as kind, total, _, raw):
                 if type(value) in (int, bool):
                     return operate(op, value, total)
-                operands = unpack(raw, "q")
+                operands = unpack(raw, CODES[kind])
             case ("floats", raw):
                 if type(value) is float and op in _OF_FLOATS:
                     return _core.fold_floats(value, raw, "-" in op)
                 operands = unpack(raw, "d")
-            case ("bits", total):
-                return operate(op, value, total)
             case _:
                 operands = step[1]
                 kinds = set(map(type, operands))

@@ -10,7 +10,7 @@ import types
 from abc import ABC, abstractmethod
 from array import array
 from collections import Counter, deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -20,7 +20,7 @@ from typing import Any
 from firn import _core
 
 from . import refusals
-from .chunk import unpack
+from .chunk import CODES, unpack
 from .forms import Form
 
 Effects = tuple[Any, ...]
@@ -130,13 +130,13 @@ class Total(Merger):
 
 @dataclass
 class Summands(Merger):
-    """What sum() adds up: one number where all are ints or, from_zero, all are floats; else every value."""
+    """What sum() adds up to an int: one number where all are ints or, from_zero, all are floats; else every value."""
 
     from_zero: bool
 
     def value(self, results: list[Any]) -> Any:
         parts = [part for part in results if part[0] != "ints" or part[2]]
-        if all(part[0] == "ints" for part in parts):
+        if all(part[0] in ("ints", "bools") for part in parts):
             return [sum(part[1] for part in parts)] if parts else []
         if all(part[0] == "floats" for part in parts):
             if self.from_zero:
@@ -148,12 +148,10 @@ class Summands(Merger):
         found: list[Iterable[Any]] = []
         for part in parts:
             match part:
-                case ("ints", _, _, raw):
-                    found.append(unpack(raw, "q"))
-                case ("floats", raw):
-                    found.append(unpack(raw, "d"))
-                case _:
-                    found.append(part[1])
+                case ("list", values):
+                    found.append(values)
+                case (kind, *_, raw):
+                    found.append(unpack(raw, CODES[kind]))
         return chain.from_iterable(found)
 
 
@@ -179,8 +177,8 @@ class SplitLoop:
     loop runs over. bound: the variables that the loop binds. classes: each variable's
     class ("loop", "temporary", "broadcast", "reduction", "output"), for explanations. lost: after `finish`, the variables whose
     last value could not be brought back, with its type's name; they are unbound, so that reading one says so. target:
-    the loop variable, or several, as the cell has them. shows: it only prints or displays (see `brief`). missing: the forms
-    whose variable nobody will bind before the loop is merged, by number: the serial cell fails at the first change of one.
+    the loop variable, or several, as the cell has them. shows: it only prints or displays (see `brief`). unmerged: the
+    code where the changes of some variables stand as they are written.
     """
 
     index: int
@@ -198,7 +196,7 @@ class SplitLoop:
     lost: dict[str, str] = field(default_factory=dict)
     target: str = ""
     shows: bool = False
-    missing: tuple[tuple[int, Form], ...] = ()
+    unmerged: Callable[[frozenset[str]], CodeType] | None = None
 
     def variables(self, item: object) -> dict[str, object]:
         """What the loop's variables are for an item; empty where that is not certain (`for x[0] in xs`)."""
@@ -232,11 +230,10 @@ class SplitLoop:
             form.check(value)
             if isinstance(value, (int, float, complex, str, bytes, tuple, frozenset, type(None))):
                 continue
-            if id(value) in objects:
-                raise refusals.same_object(form.line, form.name, objects[id(value)])
-            if value is iterable:
-                raise refusals.same_object(form.line, form.name, "the sequence of the loop")
-            objects[id(value)] = form.name
+            for changed in (value, *form.inside(value)):
+                if id(changed) in objects:
+                    raise refusals.same_object(form.line, form.name, objects[id(changed)])
+                objects[id(changed)] = form.name
         for name in self.names & namespace.keys():
             value = namespace[name]
             if type(value) is not value.__class__:
@@ -246,27 +243,24 @@ class SplitLoop:
                     raise refusals.keeps_state(self.lineno, name, value)
             elif isinstance(value, Iterator):
                 raise refusals.used_up(self.lineno, name, value)
-        for name in (self.names | self.read) - self.changed:
-            if name in namespace and objects:
-                reached = _reached(namespace[name], objects.keys())
-                if reached is not None:
-                    raise refusals.same_object(self.lineno, objects[reached], name)
+        if not objects:
+            return
+        read = {name: namespace[name] for name in sorted((self.names | self.read) - self.changed) if name in namespace}
+        if not any(value is iterable for value in read.values()):
+            read["the sequence of the loop"] = iterable
+        for name, value in read.items():
+            reached = _reached(value, objects.keys())
+            if reached is not None:
+                raise refusals.same_object(self.lineno, objects[reached], name)
 
-    def expect(self, namespace: Mapping[str, Any]) -> None:
-        """What is not bound in the namespace now is `missing`."""
-        self.missing = tuple((number, form) for number, form in enumerate(self.forms, 1) if form.name not in namespace)
-
-    def _check_missing(self, effects: Effects) -> None:
-        """Raises NameError if a chunk changes what is missing."""
-        for number, form in self.missing:
-            form.prepare(list(_apart([effects[number]])), {})
+    def code_for(self, namespace: Mapping[str, Any]) -> CodeType:
+        """The workers' code in a notebook with these variables. Where the cell forgot to bind one that it changes, the
+        change is what the serial cell's is, and raises what that raises."""
+        absent = frozenset(form.name for form in self.forms if form.name not in namespace)
+        return self.unmerged(absent) if absent and self.unmerged is not None else self.code
 
     def decided(self, effects: Effects) -> bool:
-        """Whether nothing after this chunk matters (any, all, a failure that is certain)."""
-        try:
-            self._check_missing(effects)
-        except NameError:
-            return True
+        """Whether nothing after this chunk matters (any, all)."""
         return self.merger is not None and self.merger.decided(effects)
 
     def gathered(self, earlier: Effects, effects: Effects) -> Effects | None:
@@ -284,11 +278,10 @@ class SplitLoop:
         effects: list[Effects] = []
         for chunk in chunks:
             effects.append(chunk)
-            self._check_missing(chunk)
             if self.decided(chunk):
                 break
         commits = [
-            form.prepare(list(_apart(part[number] for part in effects)), namespace)
+            form.prepared(list(_apart(part[number] for part in effects)), namespace)
             for number, form in enumerate(self.forms, 1)
         ]
         value = self.merger.value([part[1] for part in effects]) if self.merger is not None else None

@@ -228,6 +228,16 @@ def shared_values(line: int, name: str) -> Refusal:
     )
 
 
+def found_by_identity(line: int, name: str, kind: type) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"'{name}' has keys of type {kind.__qualname__}, which are found by identity only: what a worker has of such an"
+        " object is another one.",
+        f"Use what tells them apart (a number, a name) as key, or give {kind.__qualname__} __eq__ and __hash__.",
+    )
+
+
 def not_builtin(line: int, name: str) -> Refusal:
     return Refusal(
         line,

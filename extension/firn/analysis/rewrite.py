@@ -2,6 +2,9 @@
 
 import ast
 import builtins
+import copy
+from functools import partial
+from types import CodeType
 from typing import Any
 
 from . import codegen, comprehensions, plan
@@ -47,7 +50,7 @@ class Rewriter:
                     self._note(node, f"a 'for' loop inside '{catching}' was left serial: a failing loop merges nothing")
                     node.iter = self._expression(node.iter, catching)
                     return node
-                return self._for(node, before)
+                return self._for(node, before, twin)
             case ast.While() | ast.AsyncFor():
                 if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in ast.walk(node)):
                     word = "while" if isinstance(node, ast.While) else "async for"
@@ -123,7 +126,7 @@ class Rewriter:
         assert isinstance(statement, ast.Expr)
         return statement.value
 
-    def _for(self, node: ast.For, before: list[ast.stmt]) -> ast.stmt:
+    def _for(self, node: ast.For, before: list[ast.stmt], twin: ast.For) -> ast.stmt:
         try:
             classes = classify(node, self.facts, before)
         except Refusal as refusal:
@@ -163,6 +166,7 @@ class Rewriter:
             kinds,
             target=target,
             shows=shows,
+            unmerged=partial(self._unmerged, twin, before),
         )
         self.loops.append(loop)
         self.read.append(read)
@@ -174,6 +178,12 @@ class Rewriter:
             end_col_offset=node.iter.end_col_offset,
         )
         return ast.copy_location(ast.Expr(self._split_call(loop.index, iterable, head)), head)
+
+    def _unmerged(self, twin: ast.For, before: list[ast.stmt], names: frozenset[str]) -> CodeType:
+        """A loop's code where the changes of some variables stand as they are written."""
+        loop = copy.deepcopy(twin)
+        classes = classify(loop, self.facts, before)
+        return codegen.loop_code(loop, classes, self.filename, self.facts.is_builtin, names)[0]
 
     def comprehension(self, found: comprehensions.Split, whole: ast.expr, catching: str) -> ast.expr:
         what = found.what if "comprehension" in found.what else f"{found.what}() over a comprehension"

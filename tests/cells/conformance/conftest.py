@@ -101,10 +101,11 @@ class _Driver:
         loop.check(namespace, iterable)
         items = list(iterable)  # type: ignore[call-overload]
         size = self.size or max(1, len(items))
+        code = loop.code_for(namespace)
         chunks = Gathering(loop.gathered if self.gathers else None)
         for start in range(0, len(items), size):
             worker = worker_namespace(namespace, loop.bound | loop.changed)
-            made = define(loop.code, worker)(iter(items[start : start + size]), start)
+            made = define(code, worker)(iter(items[start : start + size]), start)
             effects = transfer(made, [namespace, items])
             decided = loop.decided(effects)
             chunks.add(Done(start, start + size, 0, 0.0, 0.0, 0.0, effects=effects))

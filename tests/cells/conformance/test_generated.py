@@ -20,11 +20,14 @@ total, product, low, best, who, text = 0, 1, 99, 0, None, ""
 fraction = 0.5
 out, more, seen, d, counts, groups = [], deque(maxlen=4), set(), {}, Counter(), defaultdict(list)
 bins = [0] * 12
+inner, flag, nan = [0], True, float("nan")
+nested = {1: inner, 2: [], 5: []}
 a = b = "before"
 """
 ITEMS = st.one_of(
     st.lists(st.integers(-3, 9), max_size=7).map(repr),
     st.lists(st.sampled_from([0, 1, 2.5, True, 0.1, 1e16, -1e16, 7]), max_size=7).map(repr),
+    st.lists(st.sampled_from(["0", "1", "2.5", "nan", "True"]), max_size=7).map(lambda found: f"[{', '.join(found)}]"),
     st.integers(0, 6).map(lambda n: f"range({n})"),
 )
 SAFE = st.sampled_from(["x", "i", "1", "2", "limit", "x * 2", "x + i", "abs(x)", "plus(x)", "len(table)", "x % 3"])
@@ -33,7 +36,9 @@ READS = st.one_of(
     SAFE,
     SAFE,
     TEMPORARIES,
-    st.sampled_from(["total", "len(out)", "best", "reads_total(x)", "reads_a(1)", "d.get(1)", "table.get(x)", "x / i"]),
+    st.sampled_from(
+        ["total", "len(out)", "best", "reads_total(x)", "reads_a(1)", "d.get(1)", "table.get(x)", "x / i", "len(inner)"]
+    ),
 )
 TESTS = st.sampled_from(
     ["x > limit", "x % 2", "i == 1", "x in table", "a", "b", "(a := x) > 2", "x and (b := i)", "not x", "total > 4"]
@@ -71,6 +76,16 @@ def simple(draw: st.DrawFn) -> str:
                 f"counts.update([{e}, {f}])",
                 f"groups[{f}].append({e})",
                 f"groups[{f}].extend([{e}])",
+                f"nested[{f}].append({e})",
+                f"nested[{f}] += [{e}]",
+                f"inner.append({e})",
+                f"flag |= x > {f}",
+                f"total += x > {f}",
+                f"fraction += x > {f}",
+                f"counts[{f}] += x > {e}",
+                f"absent += {e}",
+                f"absent.append({e})",
+                f"unknown[{e}] = {f}",
                 f"bins[i] += {e}",
                 f"bins[{f}] = {e}",
                 f"a = {e}",
@@ -119,7 +134,10 @@ def block(draw: st.DrawFn, depth: int = 2) -> list[str]:
                 lines += ["with contextlib.suppress(ZeroDivisionError):", *indent(draw(block(depth - 1)))]
             else:
                 lines += ["try:", *indent(draw(block(depth - 1)))]
-                lines += ["except (ZeroDivisionError, KeyError, TypeError) as error:", *indent(draw(block(depth - 1)))]
+                lines += [
+                    "except (ZeroDivisionError, KeyError, TypeError, NameError) as error:",
+                    *indent(draw(block(depth - 1))),
+                ]
                 if draw(st.booleans()):
                     lines += ["finally:", *indent(draw(block(0)))]
     return lines
