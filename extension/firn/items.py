@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, groupby, islice
+from itertools import count, cycle, groupby, islice
 from operator import length_hint
 
 from firn import _core
@@ -89,6 +89,8 @@ def as_items(iterable: Iterable[Any]) -> Items:
         return Items(
             ("groups", ("slice", read)), len(read), f"the groupby was read to the end first ({len(read):,} groups)"
         )
+    if type(iterator) in (count, cycle):
+        raise OverflowError(f"{_describe(iterable)} has no end: a loop that is split runs over all of it")
     while part := list(islice(iterator, _PIECE)):  # between pieces an interrupt is seen, whatever the iterator is
         read += part
     return Items(("slice", read), len(read), f"{_describe(iterable)} was read to the end first ({len(read):,} items)")

@@ -237,7 +237,7 @@ class Planner:
     def meet_class(self, cls: type) -> None:
         enum = isinstance(cls, EnumType)
         optional = self._current is not None and self._current.optional
-        for name, value in vars(cls).items():
+        for name, value in list(vars(cls).items()):  # to pickle an instance adds __slotnames__
             if type(value) in CONTAINERS:
                 if not enum and not (name.startswith("__") and name.endswith("__")):
                     self._capture(value, f"{cls.__qualname__}.{name}", cls)

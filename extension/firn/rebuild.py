@@ -54,7 +54,7 @@ def module_globals(name: str) -> dict[str, Any]:
 
 
 def member_of_module(module: str, name: str) -> Any:
-    """A method of an object that a module keeps for itself: random.random and the like."""
+    """What a module keeps for itself: a method of an object of its own (random.random), a sentinel."""
     return getattr(importlib.import_module(module), name)
 
 

@@ -18,6 +18,7 @@ import marshal
 import sys
 import types
 import weakref
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Protocol
 
@@ -126,6 +127,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return kind, (dict(value),)
         elif isinstance(home := getattr(kind, "__module__", None), str):
             self._host.meet_module(home, value)
+            if (name := _sentinel(value, home)) is not None:
+                return rebuild.member_of_module, (home, name)
         return NotImplemented
 
     def _function(self, function: types.FunctionType) -> Any:
@@ -186,6 +189,25 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             state["registered"] = [one for reference in registered if (one := reference()) is not None]
         newborn = (type(cls), cls.__name__, cls.__bases__, body, token)
         return rebuild.make_class, newborn, state, None, None, rebuild.set_class
+
+
+def _sentinel(value: Any, home: str) -> str | None:
+    """Under which name the module of a value's class has this very object, where the value has nothing that could have
+    been changed: dataclasses.MISSING and the like, of which `is` asks."""
+    module = sys.modules.get(home)
+    *classes, base = type(value).__mro__
+    if (
+        module is None
+        or home == "__main__"
+        or not (classes and all(map(rebuild.is_mutable, classes)) and base is object)
+    ):
+        return None
+    with suppress(AttributeError):
+        if object.__getattribute__(value, "__dict__"):
+            return None
+    if any(vars(one).get("__slots__") for one in classes):
+        return None
+    return next((name for name, one in vars(module).items() if one is value), None)
 
 
 class _Globals:

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import functools
+import gc
 import inspect
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -28,6 +29,7 @@ _CONSTRUCTORS: dict[str, type] = {
 
 
 _ATOMS = frozenset({int, float, str, bytes, bool, type(None), complex})
+_LAZY = (map, filter, zip, enumerate, reversed)
 _SEARCHED = 100
 _VISITED = 3000
 
@@ -189,8 +191,7 @@ class CellFacts:
                         todo.append(cell.cell_contents)
                     except ValueError:
                         pass
-                if "__wrapped__" in item.__dict__:
-                    todo.append(item.__dict__["__wrapped__"])
+                todo += [*(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values(), *item.__dict__.values()]
             elif isinstance(item, types.GeneratorType):
                 if item.gi_frame is not None and item.gi_frame.f_globals is self.namespace:
                     yield item.gi_code
@@ -214,10 +215,20 @@ class CellFacts:
                 parts = [*islice(item, _SEARCHED)]
                 todo += [part for part in parts if type(part) not in _ATOMS]
                 passed += len(parts)
-            elif type(item).__module__ == "__main__":
-                todo.append(type(item))
+            elif type(item) in _LAZY or type(item).__module__ == "itertools":
+                todo += gc.get_referents(item)
+            elif type(item).__module__ == "__main__" or type(item) is types.SimpleNamespace:
+                todo += [type(item), *_attributes(item)]
+                passed += 1
             elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):
                 todo.append(inspect.unwrap(item))
+
+
+def _attributes(value: object) -> list[Any]:
+    """What an instance holds, without running its class's code."""
+    found = [part for part in gc.get_referents(value) if part is not type(value)]
+    own = [part for part in found if type(part) is dict]  # its __dict__, where it has none inside
+    return [part for part in [*found, *(value for part in own for value in part.values())] if type(part) not in _ATOMS]
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

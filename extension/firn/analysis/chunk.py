@@ -419,6 +419,8 @@ def ending(
 _NAMES: dict[str, Any] = {
     "__firn_tools__": sys.modules[__name__],
     "__firn_locals__": locals,
+    "__firn_list__": list,
+    "__firn_int__": int,
     "__firn_plain__": PLAIN,
     "__firn_snapshot__": snapshot,
     "__firn_settled__": settled,

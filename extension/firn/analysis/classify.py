@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import refusals
-from .body import check_expressions, mutations
+from .body import MUTATORS, check_expressions, mutations
 from .cellfacts import CellFacts
 from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
 from .flow import Flow
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, change, harmless
-from .scopes import Use, global_uses, own_statements, stored, uses
+from .scopes import Use, global_uses, own_statements, root, stored, uses
 
 _SWALLOW_NOTHING = frozenset(
     [
@@ -88,6 +88,9 @@ def classify(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> LoopCla
             for name in c.assigns or (c.name,):
                 reductions.setdefault(name, []).append(c)
 
+    for name, cs in reductions.items():
+        if len(cs) > 1 and any(c.name != name for c in cs):  # bound beside a best, and changed elsewhere
+            raise refusals.mixed_changes(cs[1].statement, name, cs[0].kind.what, cs[1].kind.what)
     changing = bound | set(reductions)
     check_expressions(facts, loop.body, changing)
     _check_reads(rest, bound, reductions)
@@ -146,6 +149,8 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
             last = tail and number == len(body) - 1
             c = change(node, kind_of)
             if c is not None and c.kind is Extreme and not facts.is_builtin(c.op.rstrip(">")):
+                c = None
+            if c is not None and c.kind is Grouped and c.default and not facts.is_builtin(str(c.default[0])):
                 c = None
             if c is not None and c.kind is Best:
                 found.append(c)
@@ -334,18 +339,50 @@ def _check_iterable(loop: ast.For, facts: CellFacts, reductions: set[str], bound
 
 
 def check_lazy(facts: CellFacts, iterable: ast.expr, changed: set[str], read: set[str]) -> None:
-    """Generators run in turns with the iterations of a serial loop: neither may see what the other assigns."""
+    """Generators, and what map() calls, run in turns with the iterations of a serial loop: neither may see what the other
+    changes."""
+    called = {
+        part.func.id for part in ast.walk(iterable) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)
+    }
     for part in ast.walk(iterable):
         if isinstance(part, ast.GeneratorExp):
             for use in uses(part):
                 if use.how == "store" and use.name in read:
                     raise refusals.lazy_reads(part, use.name)
+        if isinstance(part, ast.GeneratorExp | ast.Lambda):
+            for where, owner, _ in mutations(part):
+                if owner is not None and owner.id in read:
+                    raise refusals.lazy_changes(where, owner.id)
+        if isinstance(part, ast.Call):
+            for argument in part.args:
+                owner = root(argument)
+                method = argument.attr if isinstance(argument, ast.Attribute) else ""
+                if method in MUTATORS and owner is not None and owner.id in read:
+                    raise refusals.lazy_changes(argument, owner.id)
     names = {use.name: use.node for use in uses(iterable) if use.how == "load"}
+    eager = _eager(iterable, facts)
     for first, code in facts.functions(names):
-        if first and (code.co_flags & inspect.CO_GENERATOR or code.co_name == "<lambda>"):
+        # A function that is called here is called once, before the first iteration.
+        at_once = first in eager or (
+            first in called and not code.co_flags & inspect.CO_GENERATOR and code.co_name != "<lambda>"
+        )
+        if first and not at_once:
             reads, writes = global_uses(code)
             for name in sorted((changed & reads) | (read & writes)):
                 raise refusals.lazy_reads(names[first], name)
+
+
+def _eager(iterable: ast.expr, facts: CellFacts) -> set[str]:
+    """The names that are only in what is taken over as a whole, before the first iteration."""
+    whole: set[int] = set()
+    for part in ast.walk(iterable):
+        match part:
+            case ast.Call(func=ast.Name(id=name)) if name in _COPIES and facts.is_builtin(name):
+                whole |= {id(inner) for inner in ast.walk(part)}
+            case ast.ListComp() | ast.SetComp() | ast.DictComp():
+                whole |= {id(inner) for inner in ast.walk(part)}
+    lazy = {part.id for part in ast.walk(iterable) if isinstance(part, ast.Name) and id(part) not in whole}
+    return {part.id for part in ast.walk(iterable) if isinstance(part, ast.Name)} - lazy
 
 
 def _form(name: str, changes: list[Change]) -> Form:

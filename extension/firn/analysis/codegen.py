@@ -176,7 +176,8 @@ class _Deletions(ast.NodeTransformer):
     """Leaves a mark where a `del` or the end of an `except ... as` unbinds a variable; drops bare annotations."""
 
     def visit_Delete(self, node: ast.Delete) -> ast.AST | list[ast.AST]:
-        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        parts = [part for target in node.targets for part in ast.walk(target)]
+        names = [part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Del)]
         return [node, *self._marks(names, node)]
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:

@@ -242,6 +242,23 @@ def check(split: Split, facts: CellFacts) -> None:
     check_reached(facts, names, split.bound, node)
 
 
+def made(split: Split) -> list[ast.stmt]:
+    """The statements that bind __firn_result. A generator turns a StopIteration into another error, and the list that
+    stands for one would not."""
+    if not isinstance(split.node, ast.GeneratorExp):
+        return split.result
+    source = (
+        "try:\n"
+        "    pass\n"
+        "except StopIteration as __firn_error:\n"
+        '    raise RuntimeError("generator raised StopIteration") from __firn_error'
+    )
+    [guarded] = template(source, split.node)
+    assert isinstance(guarded, ast.Try)
+    guarded.body = split.result
+    return [guarded]
+
+
 def _parts(node: Comprehension) -> list[ast.AST]:
     """What a comprehension evaluates for each item."""
     first, *others = node.generators

@@ -175,7 +175,7 @@ class Tally(Keyed):
 
     @property
     def accumulator(self) -> str:
-        return f"__firn_tools__.defaultdict({'int' if self.unit else 'list'})"
+        return f"__firn_tools__.defaultdict(__firn_{'int' if self.unit else 'list'}__)"
 
     @property
     def argument(self) -> str:
@@ -368,7 +368,7 @@ class Grouped(Keyed):
 
     @property
     def accumulator(self) -> str:
-        return "__firn_tools__.defaultdict(list)"
+        return "__firn_tools__.defaultdict(__firn_list__)"
 
     @property
     def argument(self) -> str:

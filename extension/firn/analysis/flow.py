@@ -105,11 +105,7 @@ class Flow:
                 return _meet([*ends, state] if open_end else ends)
             case ast.Delete(targets=targets):
                 for target in targets:
-                    if isinstance(target, ast.Name):
-                        self._check(target.id, target, state)
-                        state -= {target.id}
-                    else:
-                        state = self._read(target, state)
+                    state = self._read(target, state)
                 return state
             case ast.AugAssign(target=target, value=value):
                 if isinstance(target, ast.Name):
@@ -174,6 +170,9 @@ class Flow:
             case ast.Name(id=name, ctx=ast.Load()):
                 self._check(name, node, state)
                 return state
+            case ast.Name(id=name, ctx=ast.Del()):
+                self._check(name, node, state)
+                return state - {name}
             case ast.Name(id=name):
                 return state | {name} if name in self.names else state
             case ast.NamedExpr(target=target, value=value):

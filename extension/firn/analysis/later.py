@@ -74,33 +74,51 @@ def _origins(name: str, leads: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def given(tree: ast.Module, loop: SplitLoop) -> set[str]:
-    """Names whose very object a loop may put into what it collects (`[default for x in xs]`, `d[k] = default`)."""
+def given(tree: ast.Module, loop: SplitLoop) -> tuple[set[str], set[str]]:
+    """Names whose very object a loop may put into what it collects (`[default for x in xs]`, `d[k] = default`), and those
+    of whose items it may put some there (`[row for row in rows]`, `found.append(table[k])`)."""
     here = [node for node in ast.walk(tree) if getattr(node, "lineno", 0) == loop.lineno]
     loops = [node for node in here if isinstance(node, ast.For)]
-    found: set[str] = set()
+    values: list[ast.expr] = []
+    sources: dict[str, set[str]] = {}
     for node in loops:
+        _add_source(node.target, node.iter, sources)
         for part in (inner for statement in node.body for inner in ast.walk(statement)):
             match part:
                 case ast.Assign(value=value):
-                    found |= _itself(value)
+                    values.append(value)
                 case ast.AugAssign(value=ast.List() | ast.Tuple() | ast.Set() | ast.Dict() as value):
-                    found |= _itself(value)
+                    values.append(value)
                 case ast.Call(func=ast.Attribute(attr=attribute), args=arguments) if attribute in _TAKING:
-                    for argument in arguments:
-                        if attribute not in ("extend", "update") or not isinstance(argument, ast.Name):
-                            found |= _itself(argument)
+                    values += (
+                        argument
+                        for argument in arguments
+                        if attribute not in ("extend", "update") or not isinstance(argument, ast.Name)
+                    )
     for part in () if loops else here:
         if isinstance(part, COMPREHENSIONS):
-            found |= _itself(part.value if isinstance(part, ast.DictComp) else part.elt)
-    return found
+            for generator in part.generators:
+                _add_source(generator.target, generator.iter, sources)
+            values.append(part.value if isinstance(part, ast.DictComp) else part.elt)
+    pieces = [piece for value in values for piece in _pieces(value)]
+    found = {piece.id for piece in pieces if isinstance(piece, ast.Name)}
+    held = {
+        piece.value.id for piece in pieces if isinstance(piece, ast.Subscript) and isinstance(piece.value, ast.Name)
+    }
+    items = {source for name in found & sources.keys() for source in sources[name]}
+    return found - sources.keys(), items | (held - sources.keys())
 
 
-def _itself(value: ast.expr) -> set[str]:
-    """The names whose object an expression's value may be, or hold."""
+def _add_source(target: ast.expr, iterable: ast.expr, sources: dict[str, set[str]]) -> None:
+    """Notes what a loop's variables are items of."""
+    for part in ast.walk(target):
+        if isinstance(part, ast.Name):
+            sources[part.id] = loaded(iterable)
+
+
+def _pieces(value: ast.expr) -> list[ast.expr]:
+    """The expressions whose object an expression's value may be, or hold."""
     match value:
-        case ast.Name(id=name):
-            return {name}
         case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts) | ast.BoolOp(values=parts):
             inner = parts
         case ast.Dict(values=parts):
@@ -110,5 +128,5 @@ def _itself(value: ast.expr) -> set[str]:
         case ast.NamedExpr(value=assigned):
             inner = [assigned]
         case _:
-            return set()
-    return {name for part in inner for name in _itself(part)}
+            return [value]
+    return [piece for part in inner for piece in _pieces(part)]

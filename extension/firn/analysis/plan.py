@@ -3,9 +3,11 @@ back."""
 
 import ast
 import builtins
+import enum
 import gc
 import importlib
 import io
+import sys
 import types
 from abc import ABC, abstractmethod
 from array import array
@@ -218,6 +220,10 @@ class SplitLoop:
         for name, expected in self.fixed:
             if _lookup(namespace, name) is not expected:
                 raise refusals.not_builtin(self.lineno, name)
+        if isinstance(self.merger, Decision):
+            for name in sorted(self.read & namespace.keys()):
+                if isinstance(namespace[name], Iterator):  # what comes after the item that decides may still be wanted
+                    raise refusals.used_up(self.lineno, name, namespace[name])
         self.check_values(namespace, iterable)
 
     def check_values(self, namespace: Mapping[str, Any], iterable: object = None) -> None:
@@ -252,6 +258,10 @@ class SplitLoop:
             reached = _reached(value, objects.keys())
             if reached is not None:
                 raise refusals.same_object(self.lineno, objects[reached], name)
+        for form in self.forms:
+            for name, value in read.items():
+                if _overlap(namespace.get(form.name), value):
+                    raise refusals.same_object(self.lineno, form.name, name)
 
     def code_for(self, namespace: Mapping[str, Any]) -> CodeType:
         """The workers' code in a notebook with these variables. Where the cell forgot to bind one that it changes, the
@@ -370,6 +380,13 @@ def _reached(value: object, wanted: Container[int]) -> int | None:
     return None
 
 
+def _overlap(value: Any, other: Any) -> bool:
+    """Whether two arrays have memory in common."""
+    numpy = sys.modules.get("numpy")
+    array = getattr(numpy, "ndarray", ())
+    return isinstance(value, array) and isinstance(other, array) and bool(numpy.may_share_memory(value, other))  # type: ignore[union-attr]
+
+
 def _lookup(namespace: Mapping[str, Any], name: str) -> Any:
     first, *rest = name.split(".")
     value = namespace.get(first, getattr(builtins, first, None))
@@ -386,7 +403,8 @@ class CellPlan:
     """module: the cell with `__firn__.split(k, iterable)` where loop k stood. notes: why something was not split.
     uses_parallel: the cell names `parallel.rank`, `.size` or `.split`: it is one for --each. mutated_later: variables
     that a loop shares and a later statement changes: they travel as copies. given: for each loop, those of them that
-    it may put into its results, which is wrong for containers (`Refusal`). verdicts: on every loop and comprehension, in
+    it may put into its results, and those of whose items it may put some there, which is wrong for what can be changed
+    (`Refusal`). verdicts: on every loop and comprehension, in
     the order of the cell's text. inner: (line, function) of calls in the notebook's part of the cell of functions that
     have loops of their own."""
 
@@ -395,13 +413,29 @@ class CellPlan:
     notes: list[str] = field(default_factory=list)
     uses_parallel: bool = False
     mutated_later: set[str] = field(default_factory=set)
-    given: Sequence[set[str]] = ()
+    given: Sequence[tuple[set[str], set[str]]] = ()
     verdicts: Sequence[Verdict] = ()
     inner: Sequence[tuple[int, str]] = ()
 
     def check_given(self, index: int, namespace: Mapping[str, object], wanted: Container[str]) -> None:
         """Raises Refusal when a loop would put a copy where the cell has to find the container that it changes later;
         `wanted` are the names of which the user wants copies."""
-        for name in sorted(self.given[index]) if self.given else ():
-            if name not in wanted and issubclass(type(namespace.get(name)), (list, dict, set, deque, bytearray)):
+        whole, items = self.given[index] if self.given else ((), ())
+        for name in sorted({*whole, *items} - {name for name in {*whole, *items} if name in wanted}):
+            value = namespace.get(name)
+            if (name in whole and _can_change(type(value))) or (
+                name in items and any(map(_can_change, _kinds_of_items(value)))
+            ):
                 raise refusals.kept_and_changed(self.loops[index].lineno, name)
+
+
+def _can_change(kind: type) -> bool:
+    return issubclass(kind, (list, dict, set, deque, bytearray)) or (
+        kind.__module__ == "__main__" and not issubclass(kind, (type, enum.Enum))
+    )
+
+
+def _kinds_of_items(value: object) -> set[type]:
+    if isinstance(value, dict):
+        return set(map(type, value.values()))
+    return set(map(type, value)) if isinstance(value, (list, tuple, set, frozenset, deque)) else set()

@@ -161,6 +161,15 @@ def lazy_reads(node: ast.AST, name: str) -> Refusal:
     )
 
 
+def lazy_changes(node: ast.AST, name: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"what the loop runs over changes '{name}' as it goes on, and the loop reads it meanwhile.",
+        "Make it a list before the loop.",
+    )
+
+
 def unsupported_form(node: ast.AST, name: str, reason: str, remedy: str) -> Refusal:
     return Refusal(_line(node), name, reason, remedy)
 

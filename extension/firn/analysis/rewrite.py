@@ -11,6 +11,7 @@ from . import codegen, comprehensions, plan
 from .brief import only_shows
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, classify
+from .containers import Grouped
 from .forms import Extreme
 from .refusals import Refusal
 from .scopes import COMPREHENSIONS, loaded, stored
@@ -141,9 +142,15 @@ class Rewriter:
         code, order = codegen.loop_code(node, classes, self.filename, self.facts.is_builtin)
         forms = tuple(classes.reductions[name] for name in order)
         fixed = tuple(
-            (form.spec.rstrip(">"), getattr(builtins, form.spec.rstrip(">")))
+            (name, getattr(builtins, name))
             for form in forms
-            if isinstance(form, Extreme)
+            for name in (
+                [form.spec.rstrip(">")]
+                if isinstance(form, Extreme)
+                else [form.inner]
+                if isinstance(form, Grouped) and form.create
+                else []
+            )
         )
         kinds = {
             **dict.fromkeys(self._shared(classes.broadcast), "broadcast"),
@@ -197,7 +204,7 @@ class Rewriter:
         target = ast.unparse(first.target)
         iterable = self._expression(first.iter, catching)
         bound = tuple(sorted(found.bound))
-        code = codegen.comprehension_code(found.result, whole, self.filename, bound)
+        code = codegen.comprehension_code(comprehensions.made(found), whole, self.filename, bound)
         loop = plan.SplitLoop(
             len(self.loops),
             whole.lineno,

@@ -99,6 +99,7 @@ class _Driver:
         self.outcome.unbound = canonical({name: v for name, v in namespace.items() if name not in loop.bound})
         self.outcome.splits += 1
         loop.check(namespace, iterable)
+        self.plan.check_given(number, namespace, ())
         items = list(iterable)  # type: ignore[call-overload]
         size = self.size or max(1, len(items))
         code = loop.code_for(namespace)

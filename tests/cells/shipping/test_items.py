@@ -177,12 +177,18 @@ def test_the_groups_of_groupby_are_there_and_are_iterators(notebook: Any) -> Non
 def test_an_endless_iterator_can_be_interrupted() -> None:
     main = threading.main_thread().ident
     assert main is not None
-    for endless in (itertools.count(), iter(int, 1), (n for n in itertools.count())):
+    for endless in (iter(int, 1), (n for n in itertools.count())):
         press = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
         press.start()
         with pytest.raises(KeyboardInterrupt):
             as_items(endless)
         press.join()
+
+
+def test_what_surely_has_no_end_is_refused() -> None:
+    for endless in (itertools.count(), itertools.cycle("ab")):
+        with pytest.raises(OverflowError, match="has no end"):
+            as_items(endless)
 
 
 def test_a_range_of_too_many_items_is_refused() -> None:
