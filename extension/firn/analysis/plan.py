@@ -223,7 +223,7 @@ class SplitLoop:
         if isinstance(self.merger, Decision):
             for name in sorted(self.read & namespace.keys()):
                 if isinstance(namespace[name], Iterator):  # what comes after the item that decides may still be wanted
-                    raise refusals.used_up(self.lineno, name, namespace[name])
+                    raise refusals.reads_on(self.lineno, name, namespace[name])
         self.check_values(namespace, iterable)
 
     def check_values(self, namespace: Mapping[str, Any], iterable: object = None) -> None:
@@ -421,12 +421,13 @@ class CellPlan:
         """Raises Refusal when a loop would put a copy where the cell has to find the container that it changes later;
         `wanted` are the names of which the user wants copies."""
         whole, items = self.given[index] if self.given else ((), ())
-        for name in sorted({*whole, *items} - {name for name in {*whole, *items} if name in wanted}):
-            value = namespace.get(name)
-            if (name in whole and _can_change(type(value))) or (
-                name in items and any(map(_can_change, _kinds_of_items(value)))
-            ):
-                raise refusals.kept_and_changed(self.loops[index].lineno, name)
+        line = self.loops[index].lineno
+        for name in sorted(whole):
+            if name not in wanted and _can_change(type(namespace.get(name))):
+                raise refusals.kept_and_changed(line, name, True)
+        for name in sorted(items):
+            if name not in wanted and any(map(_can_change, _kinds_of_items(namespace.get(name)))):
+                raise refusals.kept_and_changed(line, name, False)
 
 
 def _can_change(kind: type) -> bool:

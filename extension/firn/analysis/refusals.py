@@ -124,13 +124,13 @@ def function_reads(node: ast.AST, function: str, name: str, verb: str = "reads")
     )
 
 
-def kept_and_changed(line: int, name: str) -> Refusal:
+def kept_and_changed(line: int, name: str, whole: bool) -> Refusal:
     return Refusal(
         line,
         name,
-        f"the loop puts '{name}' itself into what it collects, and a later line of the cell changes '{name}': the"
+        f"the loop puts {f"'{name}' itself" if whole else f"items of '{name}'"} into what it collects, and a later line of the cell changes '{name}': the"
         " collected ones would not change with it.",
-        f"Collect copies ({name}.copy()), or change '{name}' in another cell, before or after this one.",
+        f"Collect copies{f' ({name}.copy())' if whole else ''}, or change '{name}' in another cell, before or after this one.",
     )
 
 
@@ -207,6 +207,16 @@ def used_up(line: int, name: str, value: object) -> Refusal:
         name,
         f"'{name}' is a {type(value).__name__}: what an iteration takes from it depends on the iterations before.",
         f"Read it before the loop (values = list({name})) and pair the values with the items (zip).",
+    )
+
+
+def reads_on(line: int, name: str, value: object) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"'{name}' is a {type(value).__name__}: the serial cell reads it no further than to where the result is certain, a"
+        " loop that is split to its end.",
+        f"Read it before the loop (values = list({name})).",
     )
 
 
