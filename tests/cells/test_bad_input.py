@@ -135,11 +135,16 @@ def test_a_generator_and_one_that_fails(notebook):
 
 
 def test_an_endless_iterator_can_be_interrupted(notebook):
-    notebook.ok("import itertools\ncounter = itertools.count()")
+    notebook.ok("import itertools\ncounter = (n for n in itertools.count())")
     interrupt_after(0.5)
     error = notebook.fails("%%parallel\nout = [n for n in counter]")
     assert isinstance(error, KeyboardInterrupt)
     assert "out" not in notebook
+
+
+def test_what_surely_has_no_end_is_refused(notebook):
+    error = notebook.fails("%%parallel\nfrom itertools import count\nout = [n for n in count()]")
+    assert type(error) is OverflowError and "has no end" in str(error) and "out" not in notebook
 
 
 def test_what_was_read_of_an_endless_iterator_is_given_back(notebook):
