@@ -48,8 +48,8 @@ def test_results_that_many_items_share_come_in_large_chunks(run: Run) -> None:
 
 def test_results_that_turn_out_to_be_shared_come_in_large_chunks(run: Run) -> None:
     """Of few items every one seems to have its own."""
-    events = run("def run(start, stop): return {hash((n, 1)) % 5000 for n in range(start, stop)}", 3_000_000)
-    assert max(event.stop - event.start for event in events) > 50_000
+    events = run("def run(start, stop): return {hash((n, 1)) % 20_000 for n in range(start, stop)}", 3_000_000)
+    assert max(event.stop - event.start for event in events) > 20_000
 
 
 def test_dear_items_come_alone(run: Run) -> None:
