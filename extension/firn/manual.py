@@ -89,10 +89,10 @@ LIMITS
 - Modules that do not load in subinterpreters (numpy, pandas ...) cannot be used in the workers: such a cell is refused.
 - type(rows) is list is false for what is frozen; isinstance, match and methods work.
 - Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not found: --share x.
-- What was frozen is another object than its original: a set or dict of instances that compare by identity knows only
-  those it was made of. Make it of the frozen ones, or freeze both at once: rows, special = firn.freeze((rows, special)).
-- What the workers do to imported modules, os.chdir and functools.lru_cache stays in each worker, and what the notebook
-  has changed in an imported module they do not see.
+- What was frozen is another object than its original: a set of instances that compare by identity knows only those
+  that it was made of. Make it of the frozen ones, or freeze both at once: rows, some = firn.freeze((rows, some)).
+- What the workers do to imported modules, os.chdir and functools.lru_cache stays in each worker; what the notebook has
+  changed in an imported module they do not see.
 - random draws other numbers than the serial cell, the same for any number of workers: see --seed.
 - Files, sockets, locks, generators cannot be frozen and are refused. --explain finds them in containers and instances,
   not in what pickles in a way of its own (__reduce__, __getstate__): that shows when the cell runs.
