@@ -264,9 +264,9 @@ void bind_numbers(py::module_& module) {
   module.def("only_type", only_type, py::arg("values"), py::pos_only());
   module.def("plain_keys", py::overload_cast<const py::list&>(plain_keys), py::arg("keys"),
              py::pos_only());
-  module.def("unlike_itself", unlike_itself, py::arg("table"), py::pos_only());
   module.def("plain_keys", py::overload_cast<const py::dict&>(plain_keys), py::arg("keys"),
              py::pos_only());
+  module.def("unlike_itself", unlike_itself, py::arg("table"), py::pos_only());
 }
 
 }  // namespace firn

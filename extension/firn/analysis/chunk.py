@@ -145,8 +145,13 @@ def pack_values(values: list[Any]) -> tuple[Any, ...]:
     return _pack_whole(values, sum) or ("list", values)
 
 
+def _whole(values: list[Any]) -> str | None:
+    """Whether all are ints, or all bools."""
+    return _WHOLE.get(_core.only_type(values)) if values else "ints"
+
+
 def _pack_whole(values: list[Any], total: Callable[[list[Any]], Any]) -> tuple[Any, ...] | None:
-    kind = _WHOLE.get(_core.only_type(values)) if values else "ints"
+    kind = _whole(values)
     return None if kind is None else (kind, total(values), len(values), _raw(values))
 
 
@@ -289,8 +294,7 @@ def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
     """The operands of `d[k] op= v` by key: ("ints" | "bools", keys, sums, counts, raw) | ("lists", {key: operands})."""
     _check_keys(acc)
     flat = [value for operands in acc.values() for value in operands]
-    kind = _WHOLE.get(_core.only_type(flat)) if flat else "ints"
-    if kind is not None and op in ("+", "-"):
+    if op in ("+", "-") and (kind := _whole(flat)) is not None:
         counts = list(map(len, acc.values()))
         return (kind, list(acc), list(map(sum, acc.values())), _raw(counts), _raw(flat))
     return ("lists", dict(acc))

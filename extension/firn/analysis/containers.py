@@ -20,12 +20,12 @@ _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: classes written in Python, and some 
 def _kind(form: Form, value: Any, kinds: tuple[type, ...], wanted: str) -> None:
     if type(value) not in kinds:
         raise refusals.wrong_kind(form.line, form.name, value, wanted)
+    if type(value) not in (list, deque):
+        _by_value(form, value)
 
 
 def _by_value(form: Form, value: Any) -> None:
     """Raises Refusal where keys are found by identity: what a worker has of such an object is another one."""
-    if type(value) is list:
-        return
     by_identity: Any = object.__hash__
     for kind in set(map(type, value)):
         if kind.__hash__ is by_identity and kind.__flags__ & _HEAP_TYPE and not issubclass(kind, type):
@@ -69,7 +69,6 @@ class Distinct(Form):
 
     def check(self, value: Any) -> None:
         _kind(self, value, (set,), "a set")
-        _by_value(self, value)
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -117,7 +116,6 @@ class Store(Keyed):
         if self.may_be_list:
             kinds = (list,) if self.target is list else (*kinds, list)
         _kind(self, value, kinds, "a dict" if self.updates or self.guarded else "a dict or list")
-        _by_value(self, value)
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -192,7 +190,6 @@ class Tally(Keyed):
         if self.guarded and not self.default:
             kinds = (Counter, defaultdict)
         _kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
-        _by_value(self, value)
         _distinct(self, self.inside(value))
 
     def inside(self, value: Any) -> list[Any]:
@@ -385,8 +382,11 @@ class Grouped(Keyed):
         if self.may_be_list:
             kinds = (list,) if self.target is list else (*kinds, list)
         _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
-        _by_value(self, value)
         _distinct(self, self.inside(value))
+
+    @property
+    def builtins(self) -> tuple[str, ...]:
+        return (self.inner,) if self.create else ()
 
     def inside(self, value: Any) -> list[Any]:
         return _mutable(value)
@@ -461,7 +461,6 @@ class Counts(Form):
 
     def check(self, value: Any) -> None:
         _kind(self, value, (Counter,), "a Counter")
-        _by_value(self, value)
 
     def gathers(self, effect: Any) -> bool:
         return _core.plain_keys(effect)

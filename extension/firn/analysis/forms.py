@@ -117,6 +117,11 @@ class Form(ABC):
         it runs no code of the user's."""
         raise NotImplementedError
 
+    @property
+    def builtins(self) -> tuple[str, ...]:
+        """The names in the change that it takes for Python's own."""
+        return ()
+
     def inside(self, value: Any) -> Iterable[Any]:
         """The objects in the variable's value that the loop changes, too."""
         return ()
@@ -246,6 +251,10 @@ class Extreme(Form):
     spec: str = "max"
     packer = "extreme"
     what, otherwise = "a minimum or maximum", RUNNING
+
+    @property
+    def builtins(self) -> tuple[str, ...]:
+        return (self.spec.rstrip(">"),)
 
     @property
     def argument(self) -> str:

@@ -11,8 +11,6 @@ from . import codegen, comprehensions, plan
 from .brief import only_shows
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, classify
-from .containers import Grouped
-from .forms import Extreme
 from .refusals import Refusal
 from .scopes import COMPREHENSIONS, loaded, stored
 
@@ -141,17 +139,7 @@ class Rewriter:
         shows = not classes.reductions and only_shows(node, self.facts)
         code, order = codegen.loop_code(node, classes, self.filename, self.facts.is_builtin)
         forms = tuple(classes.reductions[name] for name in order)
-        fixed = tuple(
-            (name, getattr(builtins, name))
-            for form in forms
-            for name in (
-                [form.spec.rstrip(">")]
-                if isinstance(form, Extreme)
-                else [form.inner]
-                if isinstance(form, Grouped) and form.create
-                else []
-            )
-        )
+        fixed = tuple((name, getattr(builtins, name)) for form in forms for name in form.builtins)
         kinds = {
             **dict.fromkeys(self._shared(classes.broadcast), "broadcast"),
             **dict.fromkeys(sorted(classes.temporary), "temporary"),
