@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from . import refusals
 from .cellfacts import CellFacts
-from .scopes import COMPREHENSIONS, root, uses
+from .scopes import COMPREHENSIONS, root, uses, walk
 
 MUTATORS = frozenset(
     [
@@ -70,7 +70,7 @@ _CONSUMERS = frozenset(
 def check_expressions(facts: CellFacts, nodes: Iterable[ast.AST], bound: set[str]) -> None:
     """Refuses calls, awaits and functions that cannot run in a worker. bound: the names that the loop binds."""
     for top in nodes:
-        for node in ast.walk(top):
+        for node in walk(top):
             match node:
                 case ast.Await() | ast.AsyncFor() | ast.AsyncWith():
                     raise refusals.not_in_body(node, "'await'", "Gather the awaited values before the loop.")
@@ -96,7 +96,7 @@ def check_expressions(facts: CellFacts, nodes: Iterable[ast.AST], bound: set[str
 def _escaping(top: ast.AST, facts: CellFacts) -> Iterator[ast.Lambda | ast.GeneratorExp]:
     """Lambdas and generator expressions that are not used up by the expression that they stand in."""
     safe: set[int] = set()
-    for node in ast.walk(top):
+    for node in walk(top):
         match node:
             case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in _CONSUMERS:
                 if facts.is_builtin(name):
@@ -120,7 +120,7 @@ def _escaping(top: ast.AST, facts: CellFacts) -> Iterator[ast.Lambda | ast.Gener
             case ast.For(iter=iterable) | ast.comprehension(iter=iterable):
                 safe.add(id(iterable))
                 _lazy_arguments(iterable, safe, facts)
-    for node in ast.walk(top):
+    for node in walk(top):
         if isinstance(node, (ast.Lambda, ast.GeneratorExp)) and id(node) not in safe:
             yield node
 
@@ -140,7 +140,7 @@ _TYPES = frozenset({"list", "dict", "set", "bytearray"})
 
 def mutations(node: ast.AST) -> Iterator[tuple[ast.AST, ast.Name | None, str]]:
     """What a piece of code changes in place: (where, the name it is reached by or None, how)."""
-    for part in ast.walk(node):
+    for part in walk(node):
         match part:
             case ast.Attribute(ctx=ast.Store() | ast.Del()):
                 yield part, root(part), f"assignment to .{part.attr}"
@@ -168,8 +168,8 @@ def mutations(node: ast.AST) -> Iterator[tuple[ast.AST, ast.Name | None, str]]:
 
 
 def walrus_targets(node: ast.AST) -> set[str]:
-    return {part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr)}
+    return {part.target.id for part in walk(node) if isinstance(part, ast.NamedExpr)}
 
 
 def comprehensions_in(node: ast.AST) -> Iterator[ast.AST]:
-    return (part for part in ast.walk(node) if isinstance(part, COMPREHENSIONS))
+    return (part for part in walk(node) if isinstance(part, COMPREHENSIONS))

@@ -7,6 +7,7 @@ short is measured when they run (`firn.brief`).
 import ast
 
 from .cellfacts import CellFacts
+from .scopes import walk
 
 _BUILTINS = frozenset(
     [
@@ -74,7 +75,7 @@ def only_shows(loop: ast.For, facts: CellFacts) -> bool:
     """Whether a loop's body prints or displays, and does nothing else that could take long."""
     shows = any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "display")
-        for node in ast.walk(loop)
+        for node in walk(loop)
     )
     return shows and _block(loop.body, facts)
 

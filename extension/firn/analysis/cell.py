@@ -10,7 +10,7 @@ from .later import given, mutated_later
 from .plan import CellPlan
 from .refusals import Refusal
 from .rewrite import Rewriter
-from .scopes import copied, located, stored
+from .scopes import copied, located, stored, walk
 
 
 def analyze(
@@ -64,7 +64,7 @@ def analyze(
 
 def uses_parallel(tree: ast.Module, namespace: Mapping[str, object]) -> bool:
     """Whether the cell is written for `--each`: it names parallel.rank, parallel.size or parallel.split."""
-    named = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "parallel"]
+    named = [node for node in walk(tree) if isinstance(node, ast.Name) and node.id == "parallel"]
     if not named or not all(isinstance(node.ctx, ast.Load) for node in named):
         return False
     value = namespace.get("parallel")
@@ -75,5 +75,5 @@ def uses_parallel(tree: ast.Module, namespace: Mapping[str, object]) -> bool:
         and node.attr in ("rank", "size", "split")
         and isinstance(node.value, ast.Name)
         and node.value.id == "parallel"
-        for node in ast.walk(tree)
+        for node in walk(tree)
     )

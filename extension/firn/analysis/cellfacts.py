@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from .scopes import blocks, global_uses, stored, uses
+from .scopes import blocks, global_uses, stored, uses, walk
 
 _CONSTRUCTORS: dict[str, type] = {
     "list": list,
@@ -93,7 +93,7 @@ class CellFacts:
                     for inner in body:
                         plain |= {
                             use.name
-                            for part in ast.walk(inner)
+                            for part in walk(inner)
                             if isinstance(part, ast.Assign)
                             for use in uses(*part.targets)
                             if use.how == "store"

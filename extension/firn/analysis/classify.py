@@ -12,7 +12,7 @@ from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
 from .flow import Flow
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, change, harmless
-from .scopes import Use, global_uses, own_statements, root, stored, uses
+from .scopes import Use, global_uses, own_statements, root, stored, uses, walk
 
 _SWALLOW_NOTHING = frozenset(
     [
@@ -308,20 +308,20 @@ _COPIES = frozenset(
 def _check_iterable(loop: ast.For, facts: CellFacts, reductions: set[str], bound: set[str]) -> None:
     """The sequence is taken as it is before the first iteration: it must not depend on what the loop changes."""
 
-    def walk(node: ast.AST, copied: bool) -> None:
+    def look(node: ast.AST, copied: bool) -> None:
         match node:
             case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in _COPIES and facts.is_builtin(
                 name
             ):
                 # Taken over at once, before the first iteration.
                 for part in [*args, *keywords]:
-                    walk(part, True)
+                    look(part, True)
             case ast.Call(func=ast.Attribute(value=inner, attr="copy" | "get"), args=args):
                 for part in [inner, *args]:
-                    walk(part, True)
+                    look(part, True)
             case ast.Subscript(value=inner, slice=ast.Slice() as part):
-                walk(inner, True)
-                walk(part, True)
+                look(inner, True)
+                look(part, True)
             case ast.GeneratorExp() | ast.Lambda() if not copied:
                 for use in uses(node):
                     if use.name in reductions | bound:
@@ -332,19 +332,17 @@ def _check_iterable(loop: ast.For, facts: CellFacts, reductions: set[str], bound
                 return
             case _:
                 for child in ast.iter_child_nodes(node):
-                    walk(child, copied)
+                    look(child, copied)
 
-    walk(loop.iter, False)
+    look(loop.iter, False)
     check_lazy(facts, loop.iter, reductions | bound, {use.name for use in uses(*loop.body) if use.how == "load"})
 
 
 def check_lazy(facts: CellFacts, iterable: ast.expr, changed: set[str], read: set[str]) -> None:
     """Generators, and what map() calls, run in turns with the iterations of a serial loop: neither may see what the other
     changes."""
-    called = {
-        part.func.id for part in ast.walk(iterable) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)
-    }
-    for part in ast.walk(iterable):
+    called = {part.func.id for part in walk(iterable) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)}
+    for part in walk(iterable):
         if isinstance(part, ast.GeneratorExp):
             for use in uses(part):
                 if use.how == "store" and use.name in read:
@@ -375,14 +373,14 @@ def check_lazy(facts: CellFacts, iterable: ast.expr, changed: set[str], read: se
 def _eager(iterable: ast.expr, facts: CellFacts) -> set[str]:
     """The names that are only in what is taken over as a whole, before the first iteration."""
     whole: set[int] = set()
-    for part in ast.walk(iterable):
+    for part in walk(iterable):
         match part:
             case ast.Call(func=ast.Name(id=name)) if name in _COPIES and facts.is_builtin(name):
-                whole |= {id(inner) for inner in ast.walk(part)}
+                whole |= {id(inner) for inner in walk(part)}
             case ast.ListComp() | ast.SetComp() | ast.DictComp():
-                whole |= {id(inner) for inner in ast.walk(part)}
-    lazy = {part.id for part in ast.walk(iterable) if isinstance(part, ast.Name) and id(part) not in whole}
-    return {part.id for part in ast.walk(iterable) if isinstance(part, ast.Name)} - lazy
+                whole |= {id(inner) for inner in walk(part)}
+    lazy = {part.id for part in walk(iterable) if isinstance(part, ast.Name) and id(part) not in whole}
+    return {part.id for part in walk(iterable) if isinstance(part, ast.Name)} - lazy
 
 
 def _form(name: str, changes: list[Change]) -> Form:

@@ -5,6 +5,7 @@ It carries the file name and the line numbers of the notebook's cell, so that tr
 
 import ast
 import copy
+import functools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from .classify import LoopClasses
 from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, harmless
-from .scopes import global_uses, located
+from .scopes import global_uses, located, walk
 
 CHUNK = "__firn_chunk__"
 
@@ -24,28 +25,36 @@ def _name(name: str, store: bool = False) -> ast.Name:
 
 def template(source: str, where: ast.AST, **parts: ast.expr) -> list[ast.stmt]:
     """The statements of `source` at the place of `where`, with the parts in the place of the names in capitals."""
-    tree = ast.parse(source)
-    place = [(name, getattr(where, name, None)) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")]
-    _fill(tree, parts, [(name, value) for name, value in place if value is not None])
-    return tree.body
+    place = {name: getattr(where, name) for name in _PLACE if getattr(where, name, None) is not None}
+    return [_filled(statement, parts, place) for statement in _parsed(source)]
 
 
-def _fill(node: ast.AST, parts: dict[str, ast.expr], place: list[tuple[str, Any]]) -> None:
+_PLACE = ("lineno", "col_offset", "end_lineno", "end_col_offset")
+
+
+@functools.lru_cache(256)
+def _parsed(source: str) -> list[ast.stmt]:
+    return ast.parse(source).body
+
+
+def _filled(node: Any, parts: dict[str, ast.expr], place: dict[str, int]) -> Any:
+    """A copy of a template's node."""
+    if not node._fields and not node._attributes:
+        return node
+    if node.__class__ is ast.Name and node.id in parts:
+        return parts[node.id]
+    new = node.__class__.__new__(node.__class__)
+    values = new.__dict__
     if node._attributes:
-        for name, value in place:
-            setattr(node, name, value)
+        values.update(place)
     for field in node._fields:
         value = getattr(node, field, None)
-        if isinstance(value, ast.Name) and value.id in parts:
-            setattr(node, field, parts[value.id])
-        elif isinstance(value, ast.AST):
-            _fill(value, parts, place)
+        if isinstance(value, ast.AST):
+            value = _filled(value, parts, place)
         elif isinstance(value, list):
-            for number, part in enumerate(value):
-                if isinstance(part, ast.Name) and part.id in parts:
-                    value[number] = parts[part.id]
-                elif isinstance(part, ast.AST):
-                    _fill(part, parts, place)
+            value = [_filled(part, parts, place) if isinstance(part, ast.AST) else part for part in value]
+        values[field] = value
+    return new
 
 
 _FRESH_CALLS = frozenset(
@@ -176,7 +185,7 @@ class _Deletions(ast.NodeTransformer):
     """Leaves a mark where a `del` or the end of an `except ... as` unbinds a variable; drops bare annotations."""
 
     def visit_Delete(self, node: ast.Delete) -> ast.AST | list[ast.AST]:
-        parts = [part for target in node.targets for part in ast.walk(target)]
+        parts = [part for target in node.targets for part in walk(target)]
         names = [part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Del)]
         return [node, *self._marks(names, node)]
 

@@ -5,7 +5,7 @@ import ast
 
 from .body import mutations
 from .plan import SplitLoop
-from .scopes import COMPREHENSIONS, loaded, root
+from .scopes import COMPREHENSIONS, loaded, root, walk
 
 _TAKING = frozenset({"append", "appendleft", "insert", "setdefault", "extend", "update"})
 
@@ -35,7 +35,7 @@ def _around(statement: ast.stmt, loop: SplitLoop) -> bool:
 
 def _changed(statement: ast.stmt) -> set[str]:
     names = {owner.id for _, owner, _ in mutations(statement) if owner is not None}
-    for part in ast.walk(statement):
+    for part in walk(statement):
         if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
             names.add(part.target.id)
     return names
@@ -44,7 +44,7 @@ def _changed(statement: ast.stmt) -> set[str]:
 def _derived(tree: ast.Module) -> dict[str, set[str]]:
     """name -> the names whose objects it may lead to."""
     leads: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Assign(targets=targets, value=value):
                 origin = root(value)
@@ -57,7 +57,7 @@ def _derived(tree: ast.Module) -> dict[str, set[str]]:
             case _:
                 continue
         for target in targets:
-            for part in ast.walk(target):
+            for part in walk(target):
                 if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
                     leads.setdefault(part.id, set()).update(sources)
     return leads
@@ -77,13 +77,13 @@ def _origins(name: str, leads: dict[str, set[str]]) -> set[str]:
 def given(tree: ast.Module, loop: SplitLoop) -> tuple[set[str], set[str]]:
     """Names whose very object a loop may put into what it collects (`[default for x in xs]`, `d[k] = default`), and those
     of whose items it may put some there (`[row for row in rows]`, `found.append(table[k])`)."""
-    here = [node for node in ast.walk(tree) if getattr(node, "lineno", 0) == loop.lineno]
+    here = [node for node in walk(tree) if getattr(node, "lineno", 0) == loop.lineno]
     loops = [node for node in here if isinstance(node, ast.For)]
     values: list[ast.expr] = []
     sources: dict[str, set[str]] = {}
     for node in loops:
         _add_source(node.target, node.iter, sources)
-        for part in (inner for statement in node.body for inner in ast.walk(statement)):
+        for part in (inner for statement in node.body for inner in walk(statement)):
             match part:
                 case ast.Assign(value=value):
                     values.append(value)
@@ -111,7 +111,7 @@ def given(tree: ast.Module, loop: SplitLoop) -> tuple[set[str], set[str]]:
 
 def _add_source(target: ast.expr, iterable: ast.expr, sources: dict[str, set[str]]) -> None:
     """Notes what a loop's variables are items of."""
-    for part in ast.walk(target):
+    for part in walk(target):
         if isinstance(part, ast.Name):
             sources[part.id] = loaded(iterable)
 

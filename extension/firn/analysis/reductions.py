@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .containers import Appended, Counts, Distinct, Grouped, Store, Tally
 from .forms import SIGNS, Best, Extreme, Fold, Form
-from .scopes import uses
+from .scopes import uses, walk
 
 PREPENDABLE = frozenset("+*|&^")
 KindOf = Callable[[str], type | None]
@@ -58,7 +58,7 @@ _PURE_FUNCTIONS = frozenset(["len", "int", "str", "abs", "ord", "chr", "bool", "
 
 def repeatable(node: ast.expr) -> bool:
     """Whether evaluating an expression twice is the same as evaluating it once, as far as one can see."""
-    for part in ast.walk(node):
+    for part in walk(node):
         match part:
             case ast.Call(func=ast.Name(id=name)) if name in _PURE_FUNCTIONS:
                 pass

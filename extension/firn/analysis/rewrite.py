@@ -12,7 +12,7 @@ from .brief import only_shows
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, classify
 from .refusals import Refusal
-from .scopes import COMPREHENSIONS, loaded, stored
+from .scopes import COMPREHENSIONS, loaded, stored, walk
 
 
 class Rewriter:
@@ -51,7 +51,7 @@ class Rewriter:
                     return node
                 return self._for(node, before, twin)
             case ast.While() | ast.AsyncFor():
-                if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in ast.walk(node)):
+                if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in walk(node)):
                     word = "while" if isinstance(node, ast.While) else "async for"
                     self._note(node, f"the loops inside '{word}' were left serial: only top-level ones are split")
             case ast.If():
@@ -76,7 +76,7 @@ class Rewriter:
                 for case, other_case in zip(node.cases, twin.cases, strict=True):
                     case.body = self.block(case.body, other_case.body, before, catching)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in ast.walk(node)):
+                if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in walk(node)):
                     kind = "class" if isinstance(node, ast.ClassDef) else "function"
                     text = f"the loops of the {kind} '{node.name}' were left serial: only top-level ones are split"
                     self._note(node, text)
