@@ -77,6 +77,13 @@ class FreezeResult:
     def replaced(self) -> list[Any]:
         """For each candidate the frozen form of that very object, or None."""
     @property
+    def holders(self) -> list[tuple[Any, int]]:
+        """Who else holds originals, below the candidates: containers, instances, tuples; each with the number of the
+        candidate that it was reached from."""
+    @property
+    def originals(self) -> list[tuple[Any, Any]]:
+        """The originals that they hold, each with its frozen form."""
+    @property
     def objects(self) -> int:
         """How many objects were copied."""
     @property

@@ -228,7 +228,7 @@ class Run:
         began, worked = time.perf_counter(), time.thread_time()
         starting = any(worker["state"] == "starting" for worker in pool.workers())
         shipment = self._prepare(loop, items, screen)
-        originals = rebind(self.namespace, shipment.frozen)
+        originals = rebind(self.namespace, shipment.frozen, shipment.holders)
         shipped = len(items)
         entry.offered = min(self.options.workers or pool.size, pool.size, shipped)
         job = pool.submit(shipment.setup, shipped, chunk=self.options.chunk, workers=self.options.workers)
@@ -354,6 +354,8 @@ class Run:
                 self.shared[name] = value
                 how = "frozen" if name in shipment.frozen else "reused"
                 self.report.shared.append(Shared(name, value.__class__.__name__, how))
+        if shipment.holders.names:
+            self.note(errors.hold_frozen(shipment.holders.names))
         if figures.random:
             self.note(RANDOM)
         self.report.kept += [place for place in figures.kept if place not in self.report.kept]

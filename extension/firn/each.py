@@ -100,7 +100,7 @@ def _run(run: Run, entry: Loop) -> None:
             seed=run.seed_of(0),
             screen=lambda: run.screen,
         )
-        originals = rebind(run.namespace, shipment.frozen)
+        originals = rebind(run.namespace, shipment.frozen, shipment.holders)
         job = pool.submit(shipment.setup, size, pinned=True)
         prepared = time.perf_counter() - began
         run.keep_account(shipment, entry)

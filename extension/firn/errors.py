@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 RED = "\x1b[1;31m"
 BOLD = "\x1b[1m"
@@ -209,6 +209,11 @@ def in_worker(rank: int, others: int) -> str:
 
 def not_shared(name: str) -> str:
     return f"(the notebook has '{name}', but firn saw nothing that reads it: %%parallel --share {name} gives it to the workers)"
+
+
+def hold_frozen(names: Collection[str]) -> str:
+    which = ", ".join(sorted(names))
+    return f"{which} held some of what was frozen, and now {'holds' if len(names) == 1 else 'hold'} the frozen objects"
 
 
 def ran_here(index: int, item: object, message: str, traceback: str) -> WorkerError:

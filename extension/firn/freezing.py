@@ -29,11 +29,11 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     of the units and those of every other object that was frozen with them. All or nothing, but for `copy` names, which
     have a segment of their own. Raises NotFreezableError.
     """
-    others = {
-        name: value
+    names = [
+        name
         for name, value in planner.namespace.items()
         if is_data(value) and not name.startswith("_") and name not in _OURS and name not in planner.copy
-    }
+    ]
     data = smallest_first(data)
     own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
     shared = [unit for unit in data if planner.copy.isdisjoint(unit.names)]
@@ -41,15 +41,22 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     results = []
     if shared:
         with long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
-            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, list(others.values()))
+            result = _core.freeze_roots(
+                {roots[unit]: unit.value for unit in shared}, [planner.namespace[name] for name in names]
+            )
         results.append((shared, result))
         figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})
         # What only code of the notebook holds may change there; its variable stays what that code sees.
         held = {id(unit.value) for unit in shared if not unit.names and unit.owner is None}
-        for name, frozen in zip(others, result.replaced, strict=True):
-            if frozen is None or frozen is others[name] or id(others[name]) in held or not _takes_its_place(frozen):
+        for name, frozen in zip(names, result.replaced, strict=True):
+            original = planner.namespace[name]
+            if frozen is None or frozen is original or id(original) in held or not _takes_its_place(frozen):
                 continue
             planner.rebound.setdefault(name, frozen)
+        if all(unit.names for unit in shared):  # what code holds keeps its own parts
+            planner.holders.found += (holder for holder, _ in result.holders)
+            planner.holders.names |= {names[number] for _, number in result.holders}
+            planner.holders.originals += result.originals
     if own:
         results.append((own, _core.freeze_roots({roots[unit]: unit.value for unit in own})))
     for units, result in results:

@@ -18,6 +18,7 @@ from typing import Any
 from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, twin_parts
 from firn.names import BUILTINS, ShippingRefusal
 from firn.progress import Screen
+from firn.rebind import Holders
 from firn.units import (
     CONTAINERS,
     FROZEN,
@@ -63,6 +64,7 @@ class Planner:
         self.bindings: dict[str, Any] = {}
         self.imports: set[str] = set()
         self.rebound: dict[str, object] = {}
+        self.holders = Holders()
         self.segments: set[int] = set()  # of all that is frozen
         self.definitions: dict[int, Unit] = {}  # the numbers by which frozen data calls classes and functions
         self._strangers: frozenset[int] = frozenset()  # those that lie beside what is shipped, and are not
@@ -370,7 +372,8 @@ class Planner:
         other = Planner(self.namespace, self.copy, self.remembered, self.later)
         other._strangers = self._strangers | strangers
         other._known = {id(unit.value): unit for unit in self.units.values() if unit.kind == "frozen" and unit.address}
-        other.rebound, other._figures, other.screen = self.rebound, self._figures, self.screen
+        other.rebound, other.holders = self.rebound, self.holders
+        other._figures, other.screen = self._figures, self.screen
         other._figures.reused.clear()  # it finds them again
         return other
 

@@ -21,6 +21,7 @@ from firn.items import Items
 from firn.names import ShippingRefusal
 from firn.planner import Planner
 from firn.progress import Screen
+from firn.rebind import Holders
 from firn.units import Figures, Unit, Unshippable, components
 from firn.watch import LARGE
 
@@ -29,10 +30,11 @@ __all__ = ["Figures", "Shipment", "ShippingRefusal", "Unshippable", "look", "pre
 
 @dataclass
 class Shipment:
-    """`setup` goes to Pool.submit; `frozen` are the notebook's names to rebind; `note` is empty or worth telling."""
+    """`setup` goes to Pool.submit; `frozen` are the notebook's names to rebind, `holders` who else holds originals."""
 
     setup: tuple[bytes, tuple[object, ...]]
     frozen: dict[str, object]
+    holders: Holders
     figures: Figures
     lent: rebuild.Lent  # alive until the results are unpacked
     items: Items | None = None  # what the loop runs over, as the notebook has it from now on
@@ -108,7 +110,8 @@ def prepare(
     if items is not None:
         found = [unit.pointer if unit.kind == "frozen" else unit.value for unit in sources]
         runs_over = Items(items.numbered(found), len(items))
-    return Shipment((pickle.dumps(header, 5), tuple(packer.pointers)), planner.rebound, figures, lent, runs_over)
+    setup = (pickle.dumps(header, 5), tuple(packer.pointers))
+    return Shipment(setup, planner.rebound, planner.holders, figures, lent, runs_over)
 
 
 def _find(

@@ -5,6 +5,7 @@
 #include "heap/freezer.hpp"
 #include "heap/hashes.hpp"
 #include "heap/heap.hpp"
+#include "heap/holders.hpp"
 #include "heap/records/rounds.hpp"
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
@@ -32,6 +33,7 @@ struct Root {
 struct Frozen {
   std::vector<PyObject*> roots;
   std::vector<PyObject*> replaced;
+  Holders holders;
   std::vector<Span> extents;
   Figures figures;
   Needs needs;
@@ -58,6 +60,31 @@ struct Task {
   const int* interrupt;  // not 0 when one waits
 };
 
+// Finds the frozen forms of the candidates, and who else holds originals. Who does is searched for
+// further than a moment only if somebody must, for that takes its time.
+void replace(const Task& task, const Freezing& freezing, const std::vector<Copier*>& copiers,
+             Frozen& out) {
+  if (task.candidates.empty()) return;
+  constexpr std::size_t moment = 2'000;
+  constexpr std::size_t least = 1'000'000;
+  std::ptrdiff_t held = 0;
+  std::size_t objects = 0;
+  for (const Copier* copier : copiers) {
+    held += copier->held();
+    objects += copier->objects();
+  }
+  for (PyObject* candidate : task.candidates) {
+    auto* frozen = static_cast<PyObject*>(freezing.memo.find(candidate));
+    out.replaced.push_back(frozen);
+    const bool is_root =
+        std::binary_search(freezing.roots.begin(), freezing.roots.end(), candidate);
+    // Its variable holds it, and the list of candidates does.
+    if (frozen && !is_root && takes_its_place(candidate, frozen)) held -= 2;
+  }
+  out.holders = find_holders(freezing.memo, task.types, task.candidates,
+                             held > 0 ? least + 4 * objects : moment);
+}
+
 // One attempt. `failed` has an exception set; `again` asks for an orderly attempt with one thread,
 // which finds the first value that cannot be frozen and the path to it; `interrupted` lets Python
 // handle that first.
@@ -71,6 +98,10 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
   std::size_t root = 0;
   bool walked = false;
   const std::vector<Root>& roots = task.roots;
+  if (!task.candidates.empty()) {
+    for (const Root& each : roots) freezing.roots.push_back(each.object);
+    std::sort(freezing.roots.begin(), freezing.roots.end());
+  }
   try {
     out.roots.resize(roots.size());
     for (root = 0; root < roots.size(); ++root) {
@@ -96,9 +127,7 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
       raise_not_freezable(task.types, *roots.front().name, {}, python.what, python.cause);
       return Outcome::failed;
     }
-    for (PyObject* candidate : task.candidates) {
-      out.replaced.push_back(static_cast<PyObject*>(freezing.memo.find(candidate)));
-    }
+    replace(task, freezing, copiers, out);
     for (const auto& [twin, original] : main.kept()) {
       if (remember(twin, original) < 0) return Outcome::failed;
     }
@@ -176,7 +205,8 @@ std::optional<FreezeResult> freeze_roots(
     frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names),
                                          frozen.figures, std::move(frozen.needs));
   }
-  return FreezeResult{std::move(frozen.roots), std::move(frozen.replaced), frozen.figures};
+  return FreezeResult{std::move(frozen.roots), std::move(frozen.replaced),
+                      std::move(frozen.holders), frozen.figures};
 }
 
 std::optional<Transfer> freeze_transfer(PyObject* root) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "heap/leaf.hpp"
+#include "heap/holders.hpp"
 #include "heap/segments.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/twins/twins.hpp"
@@ -54,8 +55,20 @@ PyObject* Copier::copy(PyObject* object) {
     redirected = true;  // two proxies of one mapping stay one
   }
   if (!redirected && (Py_REFCNT(object) == 1 || is_worth_less(object))) return make(object, false);
-  return static_cast<PyObject*>(
-      freezing_.memo.find_or_make(object, [&]() -> void* { return make(object, true); }));
+  bool made = false;
+  auto* copy = static_cast<PyObject*>(freezing_.memo.find_or_make(object, [&]() -> void* {
+    made = true;
+    return make(object, true);
+  }));
+  if (!freezing_.roots.empty() && !redirected && copy) count_references(object, copy, made);
+  return copy;
+}
+
+void Copier::count_references(const PyObject* original, PyObject* copy, bool made) {
+  if (!takes_its_place(original, copy)) return;
+  if (std::binary_search(freezing_.roots.begin(), freezing_.roots.end(), original)) return;
+  if (made) held_ += Py_REFCNT(original);
+  --held_;
 }
 
 PyObject* Copier::make(PyObject* object, bool shared) {

@@ -134,7 +134,8 @@ struct Freezing {
   bool has_twins;                                 // changes while one thread copies
   Plans plans;                                    // read only while threads copy
   Memo memo;
-  buffers::Blocks blocks;  // changes while one thread copies
+  buffers::Blocks blocks;              // changes while one thread copies
+  std::vector<const PyObject*> roots;  // sorted, unless nobody asks who else holds originals
   std::atomic<bool> failed{false};
 };
 
@@ -188,6 +189,9 @@ class Copier {
 
   Region& region() { return region_; }
   std::size_t objects() const { return objects_; }
+  // How many references to originals below the roots there were that this copier did not meet. Of
+  // several copiers the sum counts.
+  std::ptrdiff_t held() const { return held_; }
   // The path to where the copier is, when freezing().orderly.
   const std::vector<Frame>& frames() const { return work_.frames; }
   bool left_order() const { return left_order_; }
@@ -226,6 +230,7 @@ class Copier {
 
  private:
   PyObject* copy_leaf(PyObject* object);
+  void count_references(const PyObject* original, PyObject* copy, bool made);
   std::size_t copy_leaves(PyObject* const* items, std::size_t count, PyObject** copies);
   PyObject* make(PyObject* object, bool shared);
   PyObject* make_string(PyObject* object, bool shared);
@@ -285,6 +290,7 @@ class Copier {
   Crew* crew_ = nullptr;
   Region region_;
   std::size_t objects_ = 0;
+  std::ptrdiff_t held_ = 0;
   Work work_;
   bool left_order_ = false;
   Handover* handover_ = nullptr;

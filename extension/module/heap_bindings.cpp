@@ -47,6 +47,8 @@ struct FreezeResult {
   py::dict frozen;
   py::dict addresses;
   py::list replaced;
+  py::list holders;
+  py::list originals;
   heap::Figures figures;
 };
 
@@ -66,6 +68,10 @@ FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, uns
     out.addresses[name] = reinterpret_cast<std::uintptr_t>(result->frozen[i]);
   }
   for (PyObject* replaced : result->replaced) out.replaced.append(replaced_by(replaced));
+  for (const auto& [holder, candidate] : result->holders.found)
+    out.holders.append(py::make_tuple(borrowed(holder), candidate));
+  for (const auto& [original, frozen] : result->holders.replaced)
+    out.originals.append(py::make_tuple(borrowed(original), borrowed(frozen)));
   return out;
 }
 
@@ -228,6 +234,10 @@ void bind_heap(py::module_& module) {
                     "The address of each root's frozen form, by its name, for adopt().")
       .def_readonly("replaced", &FreezeResult::replaced,
                     "For each candidate the frozen form of that very object, or None.")
+      .def_readonly("holders", &FreezeResult::holders,
+                    "Who else holds originals, below the candidates: (it, the candidate's number).")
+      .def_readonly("originals", &FreezeResult::originals,
+                    "The originals that they hold, each with its frozen form.")
       .def_property_readonly("objects", [](const FreezeResult& r) { return r.figures.objects; })
       .def_property_readonly("bytes", [](const FreezeResult& r) { return r.figures.bytes; })
       .def_property_readonly("seconds", [](const FreezeResult& r) { return r.figures.seconds; })

@@ -1,0 +1,97 @@
+"""What holds parts of what a cell freezes: it holds the frozen forms afterwards, and `is` and `in` say what they said."""
+
+from collections import OrderedDict, defaultdict, deque
+from typing import Any
+
+import firn
+import pytest
+
+NODES = """
+from collections import OrderedDict, defaultdict, deque
+class Node:
+    def __init__(self, n): self.n, self.next = n, None
+nodes = [Node(n) for n in range(40)]
+for a, b in zip(nodes, nodes[1:]): a.next = b
+"""
+FREEZE = "%%parallel\nnumbers = [node.n for node in nodes]"
+
+
+@pytest.fixture
+def nodes(notebook: Any) -> Any:
+    notebook.ok(NODES)
+    return notebook
+
+
+HELD = {
+    "some = nodes[3:6]": "some[0] is nodes[3]",
+    "some = {nodes[3], nodes[5]}": "nodes[3] in some and nodes[4] not in some and len(some) == 2",
+    "some = {'a': nodes[3]}": "some['a'] is nodes[3]",
+    "some = {nodes[n]: n for n in range(5)}": "some[nodes[3]] == 3 and list(some.values()) == [0, 1, 2, 3, 4]",
+    "some = deque(nodes[:5], maxlen=7)": "some[3] is nodes[3] and some.maxlen == 7",
+    "some = defaultdict(list)\nfor node in nodes: some[node.n % 3].append(node)": "some[1][1] is nodes[4] and some[7] == []",
+    "some = OrderedDict((node.n, node) for node in nodes)": "some[3] is nodes[3]",
+    "some = nodes[3], 'x'": "some[0] is nodes[3]",
+    "some = [(1, nodes[1]), (2, (nodes[2], 3))]\nsame = some[1]": "some[1][1][0] is nodes[2] and some[1] is same",
+    "some = {'a': [{'b': (nodes[3],)}]}": "some['a'][0]['b'][0] is nodes[3]",
+    "class Index: pass\nsome = Index()\nsome.best, some.all = nodes[3], nodes": "some.best is nodes[3] and some.all is nodes",
+    "class Index:\n    __slots__ = ('best', 'none')\nsome = Index()\nsome.best = nodes[3]": "some.best is nodes[3]",
+    "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Pair:\n    a: object\nsome = Pair(nodes[3])": (
+        "some.a is nodes[3]"
+    ),
+    "some = [nodes]\nsome.append(some)": "some[0] is nodes and some[1] is some",
+}
+
+
+@pytest.mark.parametrize("made", HELD)
+def test_it_holds_the_frozen_forms(nodes: Any, made: str) -> None:
+    nodes.ok(made)
+    assert nodes.ok(HELD[made]) is True
+    before = nodes["some"]
+    nodes.ok(FREEZE)
+    assert firn.is_frozen(nodes["nodes"]) and nodes.ok(HELD[made]) is True
+    if type(before) is not tuple:
+        assert nodes["some"] is before and not firn.is_frozen(before)
+    # Also when it is frozen in its turn.
+    nodes.ok(f"%%parallel\nfound = [{HELD[made]} for _ in range(20)]")
+    assert nodes["found"] == [True] * 20
+
+
+def test_the_report_says_so(nodes: Any) -> None:
+    nodes.ok("some, other, apart = nodes[3:6], {'a': nodes[3]}, [1, [2]]")
+    nodes.ok(FREEZE)
+    note = "other, some held some of what was frozen, and now hold the frozen objects"
+    assert note in str(firn.last_report())
+    nodes.ok("%%parallel\nnumbers = [node.n for node in some]")
+    assert "held" not in str(firn.last_report())
+
+
+def test_a_change_through_it_is_refused_not_lost(nodes: Any) -> None:
+    nodes.ok("some = {'a': nodes[3]}")
+    nodes.ok(FREEZE)
+    error = nodes.fails("some['a'].n = 5")
+    assert type(error) is TypeError and "firn.thaw" in str(error)
+    nodes.ok("some['b'] = 1")
+
+
+def test_what_is_copied_is_left_alone(nodes: Any) -> None:
+    nodes.ok("some = {'a': nodes[3]}")
+    nodes.ok("%%parallel --copy nodes\nnumbers = [node.n for node in nodes]")
+    nodes.ok("some['a'].n = 5")
+    assert nodes.ok("some['a'] is nodes[3] and nodes[3].n == 5") is True
+
+
+def test_a_cell_that_fails_changes_nothing(nodes: Any) -> None:
+    nodes.ok("import threading\nsome, lock = {'a': nodes[3]}, threading.Lock()")
+    nodes.fails("%%parallel\nfor node in nodes:\n    with lock: node.n")
+    assert nodes.ok("some['a'] is nodes[3] and not firn.is_frozen(nodes)") is True
+
+
+def test_no_reference_to_an_original_is_left(nodes: Any) -> None:
+    """Otherwise they would stay in memory beside the frozen ones."""
+    nodes.ok(
+        "import weakref\nsome = [nodes[3:30], {'a': (nodes[5],)}]\nseen = weakref.WeakSet(nodes)\ndel a, b\n"
+        "assert len(seen) == 40"
+    )
+    nodes.ok(FREEZE)
+    nodes.ok("import gc\ngc.collect()")
+    assert nodes.ok("len(seen)") == 0
