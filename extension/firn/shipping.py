@@ -6,6 +6,7 @@ version. Functions find their globals in the worker's namespace, by name.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import linecache
@@ -96,6 +97,7 @@ def prepare(
         "units": units,
         "items": items.numbered(unit.number for unit in sources) if items is not None else None,
         "copies": packer.copies(each),
+        "watched": packer.watched(each),
         "copied": any(unit.why is not None or unit.is_own_object for unit in planner.units.values()),
         "copied_items": any(unit.why is not None for unit in sources),
         "lines": packer.lines(code.co_filename),
@@ -183,6 +185,23 @@ class Packer:
             return []
         copied = [unit for unit in self._ordered if unit.why is not None and unit.error is None]
         return [(unit.number if len(unit.raw or b"") <= LARGE else -1, unit.key) for unit in copied]
+
+    def watched(self, each: bool) -> list[int]:
+        """The notebook's classes and functions of which a worker watches what they hold."""
+        if each:
+            return []
+        return [
+            unit.number
+            for unit in self._ordered
+            if unit.kind in ("definition", "part") and unit.error is None and len(unit.raw or b"") <= LARGE
+            if self._is_notebooks(unit.value)
+        ]
+
+    def _is_notebooks(self, value: object) -> bool:
+        """Whether something is a class, a function or a partial of the notebook, not of a module's making."""
+        if isinstance(value, types.FunctionType):
+            return value.__globals__ is self._planner.namespace
+        return type(value) is functools.partial or (isinstance(value, type) and value.__module__ == "__main__")
 
     def lent(self) -> dict[int, object]:
         """The notebook's own objects of which the workers have copies, by number. Classes have numbers of their own."""

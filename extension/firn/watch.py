@@ -1,8 +1,9 @@
 """Sees in a worker whether a loop's code changes a copy of something of the notebook's: what frozen data refuses at once
 would otherwise be lost in silence (`def poke(p): p.n += 1`, called for each item).
 
-A copy is compared by its pickle before and after. Not everything is looked at all the time: the first chunk always,
-later ones as long as looking takes a small part of the time. What `functools.cached_property` keeps does not count.
+A copy is compared by its pickle before and after; of the notebook's classes and functions it is what they hold (class
+attributes, defaults, captured variables). Not everything is looked at all the time: the first chunk always, later ones as
+long as looking takes a small part of the time. What `functools.cached_property` keeps does not count.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import functools
 import io
 import pickle
 import types
+from collections.abc import Iterator
+from enum import EnumType
 from time import perf_counter
 from typing import Any, Final
 
@@ -27,11 +30,22 @@ _SAME: Final = (
 )  # fmt: skip
 
 
-class Watch:
-    """Watches some values, each with the name that messages call it by."""
+_CODE: Final = (
+    type, types.FunctionType, property, staticmethod, classmethod, functools.cached_property, functools.partialmethod,
+    types.MemberDescriptorType, types.GetSetDescriptorType,
+)  # fmt: skip
+_MACHINERY: Final = frozenset({"_abc_impl", "_is_protocol", "_is_runtime_protocol"})
 
-    def __init__(self, values: list[tuple[str, Any]]) -> None:
+
+class Watch:
+    """Watches some values and definitions, each value with the name that messages call it by."""
+
+    def __init__(self, values: list[tuple[str, Any]], definitions: list[Any]) -> None:
         began = perf_counter()
+        self._definitions = [(definition, dict(_held(definition))) for definition in definitions]
+        values = values + [
+            pair for _, held in self._definitions for pair in held.items() if type(pair[1]) not in _ATOMS
+        ]
         self._before = [(name, value, shape) for name, value in values if (shape := _shape(value)) is not None]
         self._cost = perf_counter() - began
         self._looked = 0.0
@@ -51,10 +65,44 @@ class Watch:
     def changed(self, more: tuple[str, Any, bytes | None] | None) -> str:
         """The name of a value that is not what it was, or ""."""
         self._looked = perf_counter()
+        for definition, held in self._definitions:
+            now = dict(_held(definition))
+            for name in now.keys() | held.keys():
+                if name not in now or name not in held or now[name] is not held[name]:
+                    return name
         for name, value, before in [*self._before, *([more] if more is not None else [])]:
             if before is not None and _shape(value) != before:
                 return name
         return ""
+
+
+def _held(definition: Any) -> Iterator[tuple[str, Any]]:
+    """What a class, a function or a partial holds besides code, each by a name."""
+    if isinstance(definition, type):
+        for name, value in vars(definition).items():
+            # An Enum keeps the combinations of its flags that it has met.
+            hidden = name in _MACHINERY or name.startswith("_" if isinstance(definition, EnumType) else "__")
+            if not (hidden or isinstance(value, _CODE)):
+                yield f"{definition.__qualname__}.{name}", value
+        for name, member in definition.__members__.items() if isinstance(definition, EnumType) else ():
+            for attribute, value in vars(member).items():
+                yield f"{definition.__qualname__}.{name}.{attribute}", value
+    elif isinstance(definition, functools.partial):
+        for number, value in enumerate([*definition.args, *definition.keywords.values()], 1):
+            yield f"argument {number} of a partial of {getattr(definition.func, '__name__', definition.func)}", value
+    else:
+        name = definition.__qualname__
+        for number, value in enumerate(
+            [*(definition.__defaults__ or ()), *(definition.__kwdefaults__ or {}).values()], 1
+        ):
+            yield f"default {number} of {name}", value
+        for variable, cell in zip(definition.__code__.co_freevars, definition.__closure__ or (), strict=True):
+            try:
+                yield f"{variable} of {name}", cell.cell_contents
+            except ValueError:  # not bound yet
+                continue
+        for attribute, value in definition.__dict__.items():
+            yield f"{name}.{attribute}", value
 
 
 def _shape(value: Any) -> bytes | None:

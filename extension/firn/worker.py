@@ -154,7 +154,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     plan = items.with_sources(header["items"], found)
     chunk = define(code, space.names)
     seed = header["seed"]
-    watch = _watch(header["copies"], found)
+    watch = _watch(header["copies"], [found[number] for number in header["watched"]], found)
     stopwatch = Stopwatch()
 
     def run(start: int, stop: int) -> Result:
@@ -180,12 +180,12 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     return Job(space, run)
 
 
-def _watch(copies: list[tuple[int, str]], found: list[Any]) -> Any:
-    if not copies:
+def _watch(copies: list[tuple[int, str]], definitions: list[Any], found: list[Any]) -> Any:
+    if not copies and not definitions:
         return None
     from firn.watch import Watch
 
-    return Watch([(name, found[number]) for number, name in copies if number >= 0])
+    return Watch([(name, found[number]) for number, name in copies if number >= 0], definitions)
 
 
 def _lost(name: str) -> BaseException:

@@ -1,6 +1,5 @@
 """What holds parts of what a cell freezes: it holds the frozen forms afterwards, and `is` and `in` say what they said."""
 
-from collections import OrderedDict, defaultdict, deque
 from typing import Any
 
 import firn

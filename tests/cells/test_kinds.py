@@ -139,6 +139,18 @@ def test_ordered_dict(notebook):
 def test_default_dict(notebook):
     check_face(notebook, "defaultdict")
     assert seen(notebook, "x['a'], x['nothing'], len(x)", x=FACES["defaultdict"].value) == ([1], [], 1)
+    for factory in (list, dict, set):  # what is done to the value of a missing key would be lost
+        frozen = firn.freeze(defaultdict(factory))
+        assert frozen["nothing"] == factory() and len(frozen) == 0
+        with pytest.raises(TypeError, match="frozen"):
+            frozen["nothing"].clear()
+    notebook.ok(
+        "from collections import defaultdict\nclass Row: pass\nmade = defaultdict(lambda: Row), defaultdict(Row)"
+    )
+    notebook.ok("%%parallel\nshown = [str(m.default_factory) for m in made]")
+    assert "lambda" in notebook["shown"][0] and "Row" in notebook["shown"][1]
+    assert notebook.ok("made[0].default_factory()") is notebook["Row"]
+    assert notebook.ok("made[1].default_factory") is notebook["Row"]
 
 
 def test_counter(notebook):

@@ -2,6 +2,10 @@
 #include "heap/cpython_layout.hpp"
 #include "heap/faces/dict_lookup.hpp"
 #include "heap/faces/faces.hpp"
+#include "heap/heap.hpp"
+
+#include <array>
+#include <atomic>
 
 namespace firn::heap::faces {
 
@@ -11,6 +15,25 @@ Py_ssize_t length(PyObject* self) { return PyDict_GET_SIZE(mapping_of(self)); }
 
 // ---- lookup ----
 
+// A frozen one for an empty list, dict or set, always the same: what code did to the value of a
+// missing key would be lost, for nothing is added.
+Ref in_place_of_empty(Ref made) {
+  if (!made) return made;
+  static std::array<std::atomic<PyObject*>, 3> frozen{};
+  PyTypeObject* const type = Py_TYPE(made.get());
+  const bool is_set = type == &PySet_Type;
+  if (!is_set && type != &PyList_Type && type != &PyDict_Type) return made;
+  if (PyObject_Size(made.get()) != 0) return made;
+  std::atomic<PyObject*>& empty = frozen.at(is_set ? 2 : type == &PyDict_Type ? 1 : 0);
+  if (!empty.load()) {
+    const auto result = freeze_roots({{"the value of a missing key", made.get()}}, {}, 1);
+    if (!result) return Ref();
+    PyObject* none = nullptr;
+    empty.compare_exchange_strong(none, result->frozen.front());
+  }
+  return Ref(Py_NewRef(empty.load()));
+}
+
 // What a missing key gives: a Counter 0, a defaultdict what its factory makes (nothing is added).
 PyObject* missing(PyObject* self, PyObject* key) {
   if (PyErr_Occurred()) return nullptr;
@@ -18,7 +41,8 @@ PyObject* missing(PyObject* self, PyObject* key) {
   if (kind == FaceKind::counter) return PyLong_FromLong(0);
   if (kind == FaceKind::default_dict && extra_of(self) && extra_of(self) != Py_None) {
     const Ref factory(read(extra_of(self)));
-    return factory ? PyObject_CallNoArgs(factory.get()) : nullptr;
+    if (!factory) return nullptr;
+    return in_place_of_empty(Ref(PyObject_CallNoArgs(factory.get()))).release();
   }
   // A tuple as the value of the exception would be taken for its arguments.
   Ref arguments(PyTuple_Pack(1, key));

@@ -58,7 +58,8 @@ PyObject* get_if_present(PyObject* self, void* name) {
   const char* text = static_cast<const char*>(name);
   if (!is_present(self, text)) return nullptr;
   if (kind_of(self) == FaceKind::default_dict && std::strcmp(text, "default_factory") == 0) {
-    return Py_NewRef(extra_of(self));  // displays ask for it, whatever the size
+    // Displays ask for it, whatever the size.
+    return read(extra_of(self) ? extra_of(self) : Py_None);
   }
   Ref plain = to_plain(self);
   return plain ? PyObject_GetAttrString(plain.get(), text) : nullptr;

@@ -170,6 +170,76 @@ def test_hidden_changes_of_copies_are_found_when_they_have_happened(what: str, n
     assert isinstance(error, LostEffect) and error.name == name and f"changes {name}," in str(error)
 
 
+STATE = (
+    "class State:\n    def __init__(self): self.n = 0\n    def hit(self):\n        self.n += 1\n        return self.n\n"
+)
+HELD: dict[str, tuple[str, str, str]] = {
+    "an instance as class attribute": (STATE + "class C:\n    st = State()\n    def f(self): self.st.hit()\n", "C().f()", "C.st"),
+    "a bytearray as class attribute": ("class C:\n    log = bytearray()\n    def f(self): self.log.append(1)\n", "C().f()", "C.log"),
+    "a registry of instances": (
+        "import weakref\nclass C:\n    all = weakref.WeakSet()\n    def __init__(self): C.all.add(self)\n"
+        "def f(x): return C()\n", "[f(x)]", "C.all",
+    ),
+    "a default": (STATE + "def f(x, st=State()): return st.hit()\n", "f(x)", "default 1 of f"),
+    "a keyword's default": (STATE + "def f(x, *, st=State()): return st.hit()\n", "f(x)", "default 1 of f"),
+    "a decorator's state": (
+        STATE + "def counted(f):\n    st = State()\n    def w(x):\n        st.hit()\n        return f(x)\n    return w\n"
+        "@counted\ndef f(x): return x\n", "f(x)", "st of counted.<locals>.w",
+    ),
+    "an argument of a partial": (
+        "import functools\ndef g(found, x): found.append(x)\nf = functools.partial(g, [])\n", "f(x)", "argument 1 of a partial of g",
+    ),
+    "a class by the class method's first argument": (
+        "class C:\n    n = 0\n    @classmethod\n    def f(klass): klass.n += 1\n", "C.f()", "C.n",
+    ),
+    "a class behind another name": ("class C:\n    n = 0\n    def f(self): t = type(self); t.n += 1\n", "C().f()", "C.n"),
+    "a class as an argument": ("class C: n = 0\ndef f(c): c.n += 1\n", "f(C)", "C.n"),
+    "a new attribute of a class": ("class C: pass\ndef f(c): c.n = 1\n", "f(C)", "C.n"),
+    "a class in __new__": ("class C:\n    n = 0\n    def __new__(cls):\n        cls.n += 1\n        return object.__new__(cls)\n", "C() and 1", "C.n"),
+    "an attribute of a function as an argument": ("def g(): pass\ndef f(m): m.last = 1\n", "f(g)", "g.last"),
+    "an attribute of an Enum member": ("from enum import Enum\nclass E(Enum): A = 1\ndef f(m): m.last = 1\n", "f(E.A)", "E.A.last"),
+    "a descriptor": (
+        "class D:\n    def __init__(self): self.d = {}\n    def __get__(self, o, c): return self\n    def __set__(self, o, v): self.d[v] = o.n\n"
+        "class C:\n    n, d = 1, D()\ndef f(x): C().d = x\n", "f(x)", "C.d",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_changes_of_what_definitions_hold_are_found_when_they_have_happened(what: str, notebook: Any) -> None:
+    cell, body, name = HELD[what]
+    notebook.cell(cell)
+    with pytest.raises(Failed) as caught:
+        notebook.loop(body, range(4))
+    error = caught.value.original()
+    assert isinstance(error, LostEffect) and error.name == name and f"changes {name}," in str(error)
+
+
+UNCHANGED = {
+    "a cache": ("import functools\n@functools.cache\ndef f(x): return x + 1\n", "f(x)"),
+    "a single dispatch": (
+        "import functools\n@functools.singledispatch\ndef f(x): return 0\n@f.register\ndef _(x: int): return x\n", "f(x)",
+    ),
+    "combined flags": ("from enum import Flag\nclass F(Flag):\n    A = 1\n    B = 2\ndef f(x): return F(3 & x).value\n", "f(x)"),
+    "an abstract class": ("import abc\nclass A(abc.ABC): pass\nclass B: pass\nA.register(B)\n", "(isinstance(B(), A), isinstance(x, A))"),
+    "a protocol": (
+        "from typing import Protocol, runtime_checkable\n@runtime_checkable\nclass P(Protocol):\n    def g(self): ...\n"
+        "class B:\n    def g(self): pass\n", "(isinstance(B(), P), isinstance(x, P))",
+    ),
+    "a dataclass": ("from dataclasses import dataclass, asdict\n@dataclass\nclass D:\n    a: int = 1\n", "asdict(D(x))"),
+    "a captured variable that is read": (
+        STATE + "def make():\n    st = State()\n    def f(x): return st.n + x\n    return f\nf = make()\n", "f(x)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNCHANGED)
+def test_what_python_keeps_in_definitions_is_no_change(what: str, notebook: Any) -> None:
+    cell, body = UNCHANGED[what]
+    notebook.cell(cell)
+    assert notebook.loop(body, range(4), chunk=1) == [eval(body, notebook.names, {"x": x}) for x in range(4)]
+
+
 def test_copies_that_are_only_read_are_not_changed(notebook: Any) -> None:
     notebook.cell(
         "from functools import cached_property\nfrom decimal import Decimal\nimport re\n"
