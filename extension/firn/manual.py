@@ -89,8 +89,8 @@ LIMITS
 - Modules that do not load in subinterpreters (numpy, pandas ...) cannot be used in the workers: such a cell is refused.
 - type(rows) is list is false for what is frozen; isinstance, match and methods work.
 - Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not found: --share x.
-- What was frozen is another object than its original: a set of instances that compare by identity knows only those
-  that it was made of. Make it of the frozen ones, or freeze both at once: rows, some = firn.freeze((rows, some)).
+- What was frozen is another object than its original, and takes its place in the notebook's variables and in the
+  containers and instances below them. A class attribute, a default or a frozenset keeps the original.
 - What the workers do to imported modules, os.chdir and functools.lru_cache stays in each worker; what the notebook has
   changed in an imported module they do not see.
 - random draws other numbers than the serial cell, the same for any number of workers: see --seed.

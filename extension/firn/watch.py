@@ -84,9 +84,11 @@ def _held(definition: Any) -> Iterator[tuple[str, Any]]:
             hidden = name in _MACHINERY or name.startswith("_" if isinstance(definition, EnumType) else "__")
             if not (hidden or isinstance(value, _CODE)):
                 yield f"{definition.__qualname__}.{name}", value
-        for name, member in definition.__members__.items() if isinstance(definition, EnumType) else ():
-            for attribute, value in vars(member).items():
-                yield f"{definition.__qualname__}.{name}.{attribute}", value
+        if isinstance(definition, EnumType):
+            members: dict[str, Any] = dict(definition.__members__)
+            for name, member in members.items():
+                for attribute, value in vars(member).items():
+                    yield f"{definition.__qualname__}.{name}.{attribute}", value
     elif isinstance(definition, functools.partial):
         for number, value in enumerate([*definition.args, *definition.keywords.values()], 1):
             yield f"argument {number} of a partial of {getattr(definition.func, '__name__', definition.func)}", value
