@@ -64,6 +64,23 @@ def array_apply(name: str, *operands: Any) -> Any:
 def refuse_buffer_write(memory: memoryview, kind: str) -> NoReturn:
     """Raises the TypeError of a write to frozen memory, which a value of this kind reads."""
 
+class Holders:
+    """Who else holds originals of what was frozen."""
+
+    @property
+    def found(self) -> list[tuple[Any, int]]:
+        """Containers and instances that hold an original, tuples among these; each with the number of the candidate that
+        it was reached from."""
+    def form(self, value: Any, /) -> Any:
+        """What stands in the place of a value from now on."""
+    def put(self, value: tuple[Any, ...], form: tuple[Any, ...], /) -> None:
+        """Says what does, of a tuple."""
+    def swap(self, container: Any, /) -> bool:
+        """Puts the forms in the place of a list's elements or a dict's values. False: not done, it takes code of the keys'
+        classes."""
+    def members(self, container: set[Any], /) -> tuple[list[Any], list[Any]]:
+        """The members of a set that get another form, and these."""
+
 class FreezeResult:
     """What freeze_roots() did."""
 
@@ -77,12 +94,8 @@ class FreezeResult:
     def replaced(self) -> list[Any]:
         """For each candidate the frozen form of that very object, or None."""
     @property
-    def holders(self) -> list[tuple[Any, int]]:
-        """Who else holds originals, below the candidates: containers, instances, tuples; each with the number of the
-        candidate that it was reached from."""
-    @property
-    def originals(self) -> list[tuple[Any, Any]]:
-        """The originals that they hold, each with its frozen form."""
+    def holders(self) -> Holders | None:
+        """Who else holds originals, below the candidates; None: nobody."""
     @property
     def objects(self) -> int:
         """How many objects were copied."""

@@ -354,8 +354,8 @@ class Run:
                 self.shared[name] = value
                 how = "frozen" if name in shipment.frozen else "reused"
                 self.report.shared.append(Shared(name, value.__class__.__name__, how))
-        if shipment.holders.names:
-            self.note(errors.hold_frozen(shipment.holders.names))
+        if figures.holders:
+            self.note(errors.hold_frozen(figures.holders))
         if figures.random:
             self.note(RANDOM)
         self.report.kept += [place for place in figures.kept if place not in self.report.kept]

@@ -53,10 +53,9 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
             if frozen is None or frozen is original or id(original) in held or not _takes_its_place(frozen):
                 continue
             planner.rebound.setdefault(name, frozen)
-        if all(unit.names for unit in shared):  # what code holds keeps its own parts
-            planner.holders.found += (holder for holder, _ in result.holders)
-            planner.holders.names |= {names[number] for _, number in result.holders}
-            planner.holders.originals += result.originals
+        if result.holders is not None and all(unit.names for unit in shared):  # what code holds keeps its own parts
+            planner.holders.append(result.holders)
+            figures.holders |= {names[number] for _, number in result.holders.found}
     if own:
         results.append((own, _core.freeze_roots({roots[unit]: unit.value for unit in own})))
     for units, result in results:

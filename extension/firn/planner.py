@@ -18,7 +18,6 @@ from typing import Any
 from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, twin_parts
 from firn.names import BUILTINS, ShippingRefusal
 from firn.progress import Screen
-from firn.rebind import Holders
 from firn.units import (
     CONTAINERS,
     FROZEN,
@@ -64,7 +63,7 @@ class Planner:
         self.bindings: dict[str, Any] = {}
         self.imports: set[str] = set()
         self.rebound: dict[str, object] = {}
-        self.holders = Holders()
+        self.holders: list[_core.Holders] = []  # who else holds originals of what is frozen
         self.segments: set[int] = set()  # of all that is frozen
         self.definitions: dict[int, Unit] = {}  # the numbers by which frozen data calls classes and functions
         self._strangers: frozenset[int] = frozenset()  # those that lie beside what is shipped, and are not

@@ -4,64 +4,68 @@ does every container and instance of the notebook's classes that held one."""
 from __future__ import annotations
 
 import types
-from collections import deque
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-
-@dataclass
-class Holders:
-    """Who else holds originals: `found` below the variables called `names`."""
-
-    found: list[Any] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    originals: list[tuple[Any, Any]] = field(default_factory=list)  # each with its frozen form
+from firn import _core
 
 
-def rebind(namespace: MutableMapping[str, Any], frozen: Mapping[str, object], holders: Holders) -> list[object]:
+def rebind(
+    namespace: MutableMapping[str, Any], frozen: Mapping[str, object], holders: Sequence[_core.Holders]
+) -> list[object]:
     """Puts the frozen forms in the place of the originals; returns these, so that the caller decides when they go."""
     originals = [namespace.get(name) for name in frozen]
     namespace.update(frozen)
-    if holders.found:
-        swap = _Swap(holders)
+    for one in holders:
+        swap = _Swap(one)
         namespace.update({name: swap.of(value) for name, value in namespace.items() if type(value) is tuple})
-        for holder in holders.found:
-            swap.inside(holder)
-    return originals + holders.originals
+        swap.everywhere()
+    return [*originals, *holders]
 
 
 class _Swap:
     """Frozen forms for originals. Runs no code of the notebook's classes but the hashes and comparisons of keys."""
 
-    def __init__(self, holders: Holders) -> None:
-        self._forms = {id(original): form for original, form in holders.originals}
-        self._tuples = {id(holder) for holder in holders.found if type(holder) is tuple}
+    def __init__(self, holders: _core.Holders) -> None:
+        self._holders = holders
+        self._found = [holder for holder, _ in holders.found]
+        self._tuples = {id(holder) for holder in self._found if type(holder) is tuple}
 
     def of(self, value: Any) -> Any:
         """What stands in the place of a value from now on; a tuple that holds originals is made anew, once."""
-        key = id(value)
-        if key in self._tuples and key not in self._forms:
-            self._forms[key] = tuple(map(self.of, value))
-        return self._forms.get(key, value)
+        form = self._holders.form(value)
+        if form is value and id(value) in self._tuples:
+            form = tuple(map(self.of, value))
+            self._holders.put(value, form)
+        return form
 
-    def inside(self, holder: Any) -> None:
-        """Puts the frozen forms in the place of what a container or an instance holds."""
+    def everywhere(self) -> None:
+        """Puts the frozen forms in the place of what containers and instances hold."""
+        for holder in self._found:
+            if type(holder) is tuple:
+                self.of(holder)
+        for holder in self._found:
+            if type(holder) is not tuple:
+                self._inside(holder)
+
+    def _inside(self, holder: Any) -> None:
         kind = type(holder)
         if kind is list:
-            holder[:] = map(self.of, holder)
+            self._holders.swap(holder)
         elif kind is deque:
             for number, value in enumerate([*holder]):
                 if (form := self.of(value)) is not value:
                     holder[number] = form
         elif kind is set:
-            gone = [value for value in holder if self.of(value) is not value]
+            gone, forms = self._holders.members(holder)
             holder.difference_update(gone)
-            holder.update(map(self.of, gone))
+            holder.update(forms)
         elif isinstance(holder, dict):
-            self._in_dict(holder)
-        elif kind is not tuple:
+            if kind is OrderedDict or not self._holders.swap(holder):
+                self._in_dict(holder)
+        else:
             for place, name, value in _attributes(holder):
                 if (form := self.of(value)) is not value:
                     place(name, form)

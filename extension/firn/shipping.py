@@ -17,12 +17,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from firn import effects, names, rebuild
+from firn import _core, effects, names, rebuild
 from firn.items import Items
 from firn.names import ShippingRefusal
 from firn.planner import Planner
 from firn.progress import Screen
-from firn.rebind import Holders
 from firn.units import Figures, Unit, Unshippable, components
 from firn.watch import LARGE
 
@@ -35,7 +34,7 @@ class Shipment:
 
     setup: tuple[bytes, tuple[object, ...]]
     frozen: dict[str, object]
-    holders: Holders
+    holders: list[_core.Holders]
     figures: Figures
     lent: rebuild.Lent  # alive until the results are unpacked
     items: Items | None = None  # what the loop runs over, as the notebook has it from now on

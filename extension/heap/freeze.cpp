@@ -33,7 +33,7 @@ struct Root {
 struct Frozen {
   std::vector<PyObject*> roots;
   std::vector<PyObject*> replaced;
-  Holders holders;
+  std::unique_ptr<Holders> holders;
   std::vector<Span> extents;
   Figures figures;
   Needs needs;
@@ -81,8 +81,10 @@ void replace(const Task& task, const Freezing& freezing, const std::vector<Copie
     // Its variable holds it, and the list of candidates does.
     if (frozen && !is_root && takes_its_place(candidate, frozen)) held -= 2;
   }
-  out.holders = find_holders(freezing.memo, task.types, task.candidates,
-                             held > 0 ? least + 4 * objects : moment);
+  auto holders = std::make_unique<Holders>();
+  find_holders(freezing.memo, task.types, task.candidates, held > 0 ? least + 4 * objects : moment,
+               *holders);
+  if (!holders->found().empty()) out.holders = std::move(holders);
 }
 
 // One attempt. `failed` has an exception set; `again` asks for an orderly attempt with one thread,
@@ -188,6 +190,10 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
 
 }  // namespace
 
+FreezeResult::FreezeResult() = default;
+FreezeResult::FreezeResult(FreezeResult&&) noexcept = default;
+FreezeResult::~FreezeResult() = default;
+
 std::optional<FreezeResult> freeze_roots(
     const std::vector<std::pair<std::string, PyObject*>>& roots,
     const std::vector<PyObject*>& candidates, unsigned threads) {
@@ -205,8 +211,12 @@ std::optional<FreezeResult> freeze_roots(
     frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names),
                                          frozen.figures, std::move(frozen.needs));
   }
-  return FreezeResult{std::move(frozen.roots), std::move(frozen.replaced),
-                      std::move(frozen.holders), frozen.figures};
+  FreezeResult result;
+  result.frozen = std::move(frozen.roots);
+  result.replaced = std::move(frozen.replaced);
+  result.holders = std::move(frozen.holders);
+  result.figures = frozen.figures;
+  return result;
 }
 
 std::optional<Transfer> freeze_transfer(PyObject* root) {

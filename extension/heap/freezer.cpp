@@ -64,7 +64,7 @@ PyObject* Copier::copy(PyObject* object) {
   return copy;
 }
 
-void Copier::count_references(const PyObject* original, PyObject* copy, bool made) {
+void Copier::count_references(PyObject* original, PyObject* copy, bool made) {
   if (!takes_its_place(original, copy)) return;
   if (std::binary_search(freezing_.roots.begin(), freezing_.roots.end(), original)) return;
   if (made) held_ += Py_REFCNT(original);

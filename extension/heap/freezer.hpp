@@ -230,7 +230,7 @@ class Copier {
 
  private:
   PyObject* copy_leaf(PyObject* object);
-  void count_references(const PyObject* original, PyObject* copy, bool made);
+  void count_references(PyObject* original, PyObject* copy, bool made);
   std::size_t copy_leaves(PyObject* const* items, std::size_t count, PyObject** copies);
   PyObject* make(PyObject* object, bool shared);
   PyObject* make_string(PyObject* object, bool shared);

@@ -12,6 +12,7 @@
 
 #include "heap/freezer.hpp"
 #include "heap/records/layouts.hpp"
+#include "heap/segments.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/tables.hpp"
 #include "heap/types.hpp"
@@ -108,6 +109,10 @@ class TupleHash {
   static constexpr std::uint64_t kPrime5 = 2870177450012600261u;
   std::uint64_t value_ = kPrime5;
 };
+
+// Whether it was complete before this freeze began: nothing is written to it any more. Of a record
+// that is a tuple, that tuple may have no hash: what decides it needs Python.
+bool is_complete(PyObject* object) { return in_lasting(object) && place_of(object).segment; }
 
 void set_hash(PyObject* tuple, Py_hash_t hash) {
   __atomic_store_n(&reinterpret_cast<PyTupleObject*>(tuple)->ob_hash, hash, __ATOMIC_RELEASE);
@@ -248,11 +253,17 @@ class Check {
 
   void decide(PyObject* object) {
     PyTypeObject* type = Py_TYPE(object);
-    PyObject* table = table_of(object);
-    if (table) check_table(table);
     if (type == &PyTuple_Type) {
       decide_tuple(object);
-    } else if (table && PyFrozenSet_CheckExact(table)) {
+      return;
+    }
+    PyObject* table = table_of(object);
+    if (table && is_complete(table)) {
+      set_state(object, Hash::python);
+      return;
+    }
+    if (table) check_table(table);
+    if (table && PyFrozenSet_CheckExact(table)) {
       PyFrozenSet_Type.tp_hash(table);  // of the hashes in its table
     } else if (type == builtin_frozendict_type() || type == &PySlice_Type) {
       Hash state = Hash::known;
@@ -298,6 +309,10 @@ class Check {
       hash.add(element.value);
       if (element.state == Hash::never || (element.state == Hash::python && state == Hash::known))
         state = element.state;
+    }
+    if (is_complete(tuple)) {
+      set_state(tuple, state == Hash::never ? state : Hash::python);
+      return;
     }
     if (state == Hash::known) {
       set_hash(tuple, hash.finish(static_cast<std::size_t>(size)));

@@ -128,19 +128,15 @@ struct SpoolProblem {
 // Why retired segments stay in memory (Backing::kept). They are tried again with the next one.
 SpoolProblem spool_problem();
 
-// Who else holds originals of what was frozen.
-struct Holders {
-  // Containers and instances that hold one, or a tuple among these; and the number of the candidate
-  // that each was reached from.
-  std::vector<std::pair<PyObject*, std::size_t>> found;
-  // The originals that they hold and their frozen forms, each once.
-  std::vector<std::pair<PyObject*, PyObject*>> replaced;
-};
+class Holders;
 
 struct FreezeResult {
-  std::vector<PyObject*> frozen;    // one a root
-  std::vector<PyObject*> replaced;  // one a candidate: its frozen form, or nullptr
-  Holders holders;                  // below the candidates
+  FreezeResult();
+  FreezeResult(FreezeResult&&) noexcept;
+  ~FreezeResult();
+  std::vector<PyObject*> frozen;     // one a root
+  std::vector<PyObject*> replaced;   // one a candidate: its frozen form, or nullptr
+  std::unique_ptr<Holders> holders;  // below the candidates; nullptr: there are none
   Figures figures;
 };
 

@@ -1,25 +1,56 @@
-// Looks for who else holds originals of what was frozen: a list of some of the rows, an index by
-// name.
+// Who else holds originals of what was frozen: a list of some of the rows, an index by name.
 #pragma once
 
 #include "heap/cpython_layout.hpp"
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
-#include "heap/heap.hpp"
 #include "heap/interpreter.hpp"
 #include "heap/memo.hpp"
 
 namespace firn::heap {
 
+// Holds what it knows, so that no address in it is another object's later. With the GIL.
+class Holders {
+ public:
+  Holders() = default;
+  Holders(const Holders&) = delete;
+  Holders& operator=(const Holders&) = delete;
+  ~Holders();
+
+  // Containers and instances that hold an original, or a tuple among these; and the number of the
+  // value that each was reached from.
+  const std::vector<std::pair<PyObject*, std::size_t>>& found() const { return found_; }
+
+  // What stands in the place of an object from now on (borrowed), or nullptr.
+  PyObject* form_of(const PyObject* original) const {
+    return static_cast<PyObject*>(forms_.find(original));
+  }
+  // Of a tuple, which has to be made anew.
+  void put(PyObject* original, PyObject* form);
+
+  // Puts the frozen forms in a list's place of the originals, or a dict's (its values). False when
+  // that takes Python code: keys of other types than str and int.
+  bool swap(PyObject* container) const;
+
+ private:
+  friend class Search;
+  void note(PyObject* holder, std::size_t value);
+
+  std::vector<std::pair<PyObject*, std::size_t>> found_;
+  PointerTable forms_;
+  std::vector<std::pair<PyObject*, PyObject*>> kept_;  // the content of `forms_`
+};
+
 // Whether a frozen form can stand wherever its original does: of containers and instances, which
 // tell each other apart by identity or can change.
-bool takes_its_place(const PyObject* original, PyObject* frozen);
+bool takes_its_place(PyObject* original, PyObject* frozen);
 
 // Searches the values, and what containers and instances of the notebook's classes hold below them,
 // until it has looked at `most` references. Runs no Python code.
-Holders find_holders(const Memo& memo, const InterpreterTypes& types,
-                     const std::vector<PyObject*>& values, std::size_t most);
+void find_holders(const Memo& memo, const InterpreterTypes& types,
+                  const std::vector<PyObject*>& values, std::size_t most, Holders& holders);
 
 }  // namespace firn::heap

@@ -1,5 +1,6 @@
 #include "heap/anatomy.hpp"
 #include "heap/heap.hpp"
+#include "heap/holders.hpp"
 #include "heap/buffers/frozen.hpp"
 #include "heap/records/definitions.hpp"
 #include "heap/twins/twins.hpp"
@@ -47,8 +48,7 @@ struct FreezeResult {
   py::dict frozen;
   py::dict addresses;
   py::list replaced;
-  py::list holders;
-  py::list originals;
+  std::shared_ptr<heap::Holders> holders;
   heap::Figures figures;
 };
 
@@ -68,10 +68,7 @@ FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, uns
     out.addresses[name] = reinterpret_cast<std::uintptr_t>(result->frozen[i]);
   }
   for (PyObject* replaced : result->replaced) out.replaced.append(replaced_by(replaced));
-  for (const auto& [holder, candidate] : result->holders.found)
-    out.holders.append(py::make_tuple(borrowed(holder), candidate));
-  for (const auto& [original, frozen] : result->holders.replaced)
-    out.originals.append(py::make_tuple(borrowed(original), borrowed(frozen)));
+  out.holders = std::move(result->holders);
   return out;
 }
 
@@ -228,6 +225,55 @@ void bind_heap(py::module_& module) {
   module.attr("FrozenCallable") = type_object(heap::frozen_callable_type());
   module.attr("NotFreezableError") = borrowed(heap::not_freezable_error());
 
+  py::class_<heap::Holders, std::shared_ptr<heap::Holders>>(
+      module, "Holders", "Who else holds originals of what was frozen.")
+      .def_property_readonly(
+          "found",
+          [](const heap::Holders& holders) {
+            py::list found;
+            for (const auto& [holder, candidate] : holders.found())
+              found.append(py::make_tuple(borrowed(holder), candidate));
+            return found;
+          },
+          "Containers and instances that hold an original, tuples among these: (it, the number of "
+          "the candidate that it was reached from).")
+      .def(
+          "form",
+          [](const heap::Holders& holders, const py::object& value) {
+            PyObject* form = holders.form_of(value.ptr());
+            return form ? borrowed(form) : value;
+          },
+          py::arg("value"), py::pos_only(), "What stands in the place of a value from now on.")
+      .def(
+          "put",
+          [](heap::Holders& holders, const py::object& value, const py::object& form) {
+            holders.put(value.ptr(), form.ptr());
+          },
+          py::arg("value"), py::arg("form"), py::pos_only(), "Says what does, of a tuple.")
+      .def(
+          "swap",
+          [](const heap::Holders& holders, const py::object& container) {
+            return holders.swap(container.ptr());
+          },
+          py::arg("container"), py::pos_only(),
+          "Puts the forms in the place of a list's elements or a dict's values. False: not done, "
+          "it takes code of the keys' classes.")
+      .def(
+          "members",
+          [](const heap::Holders& holders, const py::set& container) {
+            py::list gone;
+            py::list forms;
+            for (const py::handle value : container) {
+              if (PyObject* form = holders.form_of(value.ptr())) {
+                gone.append(value);
+                forms.append(borrowed(form));
+              }
+            }
+            return py::make_tuple(gone, forms);
+          },
+          py::arg("container"), py::pos_only(),
+          "The members of a set that get another form, and these.");
+
   py::class_<FreezeResult>(module, "FreezeResult", "What freeze_roots() did.")
       .def_readonly("frozen", &FreezeResult::frozen, "The frozen form of each root, by its name.")
       .def_readonly("addresses", &FreezeResult::addresses,
@@ -235,9 +281,7 @@ void bind_heap(py::module_& module) {
       .def_readonly("replaced", &FreezeResult::replaced,
                     "For each candidate the frozen form of that very object, or None.")
       .def_readonly("holders", &FreezeResult::holders,
-                    "Who else holds originals, below the candidates: (it, the candidate's number).")
-      .def_readonly("originals", &FreezeResult::originals,
-                    "The originals that they hold, each with its frozen form.")
+                    "Who else holds originals, below the candidates; None: nobody.")
       .def_property_readonly("objects", [](const FreezeResult& r) { return r.figures.objects; })
       .def_property_readonly("bytes", [](const FreezeResult& r) { return r.figures.bytes; })
       .def_property_readonly("seconds", [](const FreezeResult& r) { return r.figures.seconds; })

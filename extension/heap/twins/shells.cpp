@@ -88,7 +88,9 @@ class Conversion {
       : region_(copiers.front()->region()) {
     for (Copier* copier : copiers) copier->region().add_extents(extents_);
     std::ranges::sort(extents_, {}, &Extent::begin);
-    for (PyObject* object : first) enter(object);
+    for (PyObject* object : first) {
+      if (is_ours(object)) enter(object);
+    }
   }
 
   void run(const std::vector<PyObject*>& roots) {
