@@ -139,11 +139,16 @@ def test_ordered_dict(notebook):
 def test_default_dict(notebook):
     check_face(notebook, "defaultdict")
     assert seen(notebook, "x['a'], x['nothing'], len(x)", x=FACES["defaultdict"].value) == ([1], [], 1)
-    for factory in (list, dict, set):  # what is done to the value of a missing key would be lost
+    # What is done to the value of a missing key would be lost.
+    for factory in (list, dict, set, deque, Counter, OrderedDict, lambda: defaultdict(int), lambda: defaultdict(list)):
         frozen = firn.freeze(defaultdict(factory))
-        assert frozen["nothing"] == factory() and len(frozen) == 0
+        value = frozen["nothing"]
+        assert value == factory() and value.__class__ is type(factory()) and len(frozen) == 0
+        assert value is frozen["other"] and getattr(value, "default_factory", 0) == getattr(
+            factory(), "default_factory", 0
+        )
         with pytest.raises(TypeError, match="frozen"):
-            frozen["nothing"].clear()
+            value.clear()
     notebook.ok(
         "from collections import defaultdict\nclass Row: pass\nmade = defaultdict(lambda: Row), defaultdict(Row)"
     )

@@ -3,9 +3,13 @@
 #include "heap/faces/dict_lookup.hpp"
 #include "heap/faces/faces.hpp"
 #include "heap/heap.hpp"
+#include "heap/interpreter.hpp"
+#include "heap/static_objects.hpp"
 
-#include <array>
-#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
 
 namespace firn::heap::faces {
 
@@ -15,23 +19,58 @@ Py_ssize_t length(PyObject* self) { return PyDict_GET_SIZE(mapping_of(self)); }
 
 // ---- lookup ----
 
-// A frozen one for an empty list, dict or set, always the same: what code did to the value of a
-// missing key would be lost, for nothing is added.
-Ref in_place_of_empty(Ref made) {
-  if (!made) return made;
-  static std::array<std::atomic<PyObject*>, 3> frozen{};
-  PyTypeObject* const type = Py_TYPE(made.get());
-  const bool is_set = type == &PySet_Type;
-  if (!is_set && type != &PyList_Type && type != &PyDict_Type) return made;
-  if (PyObject_Size(made.get()) != 0) return made;
-  std::atomic<PyObject*>& empty = frozen.at(is_set ? 2 : type == &PyDict_Type ? 1 : 0);
-  if (!empty.load()) {
-    const auto result = freeze_roots({{"the value of a missing key", made.get()}}, {}, 1);
-    if (!result) return Ref();
-    PyObject* none = nullptr;
-    empty.compare_exchange_strong(none, result->frozen.front());
+// What tells empty containers apart in every interpreter: the type, and a defaultdict's factory.
+using Empty = std::pair<FaceKind, PyObject*>;
+
+// Of an empty container of a builtin type; of a defaultdict, if its factory is one, too.
+std::optional<Empty> empty_of(PyObject* object) {
+  PyTypeObject* const type = Py_TYPE(object);
+  if (!PyType_IS_GC(type) || type == &PyTuple_Type) return {};
+  FaceKind kind = FaceKind::list;
+  PyObject* factory = nullptr;
+  if (type == &PyDict_Type) {
+    kind = FaceKind::dict;
+  } else if (type == &PySet_Type) {
+    kind = FaceKind::set;
+  } else if (type == &PyODict_Type) {
+    kind = FaceKind::ordered_dict;
+  } else if (type != &PyList_Type) {
+    const InterpreterTypes* types = interpreter_types();
+    if (!types) {
+      PyErr_Clear();
+      return {};
+    }
+    if (type == types->default_dict) {
+      kind = FaceKind::default_dict;
+      factory = reinterpret_cast<DefaultDictLayout*>(object)->default_factory;
+      if (factory && !is_static(factory)) return {};
+    } else if (type == types->counter) {
+      kind = FaceKind::counter;
+    } else if (type == types->deque && reinterpret_cast<DequeLayout*>(object)->maxlen < 0) {
+      kind = FaceKind::deque;
+    } else {
+      return {};
+    }
   }
-  return Ref(Py_NewRef(empty.load()));
+  if (PyObject_Size(object) != 0) return {};
+  return Empty{kind, factory};
+}
+
+// A frozen one for an empty container, always the same: what code did to the value of a missing key
+// would be lost, for nothing is added.
+Ref in_place_of_empty(Ref made) {
+  const std::optional<Empty> empty = made ? empty_of(made.get()) : std::nullopt;
+  if (!empty) return made;
+  static std::mutex mutex;
+  static std::map<Empty, PyObject*> known;
+  {
+    const std::lock_guard hold(mutex);
+    if (const auto found = known.find(*empty); found != known.end()) return borrowed(found->second);
+  }
+  const auto result = freeze_roots({{"the value of a missing key", made.get()}}, {}, 1);
+  if (!result) return Ref();
+  const std::lock_guard hold(mutex);
+  return borrowed(known.try_emplace(*empty, result->frozen.front()).first->second);
 }
 
 // What a missing key gives: a Counter 0, a defaultdict what its factory makes (nothing is added).
