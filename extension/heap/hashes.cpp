@@ -127,6 +127,65 @@ bool may_differ(PyObject* key) {
          is_frozen_face(type) || (!in_heap(key) && !is_static(key));
 }
 
+// Whether a __hash__ that looks at this may say something else of the copy than of the original: an
+// instance, or NaN, hashes by identity. Looks at so many parts; what has more may.
+bool tells_identity(PyObject* object, unsigned& parts) {
+  if (!parts) return true;
+  --parts;
+  PyTypeObject* type = Py_TYPE(object);
+  if (type == &PyFloat_Type) return std::isnan(PyFloat_AS_DOUBLE(object));
+  if (is_static(object)) return false;
+  if (type == &PyTuple_Type) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); ++i) {
+      if (tells_identity(PyTuple_GET_ITEM(object, i), parts)) return true;
+    }
+    return false;
+  }
+  if (type == &PyFrozenSet_Type) {
+    const auto* set = reinterpret_cast<PySetObject*>(object);
+    for (Py_ssize_t i = 0; i <= set->mask; ++i) {
+      const setentry& entry = set->table[i];
+      if (entry.key && entry.hash != -1 && tells_identity(entry.key, parts)) return true;
+    }
+    return false;
+  }
+  if (type == &PyDict_Type || type == builtin_frozendict_type()) {
+    Py_ssize_t at = 0;
+    PyObject* key = nullptr;
+    PyObject* value = nullptr;
+    while (PyDict_Next(object, &at, &key, &value)) {
+      if (tells_identity(key, parts) || tells_identity(value, parts)) return true;
+    }
+    return false;
+  }
+  if (!is_frozen_face(type)) return false;
+  const auto* face = reinterpret_cast<FrozenFace*>(object);
+  switch (face->kind) {
+    case FaceKind::definition:
+      return true;
+    case FaceKind::twin:
+    case FaceKind::buffer:
+      return false;
+    default:
+      break;
+  }
+  if (is_record_face(object)) {
+    const Layout* layout = layout_of(object);
+    if (layout->hash == HashBy::identity) return true;
+    const auto* record = reinterpret_cast<FrozenRecord*>(object);
+    for (std::size_t i = 0; i < layout->count; ++i) {
+      if (record->fields[i] && tells_identity(record->fields[i], parts)) return true;
+    }
+  }
+  return face->inner && tells_identity(face->inner, parts);
+}
+
+// The same of something whose hash needs Python.
+bool may_hash_anew(PyObject* object) {
+  unsigned parts = 256;
+  return tells_identity(object, parts);
+}
+
 // Calls visit(key, hash in the table) for every key of a dict's or set's copy that may differ;
 // stops when that returns false.
 template <typename Visit>
@@ -263,6 +322,16 @@ class Check {
       return;
     }
     if (table) check_table(table);
+    if (table && has_key_that_hashes_anew(table)) {
+      // Every interpreter gets a table of its own.
+      if (is_frozen_face(type)) {
+        reinterpret_cast<FrozenFace*>(object)->flags |= kKeyedByTwins;
+        return;
+      }
+      set_state(object, Hash::python);
+      if (entries_.find(object)) only_python_.push_back(object);  // not a record's own part
+      return;
+    }
     if (table && PyFrozenSet_CheckExact(table)) {
       PyFrozenSet_Type.tp_hash(table);  // of the hashes in its table
     } else if (type == builtin_frozendict_type() || type == &PySlice_Type) {
@@ -280,6 +349,12 @@ class Check {
     } else if (!is_frozen_face(type)) {
       if (PyObject_Hash(object) == -1) PyErr_Clear();  // a date: is cached in it
     }
+  }
+
+  bool has_key_that_hashes_anew(PyObject* table) {
+    return !for_each_doubtful_key(table, [this](PyObject* key, Py_hash_t) {
+      return hash_of(key).state != Hash::python || !may_hash_anew(key);
+    });
   }
 
   void check_table(PyObject* table) {
@@ -337,7 +412,8 @@ class Check {
     }
     if (type == &PyFloat_Type) return !std::isnan(PyFloat_AS_DOUBLE(object));
     if (is_frozen_face(type)) {
-      return is_record_face(object) && layout_of(object)->hash == HashBy::python;
+      return is_record_face(object) && layout_of(object)->hash == HashBy::python &&
+             !may_hash_anew(object);
     }
     if (type != &PyTuple_Type || depth == deepest) return false;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); ++i) {
@@ -385,12 +461,14 @@ void Copier::complete(const Frame& frame) {
     return;
   }
   PyObject* table = table_of(copy);
-  const bool same =
-      Py_TYPE(copy) != builtin_frozendict_type() &&
-      for_each_doubtful_key(table, [](PyObject* key, Py_hash_t known) {
-        const HashOf hash = native_hash(key);
-        return hash.state == Hash::python || (hash.state == Hash::known && hash.value == known);
-      });
+  const bool same = Py_TYPE(copy) != builtin_frozendict_type() &&
+                    for_each_doubtful_key(table, [](PyObject* key, Py_hash_t known) {
+                      const HashOf hash = native_hash(key);
+                      // A twin's hash is that of its value; of all else it has to be found out.
+                      if (hash.state == Hash::python)
+                        return reinterpret_cast<FrozenFace*>(key)->kind == FaceKind::twin;
+                      return hash.state == Hash::known && hash.value == known;
+                    });
   if (!same) {
     unchecked_.push_back({copy, -1, false});
   } else if (PyFrozenSet_CheckExact(table)) {

@@ -70,13 +70,17 @@ Ref copy_mapping(PyObject* face) {
   if (!mapping) return Ref();
   Ref made(PyDict_Copy(mapping.get()));
   if (!made || !holds_twins(face)) return made;
+  // Nobody else has the copy. The hashes are those of the table: what a __hash__ says now may
+  // differ.
+  PyDictKeysObject* keys = reinterpret_cast<PyDictObject*>(made.get())->ma_keys;
   Py_ssize_t position = 0;
   PyObject *key, *value;
-  // Nobody else has the copy, and values of known keys are exchanged: the walk stays valid.
   while (PyDict_Next(made.get(), &position, &key, &value)) {
     if (!is_twin(value)) continue;
+    const Py_hash_t hash =
+        DK_IS_UNICODE(keys) ? PyObject_Hash(key) : DK_ENTRIES(keys)[position - 1].me_hash;
     const Ref own(resolve(value));
-    if (!own || PyDict_SetItem(made.get(), key, own.get()) < 0) return Ref();
+    if (!own || _PyDict_SetItem_KnownHash(made.get(), key, own.get(), hash) < 0) return Ref();
   }
   return made;
 }
