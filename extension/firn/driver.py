@@ -26,7 +26,7 @@ from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Progress, Screen
-from firn.raised import TRACEBACK, Found, without_firn
+from firn.raised import TRACEBACK, Found, reraise, without_firn
 from firn.readable import seconds
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
@@ -247,7 +247,7 @@ class Run:
     def _ended(self, started: Started, outcome: Outcome) -> Any:
         """Merges what the workers brought; raises what the loop raised."""
         if outcome.error is not None:
-            raise outcome.error
+            reraise(outcome.error)
         effects = started.effects + [chunk.effects for chunk in outcome.chunks]
         return self._merge(started.loop, started.entry, effects)
 

@@ -244,3 +244,44 @@ def test_a_variable_that_nobody_changes_need_not_be_there(notebook):
         "%%parallel\nfor x in range(1000):\n    1 / (900 - x)\n    if x > 950:\n        absent.append(x)"
     )
     assert type(error) is ZeroDivisionError
+
+
+NESTED = """
+class Stays(Exception):
+    def __init__(self):
+        super().__init__()
+        self.own = (n for n in [1])
+def fail(row, first):
+    try:
+        raise first()
+    except Exception:
+        raise KeyError(row["id"])
+def hide(row):
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        raise KeyError(row["id"]) from None
+"""
+
+
+def test_what_was_handled_when_it_was_raised_is_shown(notebook):
+    notebook.ok(NESTED)
+    notebook.fails("%%parallel\nout = [fail(row, OSError) for row in rows]")
+    assert "OSError" in notebook.shown and "raise first()" in notebook.shown
+    assert "During handling of the above exception" in notebook.shown and "firn/" not in notebook.shown
+    notebook.fails("%%parallel\nout = [hide(row) for row in rows]")
+    assert "KeyError: 0" in notebook.shown and "division by zero" not in notebook.shown
+
+
+def test_a_context_that_stays_in_its_worker_is_left_out(notebook):
+    notebook.ok(NESTED)
+    error = notebook.fails("%%parallel\nout = [fail(row, Stays) for row in rows]")
+    assert type(error) is KeyError and error.__context__ is None
+    assert "Stays" in error.worker_error.traceback
+
+
+def test_the_traceback_of_a_group_has_the_functions(notebook):
+    notebook.ok("def fail(row):\n    raise ExceptionGroup('all', [ValueError(1)])")
+    error = notebook.fails("%%parallel\nout = [fail(row) for row in rows]")
+    assert type(error) is ExceptionGroup
+    assert [frame.name for frame in traceback.extract_tb(error.__traceback__)][-2:] == ["<module>", "fail"]
