@@ -60,6 +60,7 @@ class Started:
     prepare_seconds: float
     find: Callable[[int], Found]
     apart: bool = False  # the chunks' effects are looked at one by one
+    unread: Exception | None = None  # what the iterator raised after the items
     skipped: int = 0  # iterations that ran in the notebook, with these effects
     effects: list[Any] = field(default_factory=list)
 
@@ -161,7 +162,7 @@ class Run:
             items = self._read(loop, entry, iterable)
             del iterable
             if not entry.items:
-                return None, self._merge(loop, entry, [])
+                return None, self._merge(loop, entry, [], items.error)
             with self.session.turn(), background.pool_session().turn() as pool:
                 started = self._start(loop, entry, items, pool, None)
             del items
@@ -189,13 +190,13 @@ class Run:
         items = self._read(loop, entry, iterable)
         del iterable
         if not entry.items:
-            return self._merge(loop, entry, [])
+            return self._merge(loop, entry, [], items.error)
         effects: list[Any] = []
         if loop.shows and not self._wants_workers and len(items) <= brief.ITERATIONS:
             effects, items = brief.run(loop, items, self.namespace, partial(self._find, loop, items, 0))
             if not len(items):
                 self._was_short(entry)
-                return self._merge(loop, entry, effects)
+                return self._merge(loop, entry, effects, items.error)
         asked = time.perf_counter()
         with self.session.turn() as pool:
             entry.turn_seconds = time.perf_counter() - asked
@@ -235,6 +236,7 @@ class Run:
         submitted, worked = time.perf_counter(), time.thread_time() - worked
         # The originals go while the workers run: giving back millions of objects takes its time.
         self.keep_account(shipment, entry, loop.read)
+        unread = items.error
         del originals, items
         progress = Progress(screen, loop.what, entry.items)
         find = partial(self._find, loop, shipment.items, entry.items - shipped)
@@ -242,14 +244,15 @@ class Run:
         if starting:  # they take CPUs and locks from the notebook's thread: that is the price of their start
             prepare = max(worked, shipment.figures.seconds)
         apart = self.options.compare == "full"
-        return Started(loop, entry, shipment, job, progress, self.deadline, prepare, find, apart, entry.items - shipped)
+        skipped = entry.items - shipped
+        return Started(loop, entry, shipment, job, progress, self.deadline, prepare, find, apart, unread, skipped)
 
     def _ended(self, started: Started, outcome: Outcome) -> Any:
         """Merges what the workers brought; raises what the loop raised."""
         if outcome.error is not None:
             reraise(outcome.error)
         effects = started.effects + [chunk.effects for chunk in outcome.chunks]
-        return self._merge(started.loop, started.entry, effects)
+        return self._merge(started.loop, started.entry, effects, started.unread)
 
     @property
     def _wants_workers(self) -> bool:
@@ -322,7 +325,9 @@ class Run:
         if self.deadline is not None:
             self.deadline += paused
 
-    def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any]) -> Any:
+    def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any], unread: Exception | None) -> Any:
+        if unread is not None and not any(map(loop.decided, effects)):
+            reraise(unread)
         began = time.perf_counter()
         try:
             return loop.finish(effects, self.namespace)

@@ -42,12 +42,14 @@ class Items:
     """The items of a loop.
 
     `shared` describes them (see `Plan`), `sources` are the objects in it, in the order of their numbers; `note` is
-    empty or says what was done to get them. `len()` is the number of iterations.
+    empty or says what was done to get them. `len()` is the number of iterations. `error` is what came in the place of a
+    further item: the loop raises it when these have run.
     """
 
-    def __init__(self, plan: Plan, length: int, note: str = "") -> None:
+    def __init__(self, plan: Plan, length: int, note: str = "", error: Exception | None = None) -> None:
         self.shared = plan
         self.note = note
+        self.error = error
         self._length = length
 
     def __len__(self) -> int:
@@ -55,7 +57,7 @@ class Items:
 
     def after(self, done: int) -> Items:
         """Those that are left."""
-        return Items(("part", self.shared, done, len(self)), len(self) - done) if done else self
+        return Items(("part", self.shared, done, len(self)), len(self) - done, error=self.error) if done else self
 
     @property
     def sources(self) -> list[object]:
@@ -69,7 +71,7 @@ class Items:
 def as_items(iterable: Iterable[Any]) -> Items:
     """Describes what a loop runs over; raises the serial loop's TypeError when that cannot be iterated.
 
-    Reading an iterator to the end can be interrupted; what was read is then given back, as it is after an error.
+    Reading an iterator to the end can be interrupted. An exception that it raises comes after the items before it.
     """
     known = _plan(iterable)
     if known is not None:
@@ -77,23 +79,35 @@ def as_items(iterable: Iterable[Any]) -> Items:
     iterator = iter(iterable)
     if type(iterator) is enumerate and type(inner := iterator.__reduce__()[1][0]) is groupby:
         groups = as_items(inner)
-        return Items(("enumerate", groups.shared, iterator.__reduce__()[1][1]), len(groups), groups.note)
+        plan = "enumerate", groups.shared, iterator.__reduce__()[1][1]
+        return Items(plan, len(groups), groups.note, groups.error)
     if iterator is iterable:
         known = _plan_of_iterator(iterator)
         if known is not None:
             _exhaust(iterator)
             return Items(*known)
-    read: list[Any] = []
-    if type(iterator) is groupby:  # a group is only there until the next one is asked for
-        read += ((key, list(group)) for key, group in iterator)
-        return Items(
-            ("groups", ("slice", read)), len(read), f"the groupby was read to the end first ({len(read):,} groups)"
-        )
     if type(iterator) in (count, cycle):
         raise OverflowError(f"{_describe(iterable)} has no end: a loop that is split runs over all of it")
-    while part := list(islice(iterator, _PIECE)):  # between pieces an interrupt is seen, whatever the iterator is
-        read += part
-    return Items(("slice", read), len(read), f"{_describe(iterable)} was read to the end first ({len(read):,} items)")
+    if type(iterator) is groupby:  # a group is only there until the next one is asked for
+        read, error = _read((key, list(group)) for key, group in iterator)
+        note = f"the groupby was read to the end first ({len(read):,} groups)"
+        return Items(("groups", ("slice", read)), len(read), note, error)
+    read, error = _read(iterator)
+    note = f"{_describe(iterable)} was read to the end first ({len(read):,} items)"
+    return Items(("slice", read), len(read), note, error)
+
+
+def _read(iterator: Iterator[Any]) -> tuple[list[Any], Exception | None]:
+    """All that an iterator gives, and the exception that it ends with if it does."""
+    read: list[Any] = []
+    before = -1
+    try:
+        while len(read) > before:  # between pieces an interrupt is seen, whatever the iterator is
+            before = len(read)
+            read.extend(islice(iterator, _PIECE))
+    except Exception as error:
+        return read, error
+    return read, None
 
 
 def _plan(value: Any) -> tuple[Plan, int] | None:
@@ -139,7 +153,7 @@ def _plan_of_iterator(value: Any) -> tuple[Plan, int] | None:
             return None
         lengths = [plan[1] for plan in plans if plan is not None]
         if strict and len(set(lengths)) > 1:
-            return None  # list(zip) raises the serial loop's error
+            return None  # read to its end, it raises the serial loop's error
         return ("zip", *(plan[0] for plan in plans if plan is not None)), min(lengths)
     return None
 

@@ -285,3 +285,12 @@ def test_the_traceback_of_a_group_has_the_functions(notebook):
     error = notebook.fails("%%parallel\nout = [fail(row) for row in rows]")
     assert type(error) is ExceptionGroup
     assert [frame.name for frame in traceback.extract_tb(error.__traceback__)][-2:] == ["<module>", "fail"]
+
+
+def test_what_the_loop_runs_over_fails_after_the_iterations_before(notebook):
+    notebook.ok("def numbers():\n    yield from range(3)\n    raise OSError('no more')")
+    error = notebook.fails("%%parallel --chunk 1\nfor x in numbers():\n    print(x)\n    t = x")
+    assert type(error) is OSError and notebook.out.startswith("0\n1\n2\n") and "t" not in notebook
+    assert "raise OSError" in notebook.shown and "firn/" not in notebook.shown
+    error = notebook.fails("%%parallel --chunk 1\nout = [1 // (1 - x) for x in numbers()]")
+    assert type(error) is ZeroDivisionError and error.worker_error.index == 1
