@@ -216,13 +216,17 @@ class Run:
         assert self.plan is not None
         self.plan.check_given(loop.index, self.namespace, self.options.copy)
         began = time.perf_counter()
-        items = as_items(iterable)
+        items = as_items(iterable, self._look_at_deadline)
         entry.read_seconds = time.perf_counter() - began
         del iterable
         entry.items = len(items)
         if items.note:
             self.note(items.note)
         return items
+
+    def _look_at_deadline(self) -> None:
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise jobs.Deadline
 
     def _start(self, loop: SplitLoop, entry: Loop, items: Items, pool: _core.Pool, screen: Screen | None) -> Started:
         """Freezes what a loop reads and gives it to the workers."""

@@ -7,8 +7,9 @@ is read to the end in the notebook first (`Items.note` says so).
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, cycle, groupby, islice
 from operator import length_hint
 
@@ -23,7 +24,8 @@ type Plan = tuple[Any, ...]
 """("range", range) | ("slice", source) | ("walk", source, view) | ("back", plan) | ("enumerate", plan, start) |
 ("zip", *plans) | ("groups", plan) | ("part", plan, start, stop). A source is an object or, in a setup, its number among the pointers."""
 
-_PIECE: Final = 1 << 16
+_PIECE: Final = 1 << 16  # items that are read at once, if they come so fast
+_OFTEN: Final = 0.01  # seconds
 _SLICED: Final = (list, tuple, str, bytes, bytearray)
 _WALKED: Final = (dict, set, frozenset, deque, OrderedDict, defaultdict, Counter)
 _VIEWS: Final = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
@@ -68,17 +70,18 @@ class Items:
         return _replace(self.shared, iter(list(numbers)))
 
 
-def as_items(iterable: Iterable[Any]) -> Items:
+def as_items(iterable: Iterable[Any], look: Callable[[], None] = lambda: None) -> Items:
     """Describes what a loop runs over; raises the serial loop's TypeError when that cannot be iterated.
 
-    Reading an iterator to the end can be interrupted. An exception that it raises comes after the items before it.
+    Reading an iterator to the end can be interrupted; `look` is called now and then, and what it raises ends the reading.
+    An exception of the iterator's own comes after the items before it.
     """
     known = _plan(iterable)
     if known is not None:
         return Items(*known)
     iterator = iter(iterable)
     if type(iterator) is enumerate and type(inner := iterator.__reduce__()[1][0]) is groupby:
-        groups = as_items(inner)
+        groups = as_items(inner, look)
         plan = "enumerate", groups.shared, iterator.__reduce__()[1][1]
         return Items(plan, len(groups), groups.note, groups.error)
     if iterator is iterable:
@@ -89,24 +92,28 @@ def as_items(iterable: Iterable[Any]) -> Items:
     if type(iterator) in (count, cycle):
         raise OverflowError(f"{_describe(iterable)} has no end: a loop that is split runs over all of it")
     if type(iterator) is groupby:  # a group is only there until the next one is asked for
-        read, error = _read((key, list(group)) for key, group in iterator)
+        read, error = _read(((key, list(group)) for key, group in iterator), look)
         note = f"the groupby was read to the end first ({len(read):,} groups)"
         return Items(("groups", ("slice", read)), len(read), note, error)
-    read, error = _read(iterator)
+    read, error = _read(iterator, look)
     note = f"{_describe(iterable)} was read to the end first ({len(read):,} items)"
     return Items(("slice", read), len(read), note, error)
 
 
-def _read(iterator: Iterator[Any]) -> tuple[list[Any], Exception | None]:
+def _read(iterator: Iterator[Any], look: Callable[[], None]) -> tuple[list[Any], Exception | None]:
     """All that an iterator gives, and the exception that it ends with if it does."""
     read: list[Any] = []
-    before = -1
-    try:
-        while len(read) > before:  # between pieces an interrupt is seen, whatever the iterator is
-            before = len(read)
-            read.extend(islice(iterator, _PIECE))
-    except Exception as error:
-        return read, error
+    before, piece, began = -1, 1, time.monotonic()
+    while len(read) > before:  # between pieces an interrupt is seen, whatever the iterator is
+        before = len(read)
+        try:
+            read.extend(islice(iterator, piece))
+        except Exception as error:
+            return read, error
+        look()
+        now = time.monotonic()
+        piece = min(2 * piece, _PIECE) if now - began < _OFTEN else max(piece // 2, 1)
+        began = now
     return read, None
 
 
