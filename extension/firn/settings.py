@@ -4,6 +4,7 @@ context, the interpreter's limits and the environment variables. `settings` is t
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import os
 import sys
@@ -11,8 +12,11 @@ import warnings
 from contextlib import suppress
 from types import ModuleType
 
+from firn import rebuild
+
 TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -69,14 +73,31 @@ def settings() -> dict[str, Any]:
         "path": list(sys.path),
         "reloads": generations(),
         "filters": tuple(
-            (action, _pattern(message), category.__module__, category.__qualname__, _pattern(module), line)
-            for action, message, category, module, line in warnings.filters
+            (action, _pattern(message), _category(category), _pattern(module), line)
+            for action, message, category, module, line in _filters()
             if isinstance(category, type)
         ),
         "decimal": context,
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
         "environment": hash(frozenset(os.environ._data.items())),  # type: ignore[attr-defined]  # undecoded
     }
+
+
+def _filters() -> Sequence[Any]:
+    """The warning filters that hold here; with context-aware warnings `catch_warnings` leaves the module's as they are."""
+    context = getattr(warnings, "_get_context", None)
+    found: Sequence[Any] = warnings.filters if context is None else context()._filters
+    return found
+
+
+def _category(category: type) -> tuple[str, str, int | None]:
+    """A filter's category: its module, its name, and the number of a class of the notebook (`replicate.token_of`)."""
+    home, name = category.__module__, category.__qualname__
+    if getattr(sys.modules.get(home), name, None) is category and home != "__main__":
+        return home, name, None
+    from firn import replicate
+
+    return home, name, replicate.token_of(category) if replicate.is_by_value(category) else None
 
 
 def _pattern(pattern: Any) -> tuple[str, int] | str | None:
@@ -139,13 +160,29 @@ class _Pattern:
         return getattr(re.compile(*self._arguments), name)
 
 
+class _Category:
+    """A filter's category that this worker may not have yet: what it is of is found when a warning is looked at, among the
+    classes that the warning's own class is derived from."""
+
+    def __init__(self, home: str, name: str, token: int | None) -> None:
+        self._home, self._name, self._token = home, name, token
+
+    def __subclasscheck__(self, cls: type) -> bool:
+        return any(map(self._is, cls.__mro__))
+
+    def _is(self, cls: type) -> bool:
+        token = rebuild.tokens.get(cls)
+        if self._token is not None or token is not None:
+            return token == self._token
+        return (cls.__module__, cls.__qualname__) == (self._home, self._name)
+
+
 def _set_filters(filters: tuple[tuple[Any, ...], ...]) -> None:
     made = []
-    for action, message, home, qualname, module, line in filters:
-        category = getattr(sys.modules.get(home), qualname, None)
-        if isinstance(category, type):
-            patterns = [_Pattern(*it) if isinstance(it, tuple) else it for it in (message, module)]
-            made.append((action, patterns[0], category, patterns[1], line))
+    for action, message, (home, name, token), module, line in filters:
+        category = getattr(builtins, name, None) if home == "builtins" else None
+        patterns = [_Pattern(*it) if isinstance(it, tuple) else it for it in (message, module)]
+        made.append((action, patterns[0], category or _Category(home, name, token), patterns[1], line))
     warnings.resetwarnings()  # which also tells the C half that the list changes
     warnings.filters[:] = made  # type: ignore[index]
 

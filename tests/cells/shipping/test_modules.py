@@ -135,6 +135,17 @@ def test_a_reloaded_module_is_reloaded_in_the_workers(notebook: Any, beside: Pat
     assert notebook.loop("(reloaded_beside.answer(), answer())") == [(55555, 222)] * 4
 
 
+def test_a_filter_waits_for_the_module_of_its_category(notebook: Any, beside: Path) -> None:
+    (beside / "warns_late.py").write_text("class Outer:\n    class Late(UserWarning): pass\n")
+    notebook.cell("import warnings\nimport warns_late\n")
+    notebook.cell("def late():\n    import warns_late as found\n    warnings.warn('bad', found.Outer.Late)\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", notebook["warns_late"].Outer.Late)
+        with pytest.raises(Exception, match="bad"):
+            notebook.loop("late()")
+
+
 def test_warning_filters_and_the_decimal_context_are_followed(notebook: Any) -> None:
     notebook.cell("import warnings\nfrom decimal import Decimal\n")
     with warnings.catch_warnings():
