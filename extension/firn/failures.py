@@ -45,7 +45,7 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
         message = f"<the message cannot be shown: its __str__ raised {type(broken).__name__}>"
     # What the notebook could not show either stays here.
     shown = shown and _is_tame(error)
-    return _pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
+    return pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
 
 
 def _name_default(error: BaseException) -> None:
@@ -206,7 +206,7 @@ def _name_cells(shown: traceback.TracebackException) -> None:
         todo += [one.__cause__, one.__context__, *(one.exceptions or ())]
 
 
-def _pickled(error: BaseException) -> bytes | None:
+def pickled(error: BaseException) -> bytes | None:
     """The exception with those that it is told with, without those of them that cannot be pickled and made again."""
     linked = _linked(error)
     raw = _loadable([(one, _forms(one)[0]) for one in linked])
@@ -240,7 +240,7 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 
 def _forms(error: BaseException) -> tuple[object, object]:
     """The ways to pickle an exception, the more promising first."""
-    return (_Bare(error), error) if _passes_on_others(type(error)) else (error, _Bare(error))
+    return (_Bare(error), error) if passes_on_others(type(error)) else (error, _Bare(error))
 
 
 def _loadable(parts: list[tuple[BaseException, object]]) -> bytes | None:
@@ -258,7 +258,7 @@ def _loadable(parts: list[tuple[BaseException, object]]) -> bytes | None:
         return None
 
 
-def _passes_on_others(cls: type) -> bool:
+def passes_on_others(cls: type) -> bool:
     """Whether a class's `__init__` may take other arguments than those in `args`, with which pickle would call it."""
     own = [vars(one) for one in cls.__mro__ if rebuild.is_mutable(one)]
     wrote = {name for attributes in own for name in attributes}

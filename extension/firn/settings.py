@@ -111,6 +111,7 @@ class Follower:
         self._reloaded: dict[str, int] = {}
         self._path: list[str] | None = None
         self._filters: object = None
+        self._made: list[Any] = []
         self._decimal: object = None
         self._limits: object = None
         self._environment: object = None
@@ -126,7 +127,11 @@ class Follower:
         self._reload(settings["reloads"])
         if settings["filters"] != self._filters:
             self._filters = settings["filters"]
-            _set_filters(settings["filters"])
+            self._made = _made_filters(settings["filters"])
+        # Also where they are the same: what was shown once, in an earlier job, is the notebook's to know.
+        warnings.resetwarnings()  # which tells the C half, too, that the list changes
+        warnings.filters[:] = self._made  # type: ignore[index]
+        warnings.onceregistry.clear()  # type: ignore[attr-defined]
         if settings["decimal"] is not None and settings["decimal"] != self._decimal:
             self._decimal = settings["decimal"]
             _set_decimal(settings["decimal"])
@@ -177,14 +182,13 @@ class _Category:
         return (cls.__module__, cls.__qualname__) == (self._home, self._name)
 
 
-def _set_filters(filters: tuple[tuple[Any, ...], ...]) -> None:
+def _made_filters(filters: tuple[tuple[Any, ...], ...]) -> list[Any]:
     made = []
     for action, message, (home, name, token), module, line in filters:
         category = getattr(builtins, name, None) if home == "builtins" else None
         patterns = [_Pattern(*it) if isinstance(it, tuple) else it for it in (message, module)]
         made.append((action, patterns[0], category or _Category(home, name, token), patterns[1], line))
-    warnings.resetwarnings()  # which also tells the C half that the list changes
-    warnings.filters[:] = made  # type: ignore[index]
+    return made
 
 
 def _set_decimal(settings: tuple[Any, ...]) -> None:
