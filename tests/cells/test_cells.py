@@ -312,3 +312,10 @@ def test_a_warning_that_cannot_leave_its_worker_is_shown_as_text(notebook):
         warnings.simplefilter("always")
         notebook.ok("%%parallel --chunk 1\nout = [warnings.warn('told', Stays) for x in range(5)]")
     assert notebook.err.count("Stays: told") == 5
+
+
+def test_data_that_answers_with_another_class_is_refused(notebook):
+    notebook.ok("class Proxy:\n    @property\n    def __class__(self):\n        return int\nones = [Proxy(), Proxy()]")
+    error = notebook.fails("%%parallel\nout = [isinstance(one, int) for one in ones]")
+    assert "an instance of Proxy answers with another __class__" in str(error) and "out" not in notebook
+    assert type(notebook["ones"]) is list and "firn/" not in notebook.shown
