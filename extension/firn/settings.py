@@ -1,5 +1,6 @@
 """What the workers take over from the notebook at each job: sys.path, reloaded modules, warning filters, the decimal
-context, the interpreter's limits and the environment variables. `settings` is the notebook's side, `Follower` a worker's.
+context, the interpreter's limits, the environment variables and the time zone. `settings` is the notebook's side,
+`Follower` a worker's.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import builtins
 import importlib
 import os
 import sys
+import time
 import warnings
 from contextlib import suppress
 from types import ModuleType
@@ -79,6 +81,7 @@ def settings() -> dict[str, Any]:
         ),
         "decimal": context,
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
+        "zone": (time.tzname, time.timezone, time.altzone, time.daylight),
         "environment": hash(frozenset(os.environ._data.items())),  # type: ignore[attr-defined]  # undecoded
     }
 
@@ -140,6 +143,9 @@ class Follower:
             recursion, digits = settings["limits"]
             sys.setrecursionlimit(recursion)
             sys.set_int_max_str_digits(digits)
+        # After time.tzset() the process has another time zone, of which only the notebook's own module knows. To call it here
+        # would be too much: where the notebook has not, a new TZ does not hold yet.
+        time.tzname, time.timezone, time.altzone, time.daylight = settings["zone"]
         if settings["environment"] != self._environment:
             self._environment = settings["environment"]
             os.reload_environ()  # type: ignore[attr-defined, unused-ignore]  # the process's own, which os.environ mirrors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import importlib
 import sys
+import time
 import warnings
 from concurrent import interpreters
 from pathlib import Path
@@ -214,3 +215,17 @@ def test_limits_and_environment_variables_are_followed(notebook: Any, monkeypatc
     finally:
         sys.setrecursionlimit(limits[0])
         sys.set_int_max_str_digits(limits[1])
+
+
+def test_the_time_zone_is_followed_once_the_notebook_has_set_it(notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook.cell("import time\n")
+    zone = "(time.tzname, time.timezone, time.altzone, time.daylight, time.localtime(0).tm_hour)"
+    try:
+        for name in ("Asia/Tokyo", "Europe/Paris", "UTC"):
+            monkeypatch.setenv("TZ", name)
+            assert notebook.loop(zone) == [eval(zone)] * 4
+            time.tzset()
+            assert notebook.loop(zone) == [eval(zone)] * 4
+    finally:
+        monkeypatch.undo()
+        time.tzset()
