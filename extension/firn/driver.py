@@ -21,7 +21,7 @@ import firn
 from firn import _core, background, brief, errors, jobs, modules, shipping, slowest
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
-from firn.items import Items, as_items, slice_items
+from firn.items import Items, Taken, as_items, slice_items
 from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
@@ -109,6 +109,7 @@ class Run:
     def __post_init__(self) -> None:
         self.report.cell = self.cell
         self._split_already: set[int] = set()
+        self._taken: Taken | None = None
         self.deadline = None if self.options.timeout is None else time.monotonic() + self.options.timeout
 
     @property
@@ -136,11 +137,25 @@ class Run:
         loop = self.plan.loops[index]
         entry = self._enter(loop)
         try:
-            return None, self._split(loop, entry, iterable)
+            value = self._split(loop, entry, iterable)
+            if self._taken is not None:
+                self._taken.use_up()
+            return None, value
         except BaseException as error:
+            self._give_back(error)
             return self.failed(error, loop.lineno, entry), None
         finally:
+            self._taken = None
             entry.wall_seconds = time.perf_counter() - self.began - entry.began
+
+    def _give_back(self, error: BaseException) -> None:
+        """Leaves an iterator of the notebook's behind the iteration that failed; where none did, nothing counts as read."""
+        if self._taken is None:
+            return
+        details = object.__getattribute__(error, "__dict__").get("worker_error")
+        done = 0 if details is None or details.index is None else details.index + 1
+        for name in self._taken.leave(done, self.namespace):
+            self.note(errors.goes_on(name))
 
     def _count_run(self, index: int) -> None:
         """Starts the report anew when a loop runs again (%%timeit): it is then about the last run of the cell."""
@@ -187,8 +202,9 @@ class Run:
         return entry
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
-        items = self._read(loop, entry, iterable)
+        items = self._read(loop, entry, iterable, self.namespace)
         del iterable
+        self._taken = items.taken
         if not entry.items:
             return self._merge(loop, entry, [], items.error)
         effects: list[Any] = []
@@ -209,14 +225,15 @@ class Run:
                 self._compare(loop, entry, outcome, started.shipment)
         return self._ended(started, outcome)
 
-    def _read(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Items:
-        """What the loop runs over, which is refused if it could not run over it in parallel."""
+    def _read(self, loop: SplitLoop, entry: Loop, iterable: Any, namespace: dict[str, Any] | None = None) -> Items:
+        """What the loop runs over, which is refused if it could not run over it in parallel. In the background, iterators
+        are used up at once, for other cells may use them meanwhile; else those in the namespace are not."""
         loop.check(self.namespace, iterable)
         modules.check_imports(modules.body_at(self.tree, loop.lineno), self.filename)
         assert self.plan is not None
         self.plan.check_given(loop.index, self.namespace, self.options.copy)
         began = time.perf_counter()
-        items = as_items(iterable, self._look_at_deadline)
+        items = as_items(iterable, self._look_at_deadline, namespace)
         entry.read_seconds = time.perf_counter() - began
         del iterable
         entry.items = len(items)
@@ -331,6 +348,7 @@ class Run:
 
     def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any], unread: Exception | None) -> Any:
         if unread is not None and not any(map(loop.decided, effects)):
+            self._taken = None  # it has come to its end
             reraise(unread)
         began = time.perf_counter()
         try:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count, cycle, groupby, islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count, cycle, groupby, islice
 from operator import length_hint
+from types import GeneratorType
 
 from firn import _core
 from firn.teach import FROZEN_TYPES
@@ -45,13 +46,17 @@ class Items:
 
     `shared` describes them (see `Plan`), `sources` are the objects in it, in the order of their numbers; `note` is
     empty or says what was done to get them. `len()` is the number of iterations. `error` is what came in the place of a
-    further item: the loop raises it when these have run.
+    further item: the loop raises it when these have run. `taken` is the iterator that the loop is to leave as the serial
+    one does, if there is such a one.
     """
 
-    def __init__(self, plan: Plan, length: int, note: str = "", error: Exception | None = None) -> None:
+    def __init__(
+        self, plan: Plan, length: int, note: str = "", error: Exception | None = None, taken: Taken | None = None
+    ) -> None:
         self.shared = plan
         self.note = note
         self.error = error
+        self.taken = taken
         self._length = length
 
     def __len__(self) -> int:
@@ -70,11 +75,35 @@ class Items:
         return _replace(self.shared, iter(list(numbers)))
 
 
-def as_items(iterable: Iterable[Any], look: Callable[[], None] = lambda: None) -> Items:
+class Taken:
+    """An iterator of the notebook's, which goes on after a loop that fails. `rest` makes what is left behind so many items
+    of one that had to be read to the end."""
+
+    def __init__(self, iterator: Iterator[Any], rest: Callable[[int], Iterator[Any]] | None = None) -> None:
+        self._iterator, self._rest = iterator, rest
+
+    def use_up(self) -> None:
+        if self._rest is None:
+            _exhaust(self._iterator)
+
+    def leave(self, done: int, namespace: dict[str, Any]) -> list[str]:
+        """Leaves it behind so many items; the variables that another iterator had to be bound to for that."""
+        if self._rest is None:
+            deque(islice(self._iterator, done), maxlen=0)
+            return []
+        names = [name for name, value in namespace.items() if value is self._iterator]
+        namespace.update(dict.fromkeys(names, self._rest(done)))
+        return names
+
+
+def as_items(
+    iterable: Iterable[Any], look: Callable[[], None] = lambda: None, namespace: Mapping[str, object] | None = None
+) -> Items:
     """Describes what a loop runs over; raises the serial loop's TypeError when that cannot be iterated.
 
     Reading an iterator to the end can be interrupted; `look` is called now and then, and what it raises ends the reading.
-    An exception of the iterator's own comes after the items before it.
+    An exception of the iterator's own comes after the items before it. An iterator is used up, unless a variable in the
+    namespace is bound to it or to one that it reads: then it is the caller's to do that, or to leave it where it is wanted.
     """
     known = _plan(iterable)
     if known is not None:
@@ -87,6 +116,8 @@ def as_items(iterable: Iterable[Any], look: Callable[[], None] = lambda: None) -
     if iterator is iterable:
         known = _plan_of_iterator(iterator)
         if known is not None:
+            if namespace is not None and _is_bound(iterator, namespace):
+                return Items(*known, taken=Taken(iterator))
             _exhaust(iterator)
             return Items(*known)
     if type(iterator) in (count, cycle):
@@ -97,7 +128,32 @@ def as_items(iterable: Iterable[Any], look: Callable[[], None] = lambda: None) -
         return Items(("groups", ("slice", read)), len(read), note, error)
     read, error = _read(iterator, look)
     note = f"{_describe(iterable)} was read to the end first ({len(read):,} items)"
-    return Items(("slice", read), len(read), note, error)
+    taken = None
+    bound = namespace is not None and any(value is iterator for value in namespace.values())
+    if bound and _only_iterates(iterator):
+        taken = Taken(iterator, lambda done: chain(read[done:], _raising(error)))
+    return Items(("slice", read), len(read), note, error, taken)
+
+
+def _only_iterates(iterator: Iterator[Any]) -> bool:
+    """Whether another iterator over the same items is as good: a file, or an instance of a class of the user's, is more."""
+    kind = type(iterator)
+    return kind in (GeneratorType, map, filter, zip, enumerate) or kind.__module__ == "itertools"
+
+
+def _raising(error: Exception | None) -> Iterator[Any]:
+    if error is not None:
+        raise error
+    yield from ()
+
+
+def _is_bound(iterator: Iterator[Any], namespace: Mapping[str, object]) -> bool:
+    """Whether a variable is bound to an iterator whose position is known, or to one that it reads."""
+    inner: Sequence[Iterator[Any]] = ()
+    if type(iterator) in (enumerate, zip):
+        parts = iterator.__reduce__()[1]
+        inner = parts[:1] if type(iterator) is enumerate else parts
+    return any(value is iterator for value in namespace.values()) or any(_is_bound(part, namespace) for part in inner)
 
 
 def _read(iterator: Iterator[Any], look: Callable[[], None]) -> tuple[list[Any], Exception | None]:

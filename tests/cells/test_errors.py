@@ -294,3 +294,14 @@ def test_what_the_loop_runs_over_fails_after_the_iterations_before(notebook):
     assert "raise OSError" in notebook.shown and "firn/" not in notebook.shown
     error = notebook.fails("%%parallel --chunk 1\nout = [1 // (1 - x) for x in numbers()]")
     assert type(error) is ZeroDivisionError and error.worker_error.index == 1
+
+
+def test_an_iterator_is_left_where_the_loop_ended(notebook):
+    notebook.ok("numbers, pairs = (n for n in range(-3, 4)), enumerate(range(-3, 4))")
+    for name, item in (("numbers", "n"), ("pairs", "n[1]")):
+        notebook.fails(f"%%parallel --chunk 1\nfor n in {name}:\n    print(1 / {item})")
+        assert len(notebook.ok(f"list({name})")) == 3
+    assert type(notebook["pairs"]) is enumerate
+    notebook.ok("import threading\nlock, numbers = threading.Lock(), iter(range(3))")
+    notebook.fails("%%parallel\nout = [lock.locked() for n in numbers]")
+    assert notebook.ok("list(numbers)") == [0, 1, 2]  # nothing ran
