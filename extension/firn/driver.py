@@ -149,7 +149,7 @@ class Run:
             entry.wall_seconds = time.perf_counter() - self.began - entry.began
 
     def _give_back(self, error: BaseException) -> None:
-        """Leaves an iterator of the notebook's behind the iteration that failed; where none did, nothing counts as read."""
+        """Leaves an iterator of the notebook's behind the iteration that failed; where none did, nothing was read."""
         if self._taken is None:
             return
         details = object.__getattribute__(error, "__dict__").get("worker_error")

@@ -221,7 +221,7 @@ def pickled(error: BaseException) -> bytes | None:
 
 
 def _linked(error: BaseException) -> list[BaseException]:
-    """An exception, and those that caused it, that were handled when it was raised, and that are in the group that it is."""
+    """An exception, and those that caused it, that were handled when it was raised, and that it groups."""
     found = {id(error): error}
     todo = [error]
     while todo and len(found) < LINKED:

@@ -103,7 +103,7 @@ def as_items(
 
     Reading an iterator to the end can be interrupted; `look` is called now and then, and what it raises ends the reading.
     An exception of the iterator's own comes after the items before it. An iterator is used up, unless a variable in the
-    namespace is bound to it or to one that it reads: then it is the caller's to do that, or to leave it where it is wanted.
+    namespace is bound to it or to one that it reads: then that is the caller's to do (`Items.taken`).
     """
     known = _plan(iterable)
     if known is not None:
@@ -136,7 +136,7 @@ def as_items(
 
 
 def _only_iterates(iterator: Iterator[Any]) -> bool:
-    """Whether another iterator over the same items is as good: a file, or an instance of a class of the user's, is more."""
+    """Whether another iterator over the same items is as good: a file, or an instance of a user's class, is more."""
     kind = type(iterator)
     return kind in (GeneratorType, map, filter, zip, enumerate) or kind.__module__ == "itertools"
 
@@ -149,10 +149,8 @@ def _raising(error: Exception | None) -> Iterator[Any]:
 
 def _is_bound(iterator: Iterator[Any], namespace: Mapping[str, object]) -> bool:
     """Whether a variable is bound to an iterator whose position is known, or to one that it reads."""
-    inner: Sequence[Iterator[Any]] = ()
-    if type(iterator) in (enumerate, zip):
-        parts = iterator.__reduce__()[1]
-        inner = parts[:1] if type(iterator) is enumerate else parts
+    parts: Sequence[Any] = iterator.__reduce__()[1] if type(iterator) in (enumerate, zip) else ()
+    inner = parts[:1] if type(iterator) is enumerate else parts
     return any(value is iterator for value in namespace.values()) or any(_is_bound(part, namespace) for part in inner)
 
 
