@@ -21,12 +21,12 @@ import firn
 from firn import _core, background, brief, errors, jobs, modules, shipping, slowest
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
-from firn.items import Items, as_items, slice_items
+from firn.items import Items, Taken, as_items, slice_items
 from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Progress, Screen
-from firn.raised import TRACEBACK, Found, without_firn
+from firn.raised import TRACEBACK, Found, reraise, without_firn
 from firn.readable import seconds
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
@@ -60,6 +60,7 @@ class Started:
     prepare_seconds: float
     find: Callable[[int], Found]
     apart: bool = False  # the chunks' effects are looked at one by one
+    unread: Exception | None = None  # what the iterator raised after the items
     skipped: int = 0  # iterations that ran in the notebook, with these effects
     effects: list[Any] = field(default_factory=list)
 
@@ -108,6 +109,7 @@ class Run:
     def __post_init__(self) -> None:
         self.report.cell = self.cell
         self._split_already: set[int] = set()
+        self._taken: Taken | None = None
         self.deadline = None if self.options.timeout is None else time.monotonic() + self.options.timeout
 
     @property
@@ -135,11 +137,25 @@ class Run:
         loop = self.plan.loops[index]
         entry = self._enter(loop)
         try:
-            return None, self._split(loop, entry, iterable)
+            value = self._split(loop, entry, iterable)
+            if self._taken is not None:
+                self._taken.use_up()
+            return None, value
         except BaseException as error:
+            self._give_back(error)
             return self.failed(error, loop.lineno, entry), None
         finally:
+            self._taken = None
             entry.wall_seconds = time.perf_counter() - self.began - entry.began
+
+    def _give_back(self, error: BaseException) -> None:
+        """Leaves an iterator of the notebook's behind the iteration that failed; where none did, nothing was read."""
+        if self._taken is None:
+            return
+        details = object.__getattribute__(error, "__dict__").get("worker_error")
+        done = 0 if details is None or details.index is None else details.index + 1
+        for name in self._taken.leave(done, self.namespace):
+            self.note(errors.goes_on(name))
 
     def _count_run(self, index: int) -> None:
         """Starts the report anew when a loop runs again (%%timeit): it is then about the last run of the cell."""
@@ -161,7 +177,7 @@ class Run:
             items = self._read(loop, entry, iterable)
             del iterable
             if not entry.items:
-                return None, self._merge(loop, entry, [])
+                return None, self._merge(loop, entry, [], items.error)
             with self.session.turn(), background.pool_session().turn() as pool:
                 started = self._start(loop, entry, items, pool, None)
             del items
@@ -186,16 +202,17 @@ class Run:
         return entry
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
-        items = self._read(loop, entry, iterable)
+        items = self._read(loop, entry, iterable, self.namespace)
         del iterable
+        self._taken = items.taken
         if not entry.items:
-            return self._merge(loop, entry, [])
+            return self._merge(loop, entry, [], items.error)
         effects: list[Any] = []
         if loop.shows and not self._wants_workers and len(items) <= brief.ITERATIONS:
             effects, items = brief.run(loop, items, self.namespace, partial(self._find, loop, items, 0))
             if not len(items):
                 self._was_short(entry)
-                return self._merge(loop, entry, effects)
+                return self._merge(loop, entry, effects, items.error)
         asked = time.perf_counter()
         with self.session.turn() as pool:
             entry.turn_seconds = time.perf_counter() - asked
@@ -208,20 +225,25 @@ class Run:
                 self._compare(loop, entry, outcome, started.shipment)
         return self._ended(started, outcome)
 
-    def _read(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Items:
-        """What the loop runs over, which is refused if it could not run over it in parallel."""
+    def _read(self, loop: SplitLoop, entry: Loop, iterable: Any, namespace: dict[str, Any] | None = None) -> Items:
+        """What the loop runs over, which is refused if it could not run over it in parallel. In the background, iterators
+        are used up at once, for other cells may use them meanwhile; else those in the namespace are not."""
         loop.check(self.namespace, iterable)
         modules.check_imports(modules.body_at(self.tree, loop.lineno), self.filename)
         assert self.plan is not None
         self.plan.check_given(loop.index, self.namespace, self.options.copy)
         began = time.perf_counter()
-        items = as_items(iterable)
+        items = as_items(iterable, self._look_at_deadline, namespace)
         entry.read_seconds = time.perf_counter() - began
         del iterable
         entry.items = len(items)
         if items.note:
             self.note(items.note)
         return items
+
+    def _look_at_deadline(self) -> None:
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise jobs.Deadline
 
     def _start(self, loop: SplitLoop, entry: Loop, items: Items, pool: _core.Pool, screen: Screen | None) -> Started:
         """Freezes what a loop reads and gives it to the workers."""
@@ -235,6 +257,7 @@ class Run:
         submitted, worked = time.perf_counter(), time.thread_time() - worked
         # The originals go while the workers run: giving back millions of objects takes its time.
         self.keep_account(shipment, entry, loop.read)
+        unread = items.error
         del originals, items
         progress = Progress(screen, loop.what, entry.items)
         find = partial(self._find, loop, shipment.items, entry.items - shipped)
@@ -242,14 +265,15 @@ class Run:
         if starting:  # they take CPUs and locks from the notebook's thread: that is the price of their start
             prepare = max(worked, shipment.figures.seconds)
         apart = self.options.compare == "full"
-        return Started(loop, entry, shipment, job, progress, self.deadline, prepare, find, apart, entry.items - shipped)
+        skipped = entry.items - shipped
+        return Started(loop, entry, shipment, job, progress, self.deadline, prepare, find, apart, unread, skipped)
 
     def _ended(self, started: Started, outcome: Outcome) -> Any:
         """Merges what the workers brought; raises what the loop raised."""
         if outcome.error is not None:
-            raise outcome.error
+            reraise(outcome.error)
         effects = started.effects + [chunk.effects for chunk in outcome.chunks]
-        return self._merge(started.loop, started.entry, effects)
+        return self._merge(started.loop, started.entry, effects, started.unread)
 
     @property
     def _wants_workers(self) -> bool:
@@ -322,7 +346,10 @@ class Run:
         if self.deadline is not None:
             self.deadline += paused
 
-    def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any]) -> Any:
+    def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any], unread: Exception | None) -> Any:
+        if unread is not None and not any(map(loop.decided, effects)):
+            self._taken = None  # it has come to its end
+            reraise(unread)
         began = time.perf_counter()
         try:
             return loop.finish(effects, self.namespace)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from firn import errors, jobs, modules, names, shipping
 from firn.progress import Progress
+from firn.raised import reraise
 from firn.rebind import rebind
 from firn.report import Loop
 
@@ -119,7 +120,7 @@ def _run(run: Run, entry: Loop) -> None:
         run.count(entry, outcome, prepared)
     WORKERS.names |= assigned(run.tree)
     if outcome.error is not None:
-        raise outcome.error
+        reraise(outcome.error)
     began = time.perf_counter()
     found = [done.effects for done in outcome.chunks]
     run.namespace.update({name: [values[name] for values in found] for name in run.options.gather})

@@ -216,6 +216,10 @@ def hold_frozen(names: Collection[str]) -> str:
     return f"{which} held some of what was frozen, and now {'holds' if len(names) == 1 else 'hold'} the frozen objects"
 
 
+def goes_on(name: str) -> str:
+    return f"{name} was read to its end, and is now another iterator, over what the loop had not come to"
+
+
 def ran_here(index: int, item: object, message: str, traceback: str) -> WorkerError:
     """The details of an iteration that failed in the notebook: no worker had it."""
     error = WorkerError(message)

@@ -16,12 +16,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from firn import errors, rebuild, results
-from firn.raised import CAUSE, CONTEXT, TRACEBACK, Left
+from firn.raised import CAUSE, CONTEXT, SUPPRESSED, TRACEBACK, Left
 from firn.teach import FROZEN_TYPES
 
 _FIRN = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_DEPTH = 8
 PATIENCE = 1.0  # seconds
+LINKED = 100  # exceptions that one is told with
 FRAMES = 20  # of the outermost and the innermost whose variables are told
 LONG = 1000  # characters
 _PICKLED_BY = {"__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__", "__getstate__", "__setstate__"}
@@ -45,7 +45,7 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
         message = f"<the message cannot be shown: its __str__ raised {type(broken).__name__}>"
     # What the notebook could not show either stays here.
     shown = shown and _is_tame(error)
-    return _pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
+    return pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
 
 
 def _name_default(error: BaseException) -> None:
@@ -134,9 +134,7 @@ def _strip(error: BaseException) -> None:
         if one is not None and id(one) not in seen:
             seen.add(id(one))
             BaseException.with_traceback(one, without_firn(TRACEBACK(one)))
-            todo += [CAUSE(one), CONTEXT(one)]
-            if issubclass(type(one), BaseExceptionGroup):
-                todo += one.exceptions  # type: ignore[attr-defined]
+            todo += [CAUSE(one), CONTEXT(one), *_members(one)]
 
 
 def without_firn(trace: types.TracebackType | None) -> types.TracebackType | None:
@@ -208,24 +206,59 @@ def _name_cells(shown: traceback.TracebackException) -> None:
         todo += [one.__cause__, one.__context__, *(one.exceptions or ())]
 
 
-def _pickled(error: BaseException) -> bytes | None:
-    ways = (_Raised(error, _DEPTH), _Raised(error, 0), _Bare(error, _DEPTH), _Bare(error, 0))
-    for value in ways[2:] + ways[:2] if _passes_on_others(type(error)) else ways:
-        try:
-            with _limited():
-                raw = results.dump(value)
-                # An exception whose __init__ takes other arguments than it passes on pickles, but does not unpickle.
-                loaded = type(pickle.loads(raw))
-            if loaded is type(error) or loaded is rebuild.originals.get(rebuild.tokens.get(type(error), 0)):
-                return raw
-        except rebuild.Stopped:
-            raise
-        except BaseException:
-            continue
-    return None
+def pickled(error: BaseException) -> bytes | None:
+    """The exception with those that it is told with, without those of them that cannot be pickled and made again."""
+    linked = _linked(error)
+    raw = _loadable([(one, _forms(one)[0]) for one in linked])
+    if raw is not None:
+        return raw
+    ends = time.monotonic() + PATIENCE
+    found = []
+    for one in linked:
+        if one is error or time.monotonic() < ends:
+            found += [(one, form) for form in _forms(one) if _loadable([(one, form)]) is not None][:1]
+    return _loadable(found) if found and found[0][0] is error else None
 
 
-def _passes_on_others(cls: type) -> bool:
+def _linked(error: BaseException) -> list[BaseException]:
+    """An exception, and those that caused it, that were handled when it was raised, and that it groups."""
+    found = {id(error): error}
+    todo = [error]
+    while todo and len(found) < LINKED:
+        one = todo.pop(0)
+        for other in (CAUSE(one), CONTEXT(one), *_members(one)):
+            if other is not None and id(other) not in found:
+                found[id(other)] = other
+                todo.append(other)
+    return list(found.values())
+
+
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    group = issubclass(type(error), BaseExceptionGroup)
+    return vars(BaseExceptionGroup)["exceptions"].__get__(error) if group else ()
+
+
+def _forms(error: BaseException) -> tuple[object, object]:
+    """The ways to pickle an exception, the more promising first."""
+    return (_Bare(error), error) if passes_on_others(type(error)) else (error, _Bare(error))
+
+
+def _loadable(parts: list[tuple[BaseException, object]]) -> bytes | None:
+    """The pickle of exceptions in these forms, if it loads again as the first of them."""
+    kind = type(parts[0][0])
+    try:
+        with _limited():
+            raw = results.dump(_Raised(parts))
+            # An exception whose __init__ takes other arguments than it passes on pickles, but does not unpickle.
+            loaded = type(pickle.loads(raw))
+        return raw if loaded is kind or loaded is rebuild.originals.get(rebuild.tokens.get(kind, 0)) else None
+    except rebuild.Stopped:
+        raise
+    except BaseException:
+        return None
+
+
+def passes_on_others(cls: type) -> bool:
     """Whether a class's `__init__` may take other arguments than those in `args`, with which pickle would call it."""
     own = [vars(one) for one in cls.__mro__ if rebuild.is_mutable(one)]
     wrote = {name for attributes in own for name in attributes}
@@ -233,45 +266,35 @@ def _passes_on_others(cls: type) -> bool:
 
 
 class _Raised:
-    """Pickles as an exception together with what its own pickle leaves out: what caused it, and the name of a NameError."""
+    """Pickles as the first of several exceptions, and those with what their own pickles leave out: what caused them, what
+    was handled when they were raised, and the name of a NameError."""
 
-    def __init__(self, error: BaseException, depth: int) -> None:
-        self._error, self._depth = error, depth
+    def __init__(self, parts: list[tuple[BaseException, object]]) -> None:
+        self._parts = parts
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild.raised, (self._error, _cause(self._error, self._depth), _name(self._error))
+        places = {id(one): place for place, (one, _) in enumerate(self._parts)}
+        links = [
+            (places.get(id(CAUSE(one))), places.get(id(CONTEXT(one))), SUPPRESSED(one), _name(one))
+            for one, _ in self._parts
+        ]
+        return rebuild.raised, ([form for _, form in self._parts], links)
 
 
 class _Bare:
     """Pickles as an exception of the same class, arguments and attributes, made without calling its `__init__`."""
 
-    def __init__(self, error: BaseException, depth: int) -> None:
-        self._error, self._depth = error, depth
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
 
     def __reduce__(self) -> tuple[Any, ...]:
         cls = type(self._error)
         builtin: Any = next(one for one in cls.__mro__ if not rebuild.is_mutable(one))
         reduced = builtin.__reduce__(self._error)
         _, arguments, state = (*reduced, None)[:3]
-        made = _Made(cls, builtin, arguments, state)
-        return rebuild.raised, (made, _cause(self._error, self._depth), _name(self._error))
-
-
-class _Made:
-    def __init__(self, *arguments: Any) -> None:
-        self._arguments = arguments
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild.bare, self._arguments
+        return rebuild.bare, (cls, builtin, arguments, state)
 
 
 def _name(error: BaseException) -> str | None:
     name = vars(NameError)["name"].__get__(error) if issubclass(type(error), NameError) else None
     return name if type(name) is str else None
-
-
-def _cause(error: BaseException, depth: int) -> _Raised | _Bare | None:
-    cause = CAUSE(error)
-    if cause is None or depth == 0:
-        return None
-    return (_Bare if _passes_on_others(type(cause)) else _Raised)(cause, depth - 1)

@@ -7,10 +7,12 @@ is read to the end in the notebook first (`Items.note` says so).
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, cycle, groupby, islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count, cycle, groupby, islice
 from operator import length_hint
+from types import GeneratorType
 
 from firn import _core
 from firn.teach import FROZEN_TYPES
@@ -23,7 +25,8 @@ type Plan = tuple[Any, ...]
 """("range", range) | ("slice", source) | ("walk", source, view) | ("back", plan) | ("enumerate", plan, start) |
 ("zip", *plans) | ("groups", plan) | ("part", plan, start, stop). A source is an object or, in a setup, its number among the pointers."""
 
-_PIECE: Final = 1 << 16
+_PIECE: Final = 1 << 16  # items that are read at once, if they come so fast
+_OFTEN: Final = 0.01  # seconds
 _SLICED: Final = (list, tuple, str, bytes, bytearray)
 _WALKED: Final = (dict, set, frozenset, deque, OrderedDict, defaultdict, Counter)
 _VIEWS: Final = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
@@ -42,12 +45,18 @@ class Items:
     """The items of a loop.
 
     `shared` describes them (see `Plan`), `sources` are the objects in it, in the order of their numbers; `note` is
-    empty or says what was done to get them. `len()` is the number of iterations.
+    empty or says what was done to get them. `len()` is the number of iterations. `error` is what came in the place of a
+    further item: the loop raises it when these have run. `taken` is the iterator that the loop is to leave as the serial
+    one does, if there is such a one.
     """
 
-    def __init__(self, plan: Plan, length: int, note: str = "") -> None:
+    def __init__(
+        self, plan: Plan, length: int, note: str = "", error: Exception | None = None, taken: Taken | None = None
+    ) -> None:
         self.shared = plan
         self.note = note
+        self.error = error
+        self.taken = taken
         self._length = length
 
     def __len__(self) -> int:
@@ -55,7 +64,7 @@ class Items:
 
     def after(self, done: int) -> Items:
         """Those that are left."""
-        return Items(("part", self.shared, done, len(self)), len(self) - done) if done else self
+        return Items(("part", self.shared, done, len(self)), len(self) - done, error=self.error) if done else self
 
     @property
     def sources(self) -> list[object]:
@@ -66,34 +75,100 @@ class Items:
         return _replace(self.shared, iter(list(numbers)))
 
 
-def as_items(iterable: Iterable[Any]) -> Items:
+class Taken:
+    """An iterator of the notebook's, which goes on after a loop that fails. `rest` makes what is left behind so many items
+    of one that had to be read to the end."""
+
+    def __init__(self, iterator: Iterator[Any], rest: Callable[[int], Iterator[Any]] | None = None) -> None:
+        self._iterator, self._rest = iterator, rest
+
+    def use_up(self) -> None:
+        if self._rest is None:
+            _exhaust(self._iterator)
+
+    def leave(self, done: int, namespace: dict[str, Any]) -> list[str]:
+        """Leaves it behind so many items; the variables that another iterator had to be bound to for that."""
+        if self._rest is None:
+            deque(islice(self._iterator, done), maxlen=0)
+            return []
+        names = [name for name, value in namespace.items() if value is self._iterator]
+        namespace.update(dict.fromkeys(names, self._rest(done)))
+        return names
+
+
+def as_items(
+    iterable: Iterable[Any], look: Callable[[], None] = lambda: None, namespace: Mapping[str, object] | None = None
+) -> Items:
     """Describes what a loop runs over; raises the serial loop's TypeError when that cannot be iterated.
 
-    Reading an iterator to the end can be interrupted; what was read is then given back, as it is after an error.
+    Reading an iterator to the end can be interrupted; `look` is called now and then, and what it raises ends the reading.
+    An exception of the iterator's own comes after the items before it. An iterator is used up, unless a variable in the
+    namespace is bound to it or to one that it reads: then that is the caller's to do (`Items.taken`).
     """
     known = _plan(iterable)
     if known is not None:
         return Items(*known)
     iterator = iter(iterable)
     if type(iterator) is enumerate and type(inner := iterator.__reduce__()[1][0]) is groupby:
-        groups = as_items(inner)
-        return Items(("enumerate", groups.shared, iterator.__reduce__()[1][1]), len(groups), groups.note)
+        groups = as_items(inner, look)
+        plan = "enumerate", groups.shared, iterator.__reduce__()[1][1]
+        return Items(plan, len(groups), groups.note, groups.error)
     if iterator is iterable:
         known = _plan_of_iterator(iterator)
         if known is not None:
+            if namespace is not None and _is_bound(iterator, namespace):
+                return Items(*known, taken=Taken(iterator))
             _exhaust(iterator)
             return Items(*known)
-    read: list[Any] = []
-    if type(iterator) is groupby:  # a group is only there until the next one is asked for
-        read += ((key, list(group)) for key, group in iterator)
-        return Items(
-            ("groups", ("slice", read)), len(read), f"the groupby was read to the end first ({len(read):,} groups)"
-        )
     if type(iterator) in (count, cycle):
         raise OverflowError(f"{_describe(iterable)} has no end: a loop that is split runs over all of it")
-    while part := list(islice(iterator, _PIECE)):  # between pieces an interrupt is seen, whatever the iterator is
-        read += part
-    return Items(("slice", read), len(read), f"{_describe(iterable)} was read to the end first ({len(read):,} items)")
+    if type(iterator) is groupby:  # a group is only there until the next one is asked for
+        read, error = _read(((key, list(group)) for key, group in iterator), look)
+        note = f"the groupby was read to the end first ({len(read):,} groups)"
+        return Items(("groups", ("slice", read)), len(read), note, error)
+    read, error = _read(iterator, look)
+    note = f"{_describe(iterable)} was read to the end first ({len(read):,} items)"
+    taken = None
+    bound = namespace is not None and any(value is iterator for value in namespace.values())
+    if bound and _only_iterates(iterator):
+        taken = Taken(iterator, lambda done: chain(read[done:], _raising(error)))
+    return Items(("slice", read), len(read), note, error, taken)
+
+
+def _only_iterates(iterator: Iterator[Any]) -> bool:
+    """Whether another iterator over the same items is as good: a file, or an instance of a user's class, is more."""
+    kind = type(iterator)
+    return kind in (GeneratorType, map, filter, zip, enumerate) or kind.__module__ == "itertools"
+
+
+def _raising(error: Exception | None) -> Iterator[Any]:
+    if error is not None:
+        raise error
+    yield from ()
+
+
+def _is_bound(iterator: Iterator[Any], namespace: Mapping[str, object]) -> bool:
+    """Whether a variable is bound to an iterator whose position is known, or to one that it reads."""
+    parts: Sequence[Any] = iterator.__reduce__()[1] if type(iterator) in (enumerate, zip) else ()
+    inner = parts[:1] if type(iterator) is enumerate else parts
+    return any(value is iterator for value in namespace.values()) or any(_is_bound(part, namespace) for part in inner)
+
+
+def _read(iterator: Iterator[Any], look: Callable[[], None]) -> tuple[list[Any], Exception | None]:
+    """All that an iterator gives, and the exception that it ends with if it does."""
+    read: list[Any] = []
+    before, piece, began = -1, 1, time.monotonic()
+    while len(read) > before:  # between pieces an interrupt is seen, whatever the iterator is
+        before = len(read)
+        try:
+            read.extend(islice(iterator, piece))
+        except Exception as error:
+            return read, error
+        look()
+        now = time.monotonic()
+        piece = min(2 * piece, _PIECE) if now - began < _OFTEN else max(piece // 2, 1)
+        began = now
+    return read, None
 
 
 def _plan(value: Any) -> tuple[Plan, int] | None:
@@ -139,7 +214,7 @@ def _plan_of_iterator(value: Any) -> tuple[Plan, int] | None:
             return None
         lengths = [plan[1] for plan in plans if plan is not None]
         if strict and len(set(lengths)) > 1:
-            return None  # list(zip) raises the serial loop's error
+            return None  # read to its end, it raises the serial loop's error
         return ("zip", *(plan[0] for plan in plans if plan is not None)), min(lengths)
     return None
 

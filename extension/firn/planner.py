@@ -29,6 +29,7 @@ from firn.units import (
     is_buffer,
     is_definition,
     is_in_heap,
+    refuse_other_class,
     refuse_state,
     unshippable,
 )
@@ -429,6 +430,8 @@ class Planner:
             if number in self.definitions or number in self._strangers:
                 continue
             name = getattr(definition, "__qualname__", repr(definition))
+            if isinstance(definition, type):
+                refuse_other_class(definition)
             if replicate.is_by_value(definition):
                 self.definitions[number] = self._unit(definition, name)
                 new = True

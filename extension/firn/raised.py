@@ -6,11 +6,12 @@ import ast
 import os
 import pickle
 import re
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from firn import errors
 from firn._core import NotFreezableError
@@ -75,13 +76,13 @@ class Failure:
         details = errors.left_behind(self.type_name, self.message)
         if error is None:
             error = details
-        texts = re.split(r"^Traceback \(most recent call last\):\n", self.traceback, flags=re.MULTILINE)[1:]
+        texts = _HEAD.split(self.traceback)[1:]
         current: BaseException | None = error
         for text in reversed(texts):
             if current is None:
                 break
             BaseException.with_traceback(current, _frames(text, found, self._variables() if current is error else []))
-            current = CAUSE(current) or CONTEXT(current)
+            current = CAUSE(current) or (None if SUPPRESSED(current) else CONTEXT(current))
         details.rank, details.traceback = rank, self.traceback
         if found is not None:
             details.index, details.item = self.index, found.item
@@ -109,7 +110,9 @@ CONTEXT: Callable[[BaseException], BaseException | None] = _FIELDS["__context__"
 SUPPRESSED: Callable[[BaseException], bool] = _FIELDS["__suppress_context__"].__get__
 TRACEBACK: Callable[[BaseException], TracebackType | None] = _FIELDS["__traceback__"].__get__
 
-FRAME = re.compile(r'^  File "(?P<file>[^"\n]*)", line (?P<line>\d+), in (?P<name>.*)$', re.MULTILINE)
+# A group's own lines have a bar before them; those of its members stand further to the right.
+_HEAD = re.compile(r"^(?:  \+ Exception Group )?Traceback \(most recent call last\):\n", re.MULTILINE)
+FRAME = re.compile(r'^(?:  \| )?  File "(?P<file>[^"\n]*)", line (?P<line>\d+), in (?P<name>.*)$', re.MULTILINE)
 
 
 def _frames(text: str, iteration: Found | None, known: Frames) -> TracebackType | None:
@@ -153,6 +156,23 @@ def _frame(
         here.tb_next.tb_frame.f_locals.pop(_RAISED)
         return TracebackType(rest, here.tb_next.tb_frame, here.tb_next.tb_lasti, line)
     return rest
+
+
+def reraise(error: BaseException) -> NoReturn:
+    """Raises an exception of a worker in the notebook. What the notebook handles meanwhile is the last of its contexts, as
+    where the notebook has raised all of them; Python makes it the first, in the place of the worker's own."""
+    handled = sys.exception()
+    last, chain = error, {id(error)}
+    while (context := CONTEXT(last)) is not None and id(context) not in chain:
+        last = context
+        chain.add(id(last))
+    try:
+        if handled is not None and context is None and id(handled) not in chain:
+            _FIELDS["__context__"].__set__(last, handled)
+        context = CONTEXT(error)
+        raise error
+    finally:
+        _FIELDS["__context__"].__set__(error, context)
 
 
 def as_in_cell(error: BaseException, chunk: CodeType, found: Found) -> None:

@@ -234,13 +234,23 @@ class Refused:
         raise ImportError(self.__dict__["_message"])
 
 
-def raised(error: BaseException, cause: BaseException | None, name: str | None = None) -> BaseException:
-    """An exception with what its own pickle leaves out; name: of a NameError."""
-    if cause is not None:
-        error.__cause__ = cause
-    if isinstance(error, NameError):
-        error.name = name
-    return error
+type Link = tuple[int | None, int | None, bool, str | None]
+"""Of an exception: the places of its cause and its context among several, whether it hides the context (`from None`), and
+the name of a NameError."""
+
+
+def raised(errors: list[BaseException], links: list[Link]) -> BaseException:
+    """The first of several exceptions, which get what their own pickles leave out."""
+    fields: Any = vars(BaseException)  # these run no code of the exceptions' classes
+    for error, (cause, context, suppressed, name) in zip(errors, links, strict=True):
+        if cause is not None:
+            fields["__cause__"].__set__(error, errors[cause])
+        if context is not None:
+            fields["__context__"].__set__(error, errors[context])
+        fields["__suppress_context__"].__set__(error, suppressed)
+        if isinstance(error, NameError):
+            error.name = name
+    return errors[0]
 
 
 def bare(

@@ -34,7 +34,7 @@ _WORTH_A_POINTER = 256
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
 _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
 METHODS = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
-_AT_BIRTH = ("__module__", "__qualname__", "__slots__", "__orig_bases__")
+_AT_BIRTH = ("__module__", "__qualname__", "__slots__", "__orig_bases__", "__class__")
 _numbers = itertools.count(1)
 _token_of: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
 

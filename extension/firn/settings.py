@@ -1,18 +1,24 @@
 """What the workers take over from the notebook at each job: sys.path, reloaded modules, warning filters, the decimal
-context, the interpreter's limits and the environment variables. `settings` is the notebook's side, `Follower` a worker's.
+context, the interpreter's limits, the environment variables and the time zone. `settings` is the notebook's side,
+`Follower` a worker's.
 """
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import os
 import sys
+import time
 import warnings
 from contextlib import suppress
 from types import ModuleType
 
+from firn import rebuild
+
 TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -69,14 +75,32 @@ def settings() -> dict[str, Any]:
         "path": list(sys.path),
         "reloads": generations(),
         "filters": tuple(
-            (action, _pattern(message), category.__module__, category.__qualname__, _pattern(module), line)
-            for action, message, category, module, line in warnings.filters
+            (action, _pattern(message), _category(category), _pattern(module), line)
+            for action, message, category, module, line in _filters()
             if isinstance(category, type)
         ),
         "decimal": context,
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
+        "zone": (time.tzname, time.timezone, time.altzone, time.daylight),
         "environment": hash(frozenset(os.environ._data.items())),  # type: ignore[attr-defined]  # undecoded
     }
+
+
+def _filters() -> Sequence[Any]:
+    """The warning filters that hold here; with context-aware warnings `catch_warnings` leaves the module's as they are."""
+    context = getattr(warnings, "_get_context", None)
+    found: Sequence[Any] = warnings.filters if context is None else context()._filters
+    return found
+
+
+def _category(category: type) -> tuple[str, str, int | None]:
+    """A filter's category: its module, its name, and the number of a class of the notebook (`replicate.token_of`)."""
+    home, name = category.__module__, category.__qualname__
+    if getattr(sys.modules.get(home), name, None) is category and home != "__main__":
+        return home, name, None
+    from firn import replicate
+
+    return home, name, replicate.token_of(category) if replicate.is_by_value(category) else None
 
 
 def _pattern(pattern: Any) -> tuple[str, int] | str | None:
@@ -90,6 +114,7 @@ class Follower:
         self._reloaded: dict[str, int] = {}
         self._path: list[str] | None = None
         self._filters: object = None
+        self._made: list[Any] = []
         self._decimal: object = None
         self._limits: object = None
         self._environment: object = None
@@ -105,7 +130,11 @@ class Follower:
         self._reload(settings["reloads"])
         if settings["filters"] != self._filters:
             self._filters = settings["filters"]
-            _set_filters(settings["filters"])
+            self._made = _made_filters(settings["filters"])
+        # Also where they are the same: what was shown once, in an earlier job, is the notebook's to know.
+        warnings.resetwarnings()  # which tells the C half, too, that the list changes
+        warnings.filters[:] = self._made  # type: ignore[index]
+        warnings.onceregistry.clear()  # type: ignore[attr-defined]
         if settings["decimal"] is not None and settings["decimal"] != self._decimal:
             self._decimal = settings["decimal"]
             _set_decimal(settings["decimal"])
@@ -114,6 +143,9 @@ class Follower:
             recursion, digits = settings["limits"]
             sys.setrecursionlimit(recursion)
             sys.set_int_max_str_digits(digits)
+        # After time.tzset() the process has another time zone, of which only the notebook's own module knows. To call it here
+        # would be too much: where the notebook has not, a new TZ does not hold yet.
+        time.tzname, time.timezone, time.altzone, time.daylight = settings["zone"]
         if settings["environment"] != self._environment:
             self._environment = settings["environment"]
             os.reload_environ()  # type: ignore[attr-defined, unused-ignore]  # the process's own, which os.environ mirrors
@@ -139,15 +171,30 @@ class _Pattern:
         return getattr(re.compile(*self._arguments), name)
 
 
-def _set_filters(filters: tuple[tuple[Any, ...], ...]) -> None:
+class _Category:
+    """A filter's category that this worker may not have yet: what it is of is found when a warning is looked at, among the
+    classes that the warning's own class is derived from."""
+
+    def __init__(self, home: str, name: str, token: int | None) -> None:
+        self._home, self._name, self._token = home, name, token
+
+    def __subclasscheck__(self, cls: type) -> bool:
+        return any(map(self._is, cls.__mro__))
+
+    def _is(self, cls: type) -> bool:
+        token = rebuild.tokens.get(cls)
+        if self._token is not None or token is not None:
+            return token == self._token
+        return (cls.__module__, cls.__qualname__) == (self._home, self._name)
+
+
+def _made_filters(filters: tuple[tuple[Any, ...], ...]) -> list[Any]:
     made = []
-    for action, message, home, qualname, module, line in filters:
-        category = getattr(sys.modules.get(home), qualname, None)
-        if isinstance(category, type):
-            patterns = [_Pattern(*it) if isinstance(it, tuple) else it for it in (message, module)]
-            made.append((action, patterns[0], category, patterns[1], line))
-    warnings.resetwarnings()  # which also tells the C half that the list changes
-    warnings.filters[:] = made  # type: ignore[index]
+    for action, message, (home, name, token), module, line in filters:
+        category = getattr(builtins, name, None) if home == "builtins" else None
+        patterns = [_Pattern(*it) if isinstance(it, tuple) else it for it in (message, module)]
+        made.append((action, patterns[0], category or _Category(home, name, token), patterns[1], line))
+    return made
 
 
 def _set_decimal(settings: tuple[Any, ...]) -> None:

@@ -32,7 +32,7 @@ def display(*objects: Any, display_id: Any = None, **options: Any) -> Any:
     if display_id is not None:
         options["display_id"] = display_id
     try:
-        _send("display", results.dump((objects, options)))
+        send("display", results.dump((objects, options)))
     except rebuild.Stopped:
         raise
     except Exception:
@@ -58,12 +58,12 @@ def _send_formats(value: Any, options: dict[str, Any]) -> None:
 
 def publish_display_data(data: Any, metadata: Any = None, **options: Any) -> None:
     """IPython's publish_display_data, in a worker."""
-    _send("data", results.dump((data, metadata, options)))
+    send("data", results.dump((data, metadata, options)))
 
 
 def clear_output(wait: bool = False) -> None:
     """IPython's clear_output, in a worker."""
-    _send("clear", pickle.dumps(wait))
+    send("clear", pickle.dumps(wait))
 
 
 def show(value: Any) -> None:
@@ -77,7 +77,8 @@ def show(value: Any) -> None:
         print(repr(value))
 
 
-def _send(kind: str, raw: bytes) -> None:
+def send(kind: str, raw: bytes) -> None:
+    """In a worker: a message to the notebook, in order with what is printed."""
     streams.flush()
     _core.worker_write(STREAM, f"{kind} {binascii.b2a_base64(raw, newline=False).decode()}\n")
 
@@ -88,13 +89,17 @@ def clears(text: str) -> bool:
 
 
 def publish(text: str) -> None:
-    """In the notebook: does what messages of workers ask for. One that fails says so and ends nothing."""
-    from firn import errors
+    """In the notebook: does what messages of workers ask for. A display that fails says so and ends nothing."""
+    from firn import errors, warned
 
     for line in text.splitlines():
-        kind, _, raw = line.partition(" ")
+        kind, _, encoded = line.partition(" ")
+        raw = binascii.a2b_base64(encoded)
+        if kind == "warning":
+            warned.show(*pickle.loads(raw))
+            continue
         try:
-            _publish(kind, pickle.loads(binascii.a2b_base64(raw)))
+            _publish(kind, pickle.loads(raw))
         except Exception as error:
             print(errors.cannot_display(error), file=sys.stderr)
 

@@ -213,6 +213,17 @@ def refuse_state(unit: Unit) -> None:
     )
 
 
+def refuse_other_class(cls: type) -> None:
+    """Refuses instances in data whose `__class__` is what their class says: frozen ones would be of their own class."""
+    if any("__class__" in vars(base) for base in cls.__mro__ if base is not object):
+        name = cls.__qualname__
+        raise Unshippable(
+            f"an instance of {name} answers with another __class__ than {name}, which it would not do once it is frozen",
+            f"make it inside the loop, or give the loop what it stands for instead of the {name}",
+            name=name,
+        )
+
+
 def unshippable(unit: Unit, error: Exception) -> Unshippable:
     path = unit.key
     if unit.why is not None:

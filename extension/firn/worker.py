@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from operator import length_hint
 
-from firn import _core, errors, items, rebuild, results, showing, streams
+from firn import _core, errors, items, rebuild, results, showing, streams, warned
 from firn.analysis.chunk import define
 from firn.rebuild import Stopped
 from firn.settings import Follower
@@ -165,6 +165,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             if looks and header["copied_items"]:
                 before = watch.also("what the loop runs over", list(items.slice_items(plan, start, stop)))
             source = iter(part) if seed is None else _seeded(iter(part), seed, start)
+            warned.travel(True)
             effects = chunk(items.Slice(stopwatch.watched(source, stop - start), part), start)
             slowest = stopwatch.slowest(start, stop - start)
             if looks and (changed := watch.changed(before)):
@@ -175,6 +176,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
         except BaseException as error:
             return _failure(stop - length_hint(part) - 1, error)
         finally:
+            warned.travel(False)
             streams.flush()
 
     return Job(space, run)
@@ -288,3 +290,4 @@ def _let_go(error: BaseException) -> None:
 if in_worker:
     streams.install()
     showing.install()
+    warned.install()

@@ -306,6 +306,15 @@ def test_timeout(notebook):
     assert "out" not in notebook
 
 
+@pytest.mark.parametrize("numbers", ["(time.sleep(0.01) for _ in iter(int, 1))", "iter(int, 1)"])
+def test_timeout_while_an_iterator_without_end_is_read(notebook, numbers):
+    notebook.ok("import time")
+    began = time.monotonic()
+    error = notebook.fails(f"%%parallel --timeout 0.4\nout = any(x for x in {numbers})")
+    assert isinstance(error, TimeoutError) and "--timeout 0.4" in str(error) and "firn/" not in notebook.shown
+    assert time.monotonic() - began < 2 and "out" not in notebook
+
+
 def test_recursion_without_end_in_a_worker(notebook):
     notebook.ok("def down(x):\n    return down(x + 1)")
     error = notebook.fails("%%parallel\nout = [down(x) for x in range(4)]")

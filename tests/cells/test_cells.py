@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import firn
 import pytest
@@ -273,3 +274,48 @@ def test_random_numbers_follow_the_seed_and_the_report_says_whose_they_are(noteb
     notebook.ok("%%parallel\nc = [random.Random(x).random() for x in range(20)]")
     assert notebook["c"] == notebook.ok("[random.Random(x).random() for x in range(20)]")
     assert "draws random numbers" not in str(notebook.report)
+
+
+WARNING = """
+import warnings
+def warn(x):
+    warnings.warn("same")
+    return x
+"""
+
+
+def test_a_warning_is_shown_as_often_as_by_the_serial_cell(notebook):
+    notebook.ok(WARNING)
+    for loops in ("[warn(x) for x in range(9)]", "[warn(x) for x in range(9)] + [warn(x) for x in range(9)]"):
+        for magic in ("", "%%parallel --chunk 1"):
+            with warnings.catch_warnings(record=True) as found:
+                warnings.simplefilter("default")
+                notebook.ok(f"{magic}\nout = {loops}")
+            assert [str(one.message) for one in found] == ["same"] and found[0].lineno == 3
+
+
+def test_the_notebooks_own_way_of_showing_warnings_is_used(notebook):
+    notebook.ok(WARNING + "def show(message, *more, **words):\n    seen.append(str(message))\nseen = []")
+    hook = "warnings.simplefilter('always')\nwarnings.showwarning = {}"
+    with warnings.catch_warnings():
+        notebook.ok(hook.format("show"))
+        notebook.ok("%%parallel --chunk 1\nout = [warn(x) for x in range(5)]")
+        assert notebook["seen"] == ["same"] * 5 and not notebook.err
+        notebook.ok("def refuse(*more, **words):\n    raise OSError('shown nowhere')\n" + hook.format("refuse"))
+        error = notebook.fails("%%parallel --chunk 1\nfound = [warn(x) for x in range(5)]")
+        assert type(error) is OSError and "found" not in notebook and "firn/" not in notebook.shown
+
+
+def test_a_warning_that_cannot_leave_its_worker_is_shown_as_text(notebook):
+    notebook.ok("import warnings\nclass Stays(UserWarning):\n    def __reduce__(self): raise OSError")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        notebook.ok("%%parallel --chunk 1\nout = [warnings.warn('told', Stays) for x in range(5)]")
+    assert notebook.err.count("Stays: told") == 5
+
+
+def test_data_that_answers_with_another_class_is_refused(notebook):
+    notebook.ok("class Proxy:\n    @property\n    def __class__(self):\n        return int\nones = [Proxy(), Proxy()]")
+    error = notebook.fails("%%parallel\nout = [isinstance(one, int) for one in ones]")
+    assert "an instance of Proxy answers with another __class__" in str(error) and "out" not in notebook
+    assert type(notebook["ones"]) is list and "firn/" not in notebook.shown

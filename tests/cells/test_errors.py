@@ -244,3 +244,64 @@ def test_a_variable_that_nobody_changes_need_not_be_there(notebook):
         "%%parallel\nfor x in range(1000):\n    1 / (900 - x)\n    if x > 950:\n        absent.append(x)"
     )
     assert type(error) is ZeroDivisionError
+
+
+NESTED = """
+class Stays(Exception):
+    def __init__(self):
+        super().__init__()
+        self.own = (n for n in [1])
+def fail(row, first):
+    try:
+        raise first()
+    except Exception:
+        raise KeyError(row["id"])
+def hide(row):
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        raise KeyError(row["id"]) from None
+"""
+
+
+def test_what_was_handled_when_it_was_raised_is_shown(notebook):
+    notebook.ok(NESTED)
+    notebook.fails("%%parallel\nout = [fail(row, OSError) for row in rows]")
+    assert "OSError" in notebook.shown and "raise first()" in notebook.shown
+    assert "During handling of the above exception" in notebook.shown and "firn/" not in notebook.shown
+    notebook.fails("%%parallel\nout = [hide(row) for row in rows]")
+    assert "KeyError: 0" in notebook.shown and "division by zero" not in notebook.shown
+
+
+def test_a_context_that_stays_in_its_worker_is_left_out(notebook):
+    notebook.ok(NESTED)
+    error = notebook.fails("%%parallel\nout = [fail(row, Stays) for row in rows]")
+    assert type(error) is KeyError and error.__context__ is None
+    assert "Stays" in error.worker_error.traceback
+
+
+def test_the_traceback_of_a_group_has_the_functions(notebook):
+    notebook.ok("def fail(row):\n    raise ExceptionGroup('all', [ValueError(1)])")
+    error = notebook.fails("%%parallel\nout = [fail(row) for row in rows]")
+    assert type(error) is ExceptionGroup
+    assert [frame.name for frame in traceback.extract_tb(error.__traceback__)][-2:] == ["<module>", "fail"]
+
+
+def test_what_the_loop_runs_over_fails_after_the_iterations_before(notebook):
+    notebook.ok("def numbers():\n    yield from range(3)\n    raise OSError('no more')")
+    error = notebook.fails("%%parallel --chunk 1\nfor x in numbers():\n    print(x)\n    t = x")
+    assert type(error) is OSError and notebook.out.startswith("0\n1\n2\n") and "t" not in notebook
+    assert "raise OSError" in notebook.shown and "firn/" not in notebook.shown
+    error = notebook.fails("%%parallel --chunk 1\nout = [1 // (1 - x) for x in numbers()]")
+    assert type(error) is ZeroDivisionError and error.worker_error.index == 1
+
+
+def test_an_iterator_is_left_where_the_loop_ended(notebook):
+    notebook.ok("numbers, pairs = (n for n in range(-3, 4)), enumerate(range(-3, 4))")
+    for name, item in (("numbers", "n"), ("pairs", "n[1]")):
+        notebook.fails(f"%%parallel --chunk 1\nfor n in {name}:\n    print(1 / {item})")
+        assert len(notebook.ok(f"list({name})")) == 3
+    assert type(notebook["pairs"]) is enumerate
+    notebook.ok("import threading\nlock, numbers = threading.Lock(), iter(range(3))")
+    notebook.fails("%%parallel\nout = [lock.locked() for n in numbers]")
+    assert notebook.ok("list(numbers)") == [0, 1, 2]  # nothing ran

@@ -9,12 +9,14 @@ import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import length_hint
 from typing import Any
 
 import firn
 import pytest
 from firn.analysis import CellPlan, Refusal, analyze
 from firn.analysis.chunk import define
+from firn.items import as_items, slice_items
 from firn.jobs import Done, Gathering
 from firn.session import SESSION
 from IPython.core.interactiveshell import InteractiveShell
@@ -100,18 +102,30 @@ class _Driver:
         self.outcome.splits += 1
         loop.check(namespace, iterable)
         self.plan.check_given(number, namespace, ())
-        items = list(iterable)  # type: ignore[call-overload]
+        read = as_items(iterable, namespace=namespace)  # type: ignore[arg-type]
+        items = list(slice_items(read.shared, 0, len(read)))
         size = self.size or max(1, len(items))
         code = loop.code_for(namespace)
         chunks = Gathering(loop.gathered if self.gathers else None)
+        decided = False
         for start in range(0, len(items), size):
             worker = worker_namespace(namespace, loop.bound | loop.changed)
-            made = define(code, worker)(iter(items[start : start + size]), start)
+            source = iter(items[start : start + size])
+            try:
+                made = define(code, worker)(source, start)
+            except BaseException:
+                if read.taken is not None:
+                    read.taken.leave(min(start + size, len(items)) - length_hint(source), namespace)
+                raise
             effects = transfer(made, [namespace, items])
             decided = loop.decided(effects)
             chunks.add(Done(start, start + size, 0, 0.0, 0.0, 0.0, effects=effects))
             if decided:
                 break
+        if read.error is not None and not decided:
+            raise read.error
+        if read.taken is not None:
+            read.taken.use_up()
         return loop.finish([done.effects for done in chunks.before(len(items) + 1)], namespace)
 
 

@@ -156,13 +156,23 @@ def test_what_cannot_be_iterated_raises_the_serial_error(value: Any) -> None:
 def test_errors_while_reading_are_the_serial_ones() -> None:
     with pytest.raises(RuntimeError, match="not today"):
         as_items(Loud())
-    with pytest.raises(ValueError, match="zip"):
-        as_items(zip(ROWS, range(3), strict=True))
     table = {"a": 1}
     iterator = iter(table)
     table["b"] = 2
-    with pytest.raises(RuntimeError, match="changed size"):
-        as_items(iterator)
+    items = as_items(iterator)
+    assert len(items) == 0 and type(items.error) is RuntimeError and "changed size" in str(items.error)
+
+
+def test_an_error_while_reading_comes_after_the_items_before_it() -> None:
+    items = as_items(zip(ROWS, range(3), strict=True))
+    assert taken(items, 2) == list(zip(ROWS, range(3), strict=False))
+    assert type(items.error) is ValueError and items.after(1).error is items.error
+    for groups in (
+        itertools.groupby(1 // n for n in (1, 1, 2, 0)),
+        enumerate(itertools.groupby(iter([1, 2, {}]), abs)),
+    ):
+        items = as_items(groups)
+        assert len(items) == len(taken(items, 1)) and type(items.error) in (ZeroDivisionError, TypeError)
 
 
 def test_the_groups_of_groupby_are_there_and_are_iterators(notebook: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import importlib
 import sys
+import time
 import warnings
 from concurrent import interpreters
 from pathlib import Path
@@ -135,6 +136,17 @@ def test_a_reloaded_module_is_reloaded_in_the_workers(notebook: Any, beside: Pat
     assert notebook.loop("(reloaded_beside.answer(), answer())") == [(55555, 222)] * 4
 
 
+def test_a_filter_waits_for_the_module_of_its_category(notebook: Any, beside: Path) -> None:
+    (beside / "warns_late.py").write_text("class Outer:\n    class Late(UserWarning): pass\n")
+    notebook.cell("import warnings\nimport warns_late\n")
+    notebook.cell("def late():\n    import warns_late as found\n    warnings.warn('bad', found.Outer.Late)\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", notebook["warns_late"].Outer.Late)
+        with pytest.raises(Exception, match="bad"):
+            notebook.loop("late()")
+
+
 def test_warning_filters_and_the_decimal_context_are_followed(notebook: Any) -> None:
     notebook.cell("import warnings\nfrom decimal import Decimal\n")
     with warnings.catch_warnings():
@@ -203,3 +215,17 @@ def test_limits_and_environment_variables_are_followed(notebook: Any, monkeypatc
     finally:
         sys.setrecursionlimit(limits[0])
         sys.set_int_max_str_digits(limits[1])
+
+
+def test_the_time_zone_is_followed_once_the_notebook_has_set_it(notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook.cell("import time\n")
+    zone = "(time.tzname, time.timezone, time.altzone, time.daylight, time.localtime(0).tm_hour)"
+    try:
+        for name in ("Asia/Tokyo", "Europe/Paris", "UTC"):
+            monkeypatch.setenv("TZ", name)
+            assert notebook.loop(zone) == [eval(zone)] * 4
+            time.tzset()
+            assert notebook.loop(zone) == [eval(zone)] * 4
+    finally:
+        monkeypatch.undo()
+        time.tzset()
