@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _POINTER = 8  # bytes
 _SPOKEN = ("__reduce_ex__", "__reduce__", "__getstate__")
+_OF_OBJECT = (object.__reduce_ex__, object.__reduce__, object.__getstate__)
 _LAST_PROTOCOL = 5
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
 class Base:
@@ -151,6 +153,9 @@ def speaker_of(cls: type) -> type | None:
     """The class that says in code of its own how the instances of a class are pickled, if one does."""
     if cls in copyreg.dispatch_table:
         return cls
+    if (cls.__reduce_ex__, cls.__reduce__, cls.__getstate__) == _OF_OBJECT:  # type: ignore[comparison-overlap]
+        return None
+    layout_of(cls)  # it learns the bases
     module = sys.modules.get("dataclasses")
     usual = getattr(module, "_dataclass_getstate", None)  # of one with slots: its fields
     for name in _SPOKEN:
@@ -186,9 +191,9 @@ def make(cls: Any, *arguments: Any) -> Any:
     return layout_of(cls).base.make(cls, *arguments)
 
 
-def fill(made: Any, state: tuple[Any, ...]) -> None:
-    """Gives an instance its items, its entries, its attributes and its slots."""
-    items, entries, attributes, slots = state
+def fill(made: Any, state: Any) -> None:
+    """Gives an instance its items, its entries, its attributes and its slots; or its attributes, if they are all."""
+    items, entries, attributes, slots = state if type(state) is tuple else ((), (), state, {})
     layout = layout_of(type(made))
     if items:
         layout.base.extend(made, items)
@@ -196,6 +201,7 @@ def fill(made: Any, state: tuple[Any, ...]) -> None:
         layout.base.setitem(made, key, value)
     if attributes:
         own = layout.attributes.__get__(made)
+        own.clear()  # their order is that of the original
         for name, value in attributes.items():
             own[sys.intern(name) if type(name) is str else name] = value
     for name, value in slots.items():
@@ -207,5 +213,22 @@ def reduce(value: Any) -> Any:
     parts = take_apart(value)
     if parts is None:
         return None
-    state = parts[1:]
-    return make, (type(value), *parts.arguments), state if any(state) else None, None, None, fill
+    cls, attributes = type(value), parts.attributes
+    state: Any = tuple(parts[1:])
+    if not (parts.items or parts.entries or parts.slots):
+        state = attributes or None
+    if _hashes_itself(cls) and any(type(one) not in _ATOMS for one in attributes.values()):
+        early = {name: one for name, one in attributes.items() if type(one) in _ATOMS}
+        return make_hashable, (early, cls, *parts.arguments), state, None, None, fill
+    return make, (cls, *parts.arguments), state, None, None, fill
+
+
+def _hashes_itself(cls: Any) -> bool:
+    return cls.__hash__ is not None and cls.__hash__ is not object.__hash__
+
+
+def make_hashable(early: dict[Any, Any], cls: Any, *arguments: Any) -> Any:
+    """An instance that may be a key in what it holds: it has what its `__hash__` may look at before it has all."""
+    made = make(cls, *arguments)
+    layout_of(cls).attributes.__get__(made).update(early)
+    return made

@@ -173,11 +173,11 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         if self._host.outside(cls) is not None:
             return twins.member, (cls, member._name_, member._value_)
         reduction = instances.reduce(member)
-        if reduction is None:
+        if reduction is None or type(reduction[2]) is not dict:
             raise TypeError(f"cannot pickle a member of {cls.__qualname__}: what it is made of cannot be read")
-        make, arguments, (*content, attributes, slots), *rest = reduction
-        own = {name: value for name, value in attributes.items() if name != _CACHED_IN_MEMBERS}
-        return make, arguments, (*content, own, slots), *rest
+        make, arguments, state, *rest = reduction
+        own = {name: value for name, value in state.items() if name != _CACHED_IN_MEMBERS}
+        return make, arguments, own, *rest
 
     def _class(self, cls: type) -> Any:
         self._host.meet_class(cls)
