@@ -282,13 +282,17 @@ def dump(value: object, host: Host) -> bytes:
 class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
     """For results that hold code (see `firn.results`)."""
 
+    def __init__(self, file: io.BytesIO, exact: bool) -> None:
+        super().__init__(file, protocol=5)
+        self._exact = exact
+
     def reducer_override(self, value: Any) -> Any:
-        reduced = results.reduce(value)
+        reduced = results.reduce(value, self._exact)
         return super().reducer_override(value) if reduced is None else reduced
 
 
-def dump_result(value: object) -> bytes:
+def dump_result(value: object, exact: bool) -> bytes:
     """A worker's result, functions and classes that it made by value."""
     file = io.BytesIO()
-    _ResultPickler(file, protocol=5).dump(value)
+    _ResultPickler(file, exact).dump(value)
     return file.getvalue()
