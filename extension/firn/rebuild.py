@@ -14,6 +14,7 @@ import pickle
 import sys
 import types
 import weakref
+from _abc import _abc_init  # type: ignore[import-not-found]
 from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,11 +114,12 @@ def make_class(metaclass: type, name: str, bases: tuple[type, ...], body: dict[s
     """A class without its attributes, which follow (`set_class`): methods may refer to the class itself.
 
     The hooks that ran when the notebook made the class (`__init_subclass__`, a metaclass's `__new__`) do not run again:
-    what they did is part of the attributes.
+    what they did is part of the attributes, as are the members of an enumeration.
     """
-    make = ABCMeta.__new__ if issubclass(metaclass, ABCMeta) else type.__new__
     with _without_hooks(bases):
-        made: type = make(metaclass, name, bases, body)
+        made: type = type.__new__(metaclass, name, bases, body)
+    if issubclass(metaclass, ABCMeta):
+        _abc_init(made)
     tokens[made], replicas[token] = token, made
     return made
 
@@ -125,18 +127,10 @@ def make_class(metaclass: type, name: str, bases: tuple[type, ...], body: dict[s
 def set_class(cls: type, state: dict[str, Any]) -> None:
     for name, value in state.pop("dict").items():
         type.__setattr__(cls, name, value)
-    for name, attributes in state.pop("members", {}).items():  # what a member's __init__ had set
-        cls[name].__dict__.update(attributes)  # type: ignore[index]
     for subclass in state.pop("registered", ()):
         cls.register(subclass)  # type: ignore[attr-defined]
     if SEALED in vars(cls):
         _core.seal_class(cls, True)
-
-
-def make_enum(make: Callable[..., type], arguments: tuple[Any, ...], token: int) -> type:
-    made = make(*arguments)
-    tokens[made], replicas[token] = token, made
-    return made
 
 
 def is_mutable(cls: type) -> bool:

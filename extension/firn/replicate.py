@@ -19,20 +19,20 @@ import sys
 import types
 import weakref
 from contextlib import suppress
-from enum import Enum
+from enum import EnumType
 from typing import Any, Protocol
 
 import cloudpickle  # type: ignore[import-untyped]
 from cloudpickle import cloudpickle as internals
 
-from firn import names, rebuild, results
+from firn import instances, names, rebuild, results, twins
 from firn.functions import is_frozen
 
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _LONG = frozenset({str, bytes})
 _WORTH_A_POINTER = 256
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
-_OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
+_CACHED_IN_MEMBERS = "_inverted_"  # by `~member`: no reason to ship the class anew
 METHODS = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
 _AT_BIRTH = ("__module__", "__qualname__", "__slots__", "__orig_bases__", "__class__")
 _numbers = itertools.count(1)
@@ -80,6 +80,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         kind = type(value)
         if kind in _ATOMS and not (kind in _LONG and len(value) > _WORTH_A_POINTER):
             return None
+        if isinstance(kind, EnumType):  # it is found through its class
+            return None
         return rebuild.GLOBALS if kind is _Globals else self._host.outside(value)
 
     def reducer_override(self, value: Any) -> Any:
@@ -91,6 +93,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return self._class(value)
             self._host.meet_module(value.__module__, value)
             return super().reducer_override(value)
+        if isinstance(kind, EnumType):
+            return self._member(value, kind)
         if kind is types.CodeType:
             return rebuild.load_code, (marshal.dumps(value),)
         if kind is types.CellType:
@@ -161,20 +165,23 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         read = {name: namespace[name] for name in names.reads(function.__code__).lines if name in namespace}
         return own, {"globals": read}
 
+    def _member(self, member: Any, cls: type) -> Any:
+        """A member of an enumeration: made with its class, found in that wherever else it is met."""
+        if not is_by_value(cls):
+            self._host.meet_module(cls.__module__, member)
+            return NotImplemented
+        if self._host.outside(cls) is not None:
+            return twins.member, (cls, member._name_, member._value_)
+        reduction = instances.reduce(member)
+        if reduction is None or type(reduction[2]) is not dict:
+            raise TypeError(f"cannot pickle a member of {cls.__qualname__}: what it is made of cannot be read")
+        make, arguments, state, *rest = reduction
+        own = {name: value for name, value in state.items() if name != _CACHED_IN_MEMBERS}
+        return make, arguments, own, *rest
+
     def _class(self, cls: type) -> Any:
         self._host.meet_class(cls)
         token = token_of(cls)
-        state: dict[str, Any]
-        if issubclass(cls, Enum):
-            arguments = (*internals._enum_getnewargs(cls)[:5], None, None)
-            body, _ = internals._enum_getstate(cls)
-            made = (internals._make_skeleton_enum, arguments, token)
-            own = {
-                member.name: {name: kept for name, kept in vars(member).items() if name not in _OF_MEMBERS}
-                for member in cls
-            }
-            state = {"dict": _without_machinery(body), "members": own}
-            return rebuild.make_enum, made, state, None, None, rebuild.set_class
         slots = cls.__dict__.get("__slots__", ())
         slots = {slots} if isinstance(slots, str) else set(slots)
         own = {
@@ -183,12 +190,20 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not (type(value) is types.MemberDescriptorType and value.__objclass__ is cls)
         }
         body = {name: own.pop(name) for name in _AT_BIRTH if name in own}
-        state = {"dict": _without_machinery(own)}
+        state: dict[str, Any] = {"dict": _without_machinery(own)}
+        if isinstance(cls, EnumType):
+            state["dict"]["_value2member_map_"] = _named_members(cls)
         if isinstance(cls, abc.ABCMeta):
             registered, *_ = abc._get_dump(cls)  # type: ignore[attr-defined]
             state["registered"] = [one for reference in registered if (one := reference()) is not None]
         newborn = (type(cls), cls.__name__, cls.__bases__, body, token)
         return rebuild.make_class, newborn, state, None, None, rebuild.set_class
+
+
+def _named_members(cls: type) -> dict[Any, Any]:
+    """The values by which an enumeration finds its members, without the combinations of flags that it has come upon."""
+    found: dict[Any, Any] = vars(cls)["_value2member_map_"]
+    return {value: member for value, member in found.items() if member._name_ in vars(cls)["_member_map_"]}
 
 
 def _sentinel(value: Any, home: str) -> str | None:
@@ -267,13 +282,17 @@ def dump(value: object, host: Host) -> bytes:
 class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
     """For results that hold code (see `firn.results`)."""
 
+    def __init__(self, file: io.BytesIO, exact: bool) -> None:
+        super().__init__(file, protocol=5)
+        self._exact = exact
+
     def reducer_override(self, value: Any) -> Any:
-        reduced = results.reduce(value)
+        reduced = results.reduce(value, self._exact)
         return super().reducer_override(value) if reduced is None else reduced
 
 
-def dump_result(value: object) -> bytes:
+def dump_result(value: object, exact: bool) -> bytes:
     """A worker's result, functions and classes that it made by value."""
     file = io.BytesIO()
-    _ResultPickler(file, protocol=5).dump(value)
+    _ResultPickler(file, exact).dump(value)
     return file.getvalue()

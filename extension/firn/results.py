@@ -8,7 +8,7 @@ import io
 import pickle
 import types
 
-from firn import _core, rebuild
+from firn import _core, instances, rebuild, twins
 from firn.teach import FROZEN_TYPES
 
 TYPE_CHECKING = False  # without typing, see firn.worker
@@ -17,21 +17,34 @@ if TYPE_CHECKING:
 
 
 def dump(value: object) -> bytes:
-    """A pickle that any process of the notebook's kind reads with pickle.loads."""
+    """A pickle that any process of the notebook's kind reads with pickle.loads.
+
+    Instances of the notebook's classes come back with what they hold, as the serial cell has them. Where that does not
+    pickle, what their classes say in a `__reduce__` or `__getstate__` of their own does (it leaves out a lock).
+    """
+    try:
+        return _dump(value, exact=True)
+    except rebuild.Stopped:
+        raise
+    except Exception:
+        return _dump(value, exact=False)
+
+
+def _dump(value: object, exact: bool) -> bytes:
     file = io.BytesIO()
     try:
-        _Plain(file, protocol=5).dump(value)
+        _Plain(file, exact).dump(value)
     except rebuild.Stopped:
         raise
     except Exception:  # code in it, or something that pickle knows nothing of
         from firn import replicate
 
-        return replicate.dump_result(value)
+        return replicate.dump_result(value, exact)
     return file.getvalue()
 
 
-def reduce(value: Any) -> Any:
-    """How replicas and frozen values are reduced, or None."""
+def reduce(value: Any, exact: bool = True) -> Any:
+    """How replicas, their instances and frozen values are reduced, or None."""
     if isinstance(value, type):
         token = rebuild.tokens.get(value)
         return None if token is None else (rebuild.notebook_class, (token, value.__qualname__))
@@ -48,13 +61,27 @@ def reduce(value: Any) -> Any:
         return _core.adopt, (_core.address(value),)
     if address := _core.twin_address(value):
         return _core.adopt, (address,)
+    return _instance(value, exact)
+
+
+def _instance(value: Any, exact: bool) -> Any:
+    kind = type(value)
+    if not rebuild.is_mutable(kind):
+        return None
+    if hasattr(kind, "_member_map_") and hasattr(value, "_name_") and kind in rebuild.tokens:  # of an enumeration
+        return twins.member, (kind, value._name_, value._value_)
+    speaker = instances.speaker_of(kind)
+    if speaker is None or (exact and (speaker in rebuild.tokens or speaker.__module__ == "__main__")):
+        reduction = instances.reduce(value)
+        if reduction is not None:
+            return reduction
     return _with_attributes(value)
 
 
 def _with_attributes(value: Any) -> Any:
     """The reduction of an instance whose base in C leaves out the attributes of subclasses, as defaultdict's does."""
     kind = type(value)
-    if not kind.__dictoffset__ or not rebuild.is_mutable(kind) or kind in copyreg.dispatch_table:
+    if not kind.__dictoffset__ or kind in copyreg.dispatch_table:
         return None
     methods: tuple[Any, Any] = kind.__reduce__, kind.__reduce_ex__
     if methods == (object.__reduce__, object.__reduce_ex__):
@@ -70,8 +97,12 @@ def _with_attributes(value: Any) -> Any:
 class _Plain(pickle.Pickler):
     """Without cloudpickle, whose import takes longer than most loops."""
 
+    def __init__(self, file: io.BytesIO, exact: bool) -> None:
+        super().__init__(file, protocol=5)
+        self._exact = exact
+
     def reducer_override(self, value: Any) -> Any:
-        reduced = reduce(value)
+        reduced = reduce(value, self._exact)
         if reduced is not None:
             return reduced
         if isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__":

@@ -21,7 +21,7 @@ from collections import Counter
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firn import _core, rebuild, twins
+from firn import _core, instances, rebuild, twins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -274,6 +274,10 @@ def take_apart(value: Any) -> Parts:
 
 
 def _in_general(value: Any, kind: type) -> Parts:
+    if instances.speaker_of(kind) is None and not _is_for_array_libraries(kind):
+        exact = _exactly(value, kind)
+        if exact is not None:
+            return exact
     reduction = _reduction_of(value, kind)
     keep = kind.__eq__ is object.__eq__  # type: ignore[comparison-overlap]
     if isinstance(reduction, str):
@@ -301,6 +305,18 @@ def _in_general(value: Any, kind: type) -> Parts:
         and all(map(_is_constant, arguments))
     )
     return Parts(CALL, unchanging, keep, (make, *arguments), filling)
+
+
+def _exactly(value: Any, kind: type) -> Parts | None:
+    """What an instance of a class that a class statement made holds: no code of the class makes the twin."""
+    parts = instances.take_apart(value)
+    if parts is None or kind in _cloudpickle().Pickler.dispatch_table:
+        return None
+    arguments, items, entries, attributes, slots = parts
+    plan = twins.EXACT, tuple(attributes), tuple(slots), False, len(items), len(entries)
+    held = *attributes.values(), *slots.values(), *items, *(part for entry in entries for part in entry)
+    keep = kind.__eq__ is object.__eq__  # type: ignore[comparison-overlap]
+    return Parts(CALL, False, keep, (instances.make, kind, *arguments), (plan, *held) if held else None)
 
 
 def _reduction_of(value: Any, kind: type) -> Any:

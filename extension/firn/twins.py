@@ -12,7 +12,10 @@ import pickle
 import sys
 import types
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from firn import instances
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 ATTRIBUTES = 0  # into the instance's __dict__ and its slots
 SETSTATE = 1  # to its __setstate__, as it came from __reduce_ex__
 SETTER = 2  # to the function that __reduce_ex__ named
+EXACT = 3  # with all else that it holds, by no code of its class
 
 _HEAPTYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
@@ -79,6 +83,9 @@ def member(cls: Any, name: str | None, value: Any) -> Any:
 def fill(made: Any, plan: tuple[Any, ...], *values: Any) -> None:
     """Gives a made object its state, its items and its entries, as pickle does."""
     how, names, slots, whole, items, pairs = plan
+    if how == EXACT:
+        _fill_exactly(made, plan, values)
+        return
     at = 0
     if how == SETTER:
         setter, at = values[0], 1
@@ -108,6 +115,16 @@ def fill(made: Any, plan: tuple[Any, ...], *values: Any) -> None:
             made.__setstate__(state)
         else:
             _set_attributes(made, state)
+
+
+def _fill_exactly(made: Any, plan: tuple[Any, ...], values: tuple[Any, ...]) -> None:
+    _, names, slots, _, items, pairs = plan
+    rest = iter(values)
+    attributes = dict(zip(_own_names(names), islice(rest, len(names)), strict=True))
+    held = dict(zip(_own_names(slots), islice(rest, len(slots)), strict=True))
+    elements = tuple(islice(rest, items))
+    entries = tuple((next(rest), next(rest)) for _ in range(pairs))
+    instances.fill(made, (elements, entries, attributes, held))
 
 
 def _own_names(names: tuple[str, ...]) -> tuple[str, ...]:

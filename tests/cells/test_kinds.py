@@ -295,6 +295,128 @@ def test_exceptions_and_subclasses_of_numbers_and_text(notebook):
     )  # fmt: skip
 
 
+def test_twins_are_made_without_code_of_their_classes(notebook):
+    notebook.ok(
+        "import collections\nclass Loud(str):\n    def __new__(cls, text, by):\n        print('never again')\n"
+        "        made = super().__new__(cls, text + by)\n        made.by = [by]\n        return made\n"
+        "class Line(collections.deque):\n    def __init__(self, *values): super().__init__(values, 2)\n"
+        "    def append(self, value): super().append(-value)\n    extend = None\n"
+        "x = {'word': Loud('a', '!'), 'line': Line(1, 2, 3)}"
+    )
+    assert seen(notebook, "(x['word'] + '', x['word'].by[0], list(x['line']), x['line'].maxlen)") == (
+        "a!", "!", [2, 3], 2,
+    )  # fmt: skip
+    for one in (notebook["x"], firn.thaw(notebook["x"])):
+        assert one["word"] == "a!" and list(one["word"].by) == ["!"] and list(one["line"]) == [2, 3]
+    notebook.ok("%%parallel --quiet\nlengths = [len(x['word']) for _ in range(4)]")
+    assert "never" not in notebook.out and notebook["lengths"] == [2] * 4
+
+
+OWN_METHODS = """
+from collections import Counter, OrderedDict, defaultdict, deque
+class Twice:
+    def __init__(self, mark):
+        super().__init__()
+        self.mark, self.own = mark, self
+    def __setitem__(self, key, value): super().__setitem__(key, value * 2)
+    def extend(self, values): super().extend(value * 2 for value in values)
+    def append(self, value): super().append(value * 2)
+    def add(self, value): super().add(value * 2)
+class Row(Twice, dict): pass
+class Ordered(Twice, OrderedDict): pass
+class Table(Twice, defaultdict): pass
+class Tally(Twice, Counter): pass
+class Line(Twice, deque): pass
+class Rows(Twice, list): pass
+class Group(Twice, set): pass
+def filled(cls, value):
+    made = cls("mark")
+    if isinstance(made, (deque, list)):
+        made.append(value)
+        made.extend([value + 1])
+    elif isinstance(made, set):
+        made.add(value)
+    else:
+        made["a"], made["b"] = value, value + 1
+        if cls is Ordered: made.move_to_end("a")
+    return made
+kinds = [Row, Ordered, Table, Tally, Line, Rows, Group]
+def content(one): return type(one).__name__, list(one.items() if hasattr(one, "items") else one), one.mark, one.own is one
+"""
+
+
+def test_containers_come_back_without_methods_of_their_classes(notebook):
+    notebook.ok(OWN_METHODS)
+    cell = "made = [[filled(cls, x) for cls in kinds] for x in range(4)]"
+    notebook.ok(cell)
+    expected = notebook.ok("[list(map(content, row)) for row in made]")
+    notebook.ok("%%parallel --quiet\n" + cell)
+    assert notebook.ok("[list(map(content, row)) for row in made]") == expected
+
+
+OWN_WAYS = """
+class Cached:
+    def __init__(self, i): self.i, self.cache = i, [i]
+    def __getstate__(self): return {"i": self.i}
+class Counted:
+    def __init__(self, i): self.i, self.n = i, 0
+    def __setstate__(self, state): self.__dict__.update(state, n=9)
+class Called:
+    def __init__(self, i): self.i = i + 1
+    def __reduce__(self): return Called, (self.i,)
+class Strict:
+    def __new__(cls, i):
+        print('new', i)
+        return super().__new__(cls)
+    def __init__(self, i): self.i = i
+    def __getattribute__(self, name): return object.__getattribute__(self, name)
+class Slotted:
+    __slots__ = ("a", "__b", "c", "__weakref__")
+    def __init__(self, i): self.a, self.__b = i, self
+    def __reduce_ex__(self, protocol): raise TypeError("never")
+class Key:
+    def __init__(self, i): self.table, self.i = {}, i
+    def __hash__(self): return hash(self.i)
+    def __eq__(self, other): return self.i == other.i
+    def __reduce__(self): return Key, (0,)
+def key(i):
+    made = Key(i)
+    made.table[made] = [made]
+    return made
+def swapped(i):
+    made = Cached(i)
+    made.__class__ = Counted
+    return made
+def lines(made):
+    for a, b, c, d, e, f, g in made:
+        yield vars(a), vars(b), vars(c), (d.a, d._Slotted__b is d, hasattr(d, "c")), vars(e), f.i
+        yield list(f.table)[0] is f, f.table[f][0] is f, f in f.table, type(g).__name__, vars(g)
+"""
+
+
+def test_results_hold_what_the_workers_had_whatever_their_classes_say_to_pickle(notebook):
+    notebook.ok(OWN_WAYS)
+    cell = "made = [(Cached(x), Counted(x), Called(x), Slotted(x), Strict(x), key(x), swapped(x)) for x in range(5)]"
+    notebook.ok(cell)
+    expected = notebook.ok("list(lines(made))")
+    notebook.ok("%%parallel --quiet\n" + cell)
+    assert notebook.out.splitlines().count("new 3") == 1
+    assert notebook.ok("list(lines(made))") == expected
+
+
+def test_results_that_hold_what_does_not_pickle_come_as_their_class_says(notebook):
+    notebook.ok(
+        "import threading\nclass Guarded:\n    def __init__(self, n): self.n, self.lock = n, threading.Lock()\n"
+        "    def __getstate__(self): return {'n': self.n}\n"
+        "    def __setstate__(self, state): self.__init__(**state)\n"
+        "class Loud(str):\n    def __new__(cls, text): return super().__new__(cls, text + '!')"
+    )
+    notebook.ok("%%parallel --quiet\nout = [(Guarded(n), Loud(str(n))) for n in range(4)]")
+    assert [(one.n, one.lock.locked(), word) for one, word in notebook["out"]] == [
+        (n, False, f"{n}!") for n in range(4)
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "look"),
     [
