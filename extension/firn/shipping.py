@@ -100,7 +100,7 @@ def prepare(
         "copied": any(unit.why is not None or unit.is_own_object for unit in planner.units.values()),
         "copied_items": any(unit.why is not None for unit in sources),
         "lines": packer.lines(code.co_filename),
-        "definitions": {unit.number: number for number, unit in planner.definitions.items()},
+        "definitions": packer.numbers(),
         "gather": tuple(gather),
         "seed": stream,
         "generation": generation,
@@ -184,6 +184,15 @@ class Packer:
             return []
         copied = [unit for unit in self._ordered if unit.why is not None and unit.error is None]
         return [(unit.number if len(unit.raw or b"") <= LARGE else -1, unit.key) for unit in copied]
+
+    def numbers(self) -> dict[int, int]:
+        """The numbers by which frozen data calls classes and functions, by those of their units. All of the notebook's
+        classes have one, for results are frozen, too: else instances that the workers make would have to be pickled."""
+        numbers = {unit.number: number for number, unit in self._planner.definitions.items()}
+        for unit in self._ordered:
+            if isinstance(unit.value, type) and unit.kind in ("definition", "part") and unit.error is None:
+                numbers.setdefault(unit.number, _core.number_of(unit.value))
+        return numbers
 
     def watched(self, each: bool) -> list[int]:
         """The notebook's classes and functions of which a worker watches what they hold."""
