@@ -41,6 +41,7 @@ class Watched:
     def __init__(self, started: Started) -> None:
         self.started = started
         self.outcome: jobs.Outcome | None = None
+        self.ended_at = 0.0  # time.perf_counter's clock
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], object]] = []
@@ -55,6 +56,7 @@ class Watched:
 
     def _watch(self) -> None:
         self.outcome = self.started.run()
+        self.ended_at = time.perf_counter()
         with self._lock:
             self._ended.set()
             callbacks, self._callbacks = self._callbacks, []
@@ -164,6 +166,12 @@ class BackgroundJob:
     def report(self) -> Report:
         """The cell's figures, complete when it has ended."""
         return self._kept.report
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a loop of it has the workers, or waits for them."""
+        watched = self._watched
+        return watched is not None and not watched.ended
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -322,6 +330,11 @@ def merge_what_has_ended() -> None:
         job.proceed()
         if before == "running" and job._state == "failed" and job._error is not None:
             print(errors.background_failed(job.name, job._error), file=sys.stderr)
+
+
+def at_work() -> bool:
+    """Whether a job has the workers, of which a new one then gets none at once."""
+    return any(job.at_work for job in ACTIVE)
 
 
 def pool_session() -> Any:

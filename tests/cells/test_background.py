@@ -246,6 +246,28 @@ def interrupt():
     assert notebook["found"] == [0, 1, 2, 3]
 
 
+def test_a_job_behind_another_says_that_it_waited_for_its_turn(notebook):
+    notebook.ok("import time")
+    notebook.ok("%%parallel --background first --chunk 1\na = [time.sleep(0.1) for n in range(16)]")
+    notebook.ok("%%parallel --background second --chunk 1\nb = [time.sleep(0.1) for n in range(4)]")
+    notebook.ok("second.result(30)\nfirst.result(30)")
+    report = notebook["second"].report
+    assert report.slower and report.because().startswith("it waited ")
+    phases = report.phases()
+    assert phases["wait"] > 0.3 > phases["start"] and sum(phases.values()) == pytest.approx(report.wall_seconds)
+    assert notebook["first"].report.loops[0].turn_seconds == 0
+
+
+def test_what_waits_for_the_notebook_is_no_merging(notebook, gate):
+    notebook.ok("%%parallel --background job\nfound = [wait(x) for x in range(4)]")
+    gate.touch()
+    watched(notebook)
+    time.sleep(0.3)
+    notebook.ok("job.result()")
+    phases = notebook["job"].report.phases()
+    assert phases["wait"] > 0.25 > phases["merge"]
+
+
 def test_an_interrupt_of_another_cell_leaves_it_alone(notebook, gate):
     notebook.ok("%%parallel --background job\nfound = [wait(x) for x in range(4)]")
     notebook.ok("""
