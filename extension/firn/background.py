@@ -136,12 +136,19 @@ class BackgroundJob:
         """Waits for the cell and merges it; the value of its last expression, or None. Raises what the cell raised,
         TimeoutError after `timeout` seconds (the cell goes on), CancelledError after `cancel`."""
         __tracebackhide__ = True
-        self._wait(timeout)
+        try:
+            self._wait(timeout)
+        except KeyboardInterrupt as interrupt:
+            raise interrupt.with_traceback(None) from None  # where firn waited is of no interest
         return self._outcome()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits for the cell and merges it; what it raised, or None. Raises as `result`, but for that."""
-        self._wait(timeout)
+        __tracebackhide__ = True
+        try:
+            self._wait(timeout)
+        except KeyboardInterrupt as interrupt:
+            raise interrupt.with_traceback(None) from None
         if self._state == "cancelled":
             raise _cancelled(self.name)
         return self._error
@@ -272,6 +279,16 @@ class BackgroundJob:
                     raise errors.not_done(self.name, timeout or 0.0)
 
     async def _await(self) -> Any:
+        __tracebackhide__ = True
+        import asyncio
+
+        try:
+            await self._awaited()
+        except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
+            raise interrupt.with_traceback(None) from None
+        return self._outcome()
+
+    async def _awaited(self) -> None:
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -281,7 +298,6 @@ class BackgroundJob:
                 ended = asyncio.Event()
                 watched.when_ended(lambda ended=ended: loop.call_soon_threadsafe(ended.set))  # type: ignore[misc]
                 await ended.wait()
-        return self._outcome()
 
     def _refuse_to_wait_for_itself(self) -> None:
         if self._stepper == threading.get_ident():
