@@ -41,6 +41,7 @@ class Watched:
     def __init__(self, started: Started) -> None:
         self.started = started
         self.outcome: jobs.Outcome | None = None
+        self.ended_at = 0.0  # time.perf_counter's clock
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], object]] = []
@@ -55,6 +56,7 @@ class Watched:
 
     def _watch(self) -> None:
         self.outcome = self.started.run()
+        self.ended_at = time.perf_counter()
         with self._lock:
             self._ended.set()
             callbacks, self._callbacks = self._callbacks, []
@@ -134,12 +136,19 @@ class BackgroundJob:
         """Waits for the cell and merges it; the value of its last expression, or None. Raises what the cell raised,
         TimeoutError after `timeout` seconds (the cell goes on), CancelledError after `cancel`."""
         __tracebackhide__ = True
-        self._wait(timeout)
+        try:
+            self._wait(timeout)
+        except KeyboardInterrupt as interrupt:
+            raise interrupt.with_traceback(None) from None  # where firn waited is of no interest
         return self._outcome()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits for the cell and merges it; what it raised, or None. Raises as `result`, but for that."""
-        self._wait(timeout)
+        __tracebackhide__ = True
+        try:
+            self._wait(timeout)
+        except KeyboardInterrupt as interrupt:
+            raise interrupt.with_traceback(None) from None
         if self._state == "cancelled":
             raise _cancelled(self.name)
         return self._error
@@ -164,6 +173,12 @@ class BackgroundJob:
     def report(self) -> Report:
         """The cell's figures, complete when it has ended."""
         return self._kept.report
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a loop of it has the workers, or waits for them."""
+        watched = self._watched
+        return watched is not None and not watched.ended
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -264,6 +279,16 @@ class BackgroundJob:
                     raise errors.not_done(self.name, timeout or 0.0)
 
     async def _await(self) -> Any:
+        __tracebackhide__ = True
+        import asyncio
+
+        try:
+            await self._awaited()
+        except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
+            raise interrupt.with_traceback(None) from None
+        return self._outcome()
+
+    async def _awaited(self) -> None:
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -273,7 +298,6 @@ class BackgroundJob:
                 ended = asyncio.Event()
                 watched.when_ended(lambda ended=ended: loop.call_soon_threadsafe(ended.set))  # type: ignore[misc]
                 await ended.wait()
-        return self._outcome()
 
     def _refuse_to_wait_for_itself(self) -> None:
         if self._stepper == threading.get_ident():
@@ -322,6 +346,11 @@ def merge_what_has_ended() -> None:
         job.proceed()
         if before == "running" and job._state == "failed" and job._error is not None:
             print(errors.background_failed(job.name, job._error), file=sys.stderr)
+
+
+def at_work() -> bool:
+    """Whether a job has the workers, of which a new one then gets none at once."""
+    return any(job.at_work for job in ACTIVE)
 
 
 def pool_session() -> Any:

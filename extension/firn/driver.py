@@ -63,6 +63,7 @@ class Started:
     unread: Exception | None = None  # what the iterator raised after the items
     skipped: int = 0  # iterations that ran in the notebook, with these effects
     effects: list[Any] = field(default_factory=list)
+    queued: float | None = None  # since when it waits for the workers that are at other jobs
 
     def run(self) -> Outcome:
         """Waits for it, from any thread."""
@@ -179,9 +180,13 @@ class Run:
             if not entry.items:
                 return None, self._merge(loop, entry, [], items.error)
             with self.session.turn(), background.pool_session().turn() as pool:
+                behind = background.at_work()
                 started = self._start(loop, entry, items, pool, None)
+                started.queued = time.perf_counter() if behind else None
             del items
-            outcome = await background.Watched(started)
+            watched = background.Watched(started)
+            outcome = await watched
+            entry.unmerged_seconds = time.perf_counter() - watched.ended_at
             if isinstance(outcome.error, RuntimeError) and BACKGROUND.pool is not pool:
                 raise errors.restarted(loop.lineno, self.source)
             self._account_for(started, outcome)
@@ -290,6 +295,9 @@ class Run:
 
     def _account_for(self, started: Started, outcome: Outcome) -> None:
         self.count(started.entry, outcome, started.prepare_seconds)
+        if started.queued is not None and outcome.spans:
+            turn = min(done.began - done.setup_seconds for done in outcome.spans)
+            started.entry.turn_seconds += max(0.0, turn - started.queued)
         started.entry.gathered = time.perf_counter() - self.began
         slowest.describe(started.entry, started.shipment.items)
         for slow in started.entry.slowest:
@@ -327,10 +335,20 @@ class Run:
     def _compare(self, loop: SplitLoop, entry: Loop, outcome: Outcome, shipment: shipping.Shipment) -> None:
         """Runs the loop in other pools, while the cell's clock stands still; before it is merged, for it may change what
         it reads."""
+        began = time.perf_counter()
+        try:
+            self._run_elsewhere(loop, entry, outcome, shipment)
+        finally:
+            paused = time.perf_counter() - began
+            self.began += paused
+            if self.deadline is not None:
+                self.deadline += paused
+
+    def _run_elsewhere(self, loop: SplitLoop, entry: Loop, outcome: Outcome, shipment: shipping.Shipment) -> None:
+        """All that is there for the comparison only, from the import to giving back the copies."""
         from firn import peers
 
         assert shipment.items is not None
-        began = time.perf_counter()
         chunks = [(chunk.start, chunk.stop, chunk.effects) for chunk in outcome.chunks]
         busy, place = entry.busy_seconds, len(self.report.loops) - 1
         task = peers.Task(
@@ -341,10 +359,6 @@ class Run:
                 self.report.peers += peers.compare(task)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt("while --compare full ran the loop in other pools") from None
-        paused = time.perf_counter() - began
-        self.began += paused
-        if self.deadline is not None:
-            self.deadline += paused
 
     def _merge(self, loop: SplitLoop, entry: Loop, effects: list[Any], unread: Exception | None) -> Any:
         if unread is not None and not any(map(loop.decided, effects)):

@@ -178,6 +178,30 @@ def default_written(name: str, function: str, kind: str) -> str:
     )
 
 
+def written_in_worker(what: str) -> str:
+    """The message of a write to a frozen value in a worker; what: which value that is, and who shares it."""
+    return (
+        f"{what}, and so it would be after firn.thaw() or with --copy. Collect in the loop (or return) what is to change, "
+        "and change it afterwards in the notebook."
+    )
+
+
+def frozen_written(kind: str, cell: str, frozen: Sequence[str], names: Sequence[str], own: Collection[str]) -> str:
+    """The message of a write to part of `frozen`, the variables that a cell has frozen, through the variables `names`, of
+    which `own` are frozen themselves and the others hold what is frozen."""
+    shared = " or ".join(f"'{name}'" for name in frozen)
+    what = f"'{names[0]}'" if len(names) == 1 and names[0] in own else f"this {kind}"
+    holds = [name for name in names if name not in own]
+    held = (
+        f"{' and '.join(f"'{name}'" for name in holds)} {'hold' if len(holds) > 1 else 'holds'} it: " if holds else ""
+    )
+    thawed = " or ".join(f"{name} = firn.thaw({name})" for name in names)
+    return (
+        f"{what} is frozen: the %%parallel cell {cell} shares {shared}, to which it belongs, with the workers. "
+        f"{held}{thawed} gives a copy that can be changed."
+    )
+
+
 def executor_in_worker() -> RuntimeError:
     return RuntimeError(
         "a firn.Executor starts workers from the notebook's own interpreter only: inside a worker, call the functions directly"

@@ -32,7 +32,10 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
     frames' variables as `raised.Frames` has them, pickled)."""
     _strip(error)
     with suppress(Exception):
-        _name_default(error)
+        if not _name_default(error):
+            from firn import ways_out  # late: few workers ever need it
+
+            ways_out.for_worker(error)
     shown = True
     try:
         with _limited():
@@ -48,13 +51,14 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
     return pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
 
 
-def _name_default(error: BaseException) -> None:
-    """Says of a write to a frozen value whose default value that is, where it is one of the function that wrote."""
+def _name_default(error: BaseException) -> bool:
+    """Says of a write to a frozen value whose default value that is, where it is one of the function that wrote; whether
+    it is one."""
     trace = TRACEBACK(error)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None or type(error) is not TypeError or " is frozen: " not in error.args[0]:
-        return
+        return False
     variables = trace.tb_frame.f_locals
     written = [variables.get(name) for name in _names_at(trace)]
     for function in _functions(trace.tb_frame.f_globals):
@@ -63,7 +67,8 @@ def _name_default(error: BaseException) -> None:
                 if type(value) in FROZEN_TYPES and any(value is one for one in written):
                     kind = value.__class__.__name__
                     error.args = (errors.default_written(name, function.__qualname__, kind),)
-                    return
+                    return True
+    return False
 
 
 def _names_at(trace: types.TracebackType) -> list[str]:

@@ -87,6 +87,8 @@ lines, the loop's variables, and plain values of the functions' variables. Inter
 LIMITS
 
 - Modules that do not load in subinterpreters (numpy, pandas ...) cannot be used in the workers: such a cell is refused.
+- Elements of an array are Python's own numbers in a worker: no wrap-around of uint8, ZeroDivisionError instead of inf,
+  ~ of a boolean as of an integer, float32 added up in double. Compute on whole arrays, or in the notebook.
 - type(rows) is list is false for what is frozen; isinstance, match and methods work.
 - Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not found: --share x.
 - What was frozen is another object than its original, and takes its place in the notebook's variables and in the

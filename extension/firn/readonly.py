@@ -1,6 +1,6 @@
 """What NumPy leaves out when code writes to a frozen array: which variable it is, and the way out.
 
-Frozen containers and instances say it themselves. An array is numpy's own, whose message is "assignment destination is
+Frozen containers and instances say it themselves (`ways_out` adds through which variable). An array is numpy's own, whose message is "assignment destination is
 read-only"; a shell with firn adds the rest as a note of the exception, before it shows the traceback.
 """
 
@@ -19,7 +19,8 @@ from firn import _core, raised
 
 _SAYS: Final = ("read-only", "read only", "WRITEABLE", "writeable", "writable", "does not own its data")
 _CONTAINERS: Final = (list, dict, tuple, _core.FrozenList, _core.FrozenDict)
-_NOWHERE: Final = object()
+NOWHERE: Final = object()
+"""Stands for the value of what cannot be told without running code."""
 _FRAMES: Final = 50
 """Only so many of a traceback's frames are looked at, the innermost first."""
 
@@ -37,6 +38,9 @@ def showing(show: Callable[..., Any]) -> Callable[..., Any]:
             raised.without_marked(error)
         if isinstance(error, (ValueError, TypeError, BufferError)):
             try:
+                from firn import ways_out  # late: it needs this module
+
+                ways_out.for_notebook(error)
                 advise(error)
             except Exception:  # never in the way of the traceback
                 pass
@@ -49,20 +53,25 @@ def advise(error: BaseException) -> None:
     """Adds a note to the exception of a write to a frozen array, once. Runs no code but that of builtin types."""
     if not any(words in str(error) for words in _SAYS) or getattr(error, "__notes__", None):
         return
-    frames = []
-    at = error.__traceback__
-    while at is not None:
-        frames.append(at)
-        at = at.tb_next
-    for frame in frames[: -_FRAMES - 1 : -1]:
+    for frame in frames_of(error):
         if note := _note(frame):
             error.add_note(note)
             return
 
 
+def frames_of(error: BaseException) -> list[types.TracebackType]:
+    """A traceback's frames, the innermost first; not all of a very deep stack's."""
+    frames = []
+    at = error.__traceback__
+    while at is not None:
+        frames.append(at)
+        at = at.tb_next
+    return frames[: -_FRAMES - 1 : -1]
+
+
 def _note(at: types.TracebackType) -> str:
-    for part in ast.walk(_statement(at)):
-        value = _value(part, at.tb_frame) if isinstance(part, ast.expr) else _NOWHERE
+    for part in ast.walk(statement_at(at)):
+        value = value_of(part, at.tb_frame) if isinstance(part, ast.expr) else NOWHERE
         if (memory := _memory(value)) is not None and isinstance(part, ast.expr):
             text = ast.unparse(part)
             copy = f"bytearray({text})" if value is memory else f"{text}.copy()"
@@ -75,7 +84,7 @@ def _note(at: types.TracebackType) -> str:
     return ""
 
 
-def _statement(at: types.TracebackType) -> ast.AST:
+def statement_at(at: types.TracebackType) -> ast.AST:
     """The expression of the source that was at work, as a tree; an empty one when there is no telling."""
     code = at.tb_frame.f_code
     first, last, start, end = next(islice(code.co_positions(), at.tb_lasti // 2, None), (None,) * 4)
@@ -92,21 +101,21 @@ def _statement(at: types.TracebackType) -> ast.AST:
         return ast.Module()
 
 
-def _value(part: ast.expr, frame: types.FrameType) -> Any:
-    """What a name, or an item of a builtin container, is in a frame; `_NOWHERE` for all that might run code."""
+def value_of(part: ast.expr, frame: types.FrameType) -> Any:
+    """What a name, or an item of a builtin container, is in a frame; `NOWHERE` for all that might run code."""
     match part:
         case ast.Name(name):
-            return frame.f_locals.get(name, frame.f_globals.get(name, _NOWHERE))
+            return frame.f_locals.get(name, frame.f_globals.get(name, NOWHERE))
         case ast.Constant(value):
             return value
         case ast.Subscript(holder, place):
-            values, key = _value(holder, frame), _value(place, frame)
+            values, key = value_of(holder, frame), value_of(place, frame)
             if type(key) in (str, int) and type(values) in _CONTAINERS:
                 try:
                     return values[key]
                 except LookupError, TypeError:
-                    return _NOWHERE
-    return _NOWHERE
+                    return NOWHERE
+    return NOWHERE
 
 
 def _memory(value: Any) -> memoryview | None:

@@ -66,7 +66,9 @@ class Slow:
 class Loop:
     """One split loop or one run of the whole cell in every worker. Times are in seconds.
 
-    `workers` is how many took part, `offered` how many could have. `turn_seconds`: until the pool was free.
+    `workers` is how many took part, `offered` how many could have. `turn_seconds`: until the pool was free, or a worker
+    of a pool that had other jobs before. `unmerged_seconds`: how long the results of a background loop were ready before
+    the notebook had time for them.
     `slowest_are` "items" when every iteration was timed, else "chunks", whose time is that of many iterations.
     """
 
@@ -89,6 +91,7 @@ class Loop:
     failed: str = ""
     offered: int = 0
     turn_seconds: float = 0.0
+    unmerged_seconds: float = 0.0
     slowest: list[Slow] = field(default_factory=list)
     slowest_are: str = "chunks"
     gathered: float = 0.0  # when the notebook had all results, in seconds since the cell's start
@@ -128,16 +131,22 @@ class Loop:
         """When the last result was ready."""
         return max((span.ended + span.pack_seconds for span in self.spans), default=self.began + self.wall_seconds)
 
+    @property
+    def waited_for_turn(self) -> float:
+        """The part of the wall time before the first item in which the workers were at other cells' work."""
+        return min(max(0.0, self.turn_seconds), max(0.0, self.first - self.began - max(0.0, self.read_seconds)))
+
     def phases(self) -> dict[str, float]:
         """What the wall time of the loop is made of, in seconds; the sum is the wall time.
 
         In the notebook: read an iterator to its end, freeze, share (find, pickle and hand over what the loop needs), and
         at the end merge (results become the notebook's objects). "start" ends when the first worker begins. From there
-        to the last result, "run" is how long the workers were at work, on average over all, and "wait" is the rest.
+        to the last result, "run" is how long the workers were at work, on average over all. "wait" is the rest: they had nothing to do
+        or were at other cells' work, or the results waited for the notebook.
         """
         phases: dict[str, float] = {}
         left = max(0.0, self.first - self.began)
-        for name, value in (("read", self.read_seconds), ("turn", self.turn_seconds), ("freeze", self.freeze_seconds),
+        for name, value in (("read", self.read_seconds), ("turn", self.waited_for_turn), ("freeze", self.freeze_seconds),
                             ("share", self.share_seconds)):  # fmt: skip
             phases[name] = min(max(0.0, value), left)
             left -= phases[name]
@@ -148,7 +157,7 @@ class Loop:
         phases["start"] = left
         phases["run"] = min(window, sum(span.seconds + span.pack_seconds for span in self.spans) / self.size)
         rest = max(0.0, self.began + self.wall_seconds - self.last)
-        phases["merge"] = 0.0 if self.failed else rest
+        phases["merge"] = 0.0 if self.failed else max(0.0, rest - self.unmerged_seconds)
         phases["wait"] = window - phases["run"] + phases.pop("turn") + (rest - phases["merge"])
         return phases
 
@@ -318,6 +327,9 @@ class Report:
             return f"the {what} took {seconds(own)}, too little to be worth handing out"
         phases = self.phases()
         size = max((loop.size for loop in self.loops), default=1)
+        turn = sum(loop.waited_for_turn for loop in self.loops)
+        unmerged = sum(loop.unmerged_seconds for loop in self.loops)
+        idle = phases["wait"] - turn - unmerged
         costs = {
             f"freezing took {seconds(phases['freeze'])}, which later cells that read the same data do not pay": phases[
                 "freeze"
@@ -326,7 +338,9 @@ class Report:
             f"the workers took {seconds(phases['start'])} to start and to load what they need": phases["start"],
             f"bringing the results back took {seconds(phases['merge'])}": phases["merge"],
             f"other programs had the CPUs: the workers waited {seconds(self.delay_each)} for one, each": self.delay_each,
-            self._waiting(phases["wait"], size): phases["wait"],
+            f"it waited {seconds(turn)} for its turn, for the workers had other cells' work before": turn,
+            f"its results were ready {seconds(unmerged)} before the notebook had time for them": unmerged,
+            self._waiting(idle, size): idle,
         }
         return max(costs, key=lambda sentence: costs[sentence])
 

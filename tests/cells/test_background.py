@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import gc
 import re
@@ -241,9 +242,45 @@ def interrupt():
 """)
     error = notebook.fails("threading.Thread(target=interrupt).start()\njob.result()")
     assert isinstance(error, KeyboardInterrupt) and not notebook["job"].done()
+    assert "2 job.result()" in notebook.shown
+    assert not re.search(r"background\.py|jobs\.py|threading\.py", notebook.shown)
     gate.touch()
     notebook.ok("job.result(30)")
     assert notebook["found"] == [0, 1, 2, 3]
+
+
+def test_awaiting_it_can_be_interrupted(notebook, gate):
+    """A kernel cancels the cell's task."""
+    notebook.ok("%%parallel --background job\nfound = [wait(x) for x in range(4)]\nlen(found)")
+    notebook.ok("import asyncio")
+    error = notebook.fails("asyncio.get_running_loop().call_later(0.1, asyncio.current_task().cancel)\nawait job")
+    assert isinstance(error, asyncio.CancelledError) and not notebook["job"].done()
+    assert "2 await job" in notebook.shown
+    assert not re.search(r"background\.py|locks\.py", notebook.shown)
+    gate.touch()
+    assert notebook.ok("await job") == 4
+
+
+def test_a_job_behind_another_says_that_it_waited_for_its_turn(notebook):
+    notebook.ok("import time")
+    notebook.ok("%%parallel --background first --chunk 1\na = [time.sleep(0.1) for n in range(16)]")
+    notebook.ok("%%parallel --background second --chunk 1\nb = [time.sleep(0.1) for n in range(4)]")
+    notebook.ok("second.result(30)\nfirst.result(30)")
+    report = notebook["second"].report
+    assert report.slower and report.because().startswith("it waited ")
+    phases = report.phases()
+    assert phases["wait"] > 0.3 > phases["start"] and sum(phases.values()) == pytest.approx(report.wall_seconds)
+    assert notebook["first"].report.loops[0].turn_seconds == 0
+
+
+def test_what_waits_for_the_notebook_is_no_merging(notebook, gate):
+    notebook.ok("%%parallel --background job\nfound = [wait(x) for x in range(4)]")
+    gate.touch()
+    watched(notebook)
+    time.sleep(0.3)
+    notebook.ok("job.result()")
+    phases = notebook["job"].report.phases()
+    assert phases["wait"] > 0.25 > phases["merge"]
 
 
 def test_an_interrupt_of_another_cell_leaves_it_alone(notebook, gate):

@@ -224,6 +224,113 @@ def test_a_write_to_something_else_is_not(notebook, loop):
     assert "default value" not in notebook.shown
 
 
+CHANGING = """
+import functools
+rows = [{"tags": [n]} for n in range(100)]
+class Settings:
+    lists = [[1], [2]]
+def add(held, n):
+    held.append(n)
+def add_to(row, settings=Settings):
+    settings.lists.append(row)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "rows = firn.thaw(rows)"])
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [
+        ("%%parallel\nfor n in range(100):\n    add(rows, n)", "'rows' is frozen: the %%parallel cell ["),
+        ("%%parallel --copy rows\nfor n in range(100):\n    add(rows, n)", "'rows' is frozen: the %%parallel cell ["),
+        ("%%parallel\nout = [add_to(r) for r in rows]", "'Settings.lists'"),
+        ("%%parallel --each\nrows.append(1)", "'rows' is frozen: the %%parallel cell ["),
+    ],
+)
+def test_a_write_in_a_worker_advises_what_helps_there(notebook, cell, named, before):
+    notebook.ok(CHANGING)
+    notebook.ok("%%parallel\nlengths = [len(r) for r in rows]")
+    notebook.ok(before)
+    error = notebook.fails(cell)
+    assert type(error) is TypeError and named in str(error)
+    assert str(error).endswith(
+        " with the workers, and so it would be after firn.thaw() or with --copy. Collect in the loop (or return) what is to "
+        "change, and change it afterwards in the notebook."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("out[0]['new'] = 1", "out"),
+        ("out[1]['tags'].append(1)", "out"),
+        ("del out[0]['tags']", "out"),
+        ("by_number[3]['tags'] += [1]", "by_number"),
+        ("for row in out:\n    row['new'] = 1", "out"),
+        ("for n, row in enumerate(out):\n    for tags in row.values():\n        tags.append(n)", "out"),
+        ("[row.update(new=1) for row in out]", "out"),
+        ("def change(row):\n    row['new'] = 1\nfor n in range(2):\n    change(out[n])", "out"),
+        ("add(by_number[3]['tags'], 1)", "by_number"),
+        ("first = out[0]\nfirst['new'] = 1", "first"),
+        ("(lambda row: row.clear())(first)", "first"),
+        ("row = 0\nlist(map(lambda row: row.clear(), out))", "out"),
+        ("def change():\n    row = out[0]\n    row['new'] = 1\nchange()", "out"),
+        ("%time out[0]['new'] = 1", "out"),
+    ],
+)
+@pytest.mark.parametrize("thawed", [False, True])
+def test_the_advice_names_the_variable_that_the_line_uses(notebook, change, name, thawed):
+    notebook.ok(CHANGING)
+    notebook.ok("%%parallel\nout = [r for r in rows if r['tags'][0] % 2]")
+    notebook.ok("first = out[0]\nby_number = {n: row for n, row in enumerate(out)}")
+    if thawed:
+        notebook.ok("rows = firn.thaw(rows)")
+    error = notebook.fails(change)
+    assert "shares 'rows', to which it belongs," in str(error)
+    assert str(error).endswith(f"{name} = firn.thaw({name}) gives a copy that can be changed.")
+    assert ("holds it" in str(error)) == (name != "first")
+    notebook.ok(
+        f"{name} = firn.thaw({name})\n{change}" if not change.startswith("first") else "first = firn.thaw(first)"
+    )
+
+
+@pytest.mark.parametrize(
+    "change", ["rows.append(1)", "rows[0]['tags'].append(1)", "for row in rows:\n    row['new'] = 1", "change()",
+               "functools.partial(add, rows)(1)"]
+)  # fmt: skip
+def test_the_advice_for_a_frozen_variable_itself(notebook, change):
+    notebook.ok(CHANGING + "def change():\n    row = rows[0]\n    row['new'] = 1")
+    notebook.ok("%%parallel\nlengths = [len(r) for r in rows]")
+    error = notebook.fails(change)
+    assert str(error).startswith("'rows' is frozen: ") and "rows = firn.thaw(rows) gives a copy" in str(error)
+    notebook.ok(f"rows = firn.thaw(rows)\n{change}")
+
+
+def test_the_advice_is_no_loop_variable(notebook):
+    """A copy of what a loop variable is bound to would be changed, and gone."""
+    notebook.ok(CHANGING + "class Box: pass\nbox = Box()\ndef all_of():\n    yield from box.rows")
+    notebook.ok("%%parallel\nlengths = [len(r) for r in rows]")
+    notebook.ok("box.rows = list(rows)\nrow = rows[0]")
+    error = notebook.fails("for row in all_of():\n    row['new'] = 1")
+    assert "row = firn.thaw(row)" not in str(error) and "rows = firn.thaw(rows) gives a copy" in str(error)
+
+
+def test_attributes_of_frozen_instances(notebook):
+    notebook.ok("class Ride:\n    def __init__(self, n):\n        self.tags = [n]\nrides = [Ride(n) for n in range(9)]")
+    notebook.ok("%%parallel\nout = [r for r in rides if r.tags[0] % 2]")
+    for change, what in [("out[0].n = 1", "this Ride"), ("out[0].tags.append(1)", "this value"),
+                         ("rides[0].n = 1", "'rides'")]:  # fmt: skip
+        error = notebook.fails(change)
+        assert str(error).startswith(f"{what} is frozen: ")
+        assert ("out = firn.thaw(out)" if "this" in what else "rides = firn.thaw(rides)") in str(error)
+
+
+def test_what_leads_there_is_named_where_the_line_names_nothing(notebook):
+    notebook.ok(CHANGING)
+    notebook.ok("%%parallel\nout = [r for r in rows if r['tags'][0] % 2]")
+    notebook.ok("rows = firn.thaw(rows)\ndef change(row=out[0]):\n    row['new'] = 1")
+    assert "'out' holds it: out = firn.thaw(out) gives" in str(notebook.fails("change()"))
+
+
 @pytest.mark.parametrize(
     "change", ["total += x", "found.append(x)", "best = max(best, x)", "counts[x] = counts.get(x, 0) + 1"]
 )

@@ -535,6 +535,17 @@ def test_arrays_compute_in_the_workers(notebook):
     assert got == ((3, 4), 66.0, [4.0, 5.0, 6.0, 7.0], 23.0, [1.0, 5.0, 9.0])
 
 
+def test_elements_of_arrays_are_pythons_own_numbers_in_the_workers(notebook):
+    """Unlike in the notebook; calculations with whole arrays are as there."""
+    small, real = np.array([200, 100], "u1"), np.array([0.0, 1.0])
+    assert seen(notebook, "(x[0] + x[1], (x[:1] + x[1:])[0])", x=small) == (300, 44)
+    assert seen(notebook, "(~x[0], (~x)[0])", x=np.array([True, False])) == (-2, False)
+    singles = np.full(1000, 0.1, "f4")
+    assert seen(notebook, "sum(x)", x=singles) == sum(singles.tolist()) != float(sum(singles))
+    assert seen(notebook, "float((1.0 / x)[0])", x=real) == float("inf")
+    assert isinstance(notebook.fails("%%parallel\nout = [1.0 / x[0] for _ in range(2)]"), ZeroDivisionError)
+
+
 def test_functions_capture_what_they_read(notebook):
     notebook.ok(
         "import firn\nrates = {'a': 2}\ndef price(n):\n    return n * rates['a']\nfixed = firn.freeze(price)\nrates = {'a': 100}"

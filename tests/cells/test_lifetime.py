@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 
+import firn
 import pytest
 from firn import _core
 
@@ -91,6 +92,22 @@ def test_what_thawing_keeps_goes_with_the_copy(notebook, frozen):
         notebook.ok("%thaw rows")
         assert backing(segment) == "file"  # the copy has its strings
         notebook.ok("rows = [{name: str(value)[:-1] for name, value in row.items()} for row in rows]")
+
+    assert some_go(notebook, steps)
+
+
+@pytest.mark.parametrize("copied", ["firn.thaw(row)", "copy.deepcopy(row)"])
+def test_a_copy_with_frozen_strings_keeps_it(notebook, frozen, copied):
+    notebook.ok(f"import copy\nrow = rows[5]\nrow = {copied}\ndel rows")
+    assert notebook.ok("firn.is_frozen(row['text'])") and backing(frozen) == "file"
+
+
+@pytest.mark.parametrize("kept", ["row", "row['text']"])
+def test_a_pickled_copy_keeps_nothing_of_it(notebook, frozen, kept):
+    def steps(segment):
+        notebook.ok(f"import pickle\nrow = rows[5]\nrow = pickle.loads(pickle.dumps({kept}))\ndel rows")
+        text = notebook["row"] if kept != "row" else notebook["row"]["text"]
+        assert text == "x" * 100 + "5" and not firn.is_frozen(text)
 
     assert some_go(notebook, steps)
 

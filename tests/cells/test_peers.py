@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import types
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import firn
 import nbclient
 import nbformat
 import pytest
+from firn import peers
 from firn.peers import same
 
 DATA = "data = [{'n': i, 'text': 'x' * (i % 50)} for i in range(5_000)]"
@@ -52,6 +54,29 @@ def test_the_cell_is_as_without_it(notebook):
     assert notebook.err == ""
     assert notebook["found"] == ["before", 0, 1000, 2000, 3000, 4000] and notebook["last"] == 4999
     assert [peer.equal for peer in notebook.report.peers] == [True] * 3
+
+
+def test_what_the_comparison_alone_needs_is_not_in_the_cells_time(notebook, monkeypatch):
+    """Neither what is loaded and made for it, nor giving its copies back: nothing of it is a merge."""
+
+    class Slow(peers.Task):
+        def __post_init__(self) -> None:
+            time.sleep(0.4)
+            super().__post_init__()
+
+        def __del__(self) -> None:
+            time.sleep(0.4)
+
+    def load(name: str) -> Any:
+        time.sleep(0.4)
+        return {"Task": Slow, "compare": lambda task: []}[name]
+
+    unloaded = types.ModuleType("firn.peers")
+    unloaded.__getattr__ = load
+    monkeypatch.setattr(firn, "peers", unloaded)
+    notebook.ok("%%parallel --compare full\nout = [n + 1 for n in range(4)]")
+    report = notebook.report
+    assert report.wall_seconds < 0.4 and sum(report.phases().values()) == pytest.approx(report.wall_seconds)
 
 
 def test_the_clock_of_the_cell_stands_still_meanwhile(notebook):

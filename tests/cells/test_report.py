@@ -189,7 +189,33 @@ def test_why_a_cell_was_slower_is_what_cost_most():
     alone = {"spans": [Span(0, 0, 1, 0.1, 1.0), Span(1, 1, 100, 0.1, 0.11)], "wall_seconds": 1.1, "busy_seconds": 0.91}
     assert slower(**alone).startswith("the workers had nothing to do for 0.45 s")
     assert slower(**alone, slowest_are="items", slowest=[Slow(0, 1, 0.9)]).startswith("iteration 0 alone took 0.90 s")
+    assert slower(turn_seconds=0.95).startswith("it waited 0.95 s for its turn")
+    early = [Span(0, 0, 50, 0.1, 0.2), Span(1, 50, 100, 0.1, 0.2)]
+    assert slower(spans=early, unmerged_seconds=1.5).startswith(
+        "its results were ready 1.50 s before the notebook had time"
+    )
     assert slower(busy_seconds=0.001) == "the loop took 1.0 ms, too little to be worth handing out"
+
+
+def test_a_tenth_more_is_not_called_slower():
+    """Times vary by more than that from run to run."""
+    loop = sample().loops[0]
+    loop.wall_seconds, loop.busy_seconds, loop.read_seconds = 1.0, 0.95, 0.0
+    report = sample(wall_seconds=1.0, loops=[loop])
+    assert report.wall_seconds > report.serial_seconds and not report.slower
+    assert str(report).startswith("firn [7]: 1.00 s instead of 0.95 s (0.9×)")
+    loop.busy_seconds = 0.9
+    assert report.slower and str(report).startswith("firn [7]: slower than serially, 1.00 s instead of 0.90 s: ")
+
+
+def test_waiting_for_a_turn_and_for_the_notebook_is_waiting():
+    loop = Loop(1, "for loop", "for x in xs:", 100, 2, 2, 0.0, 2.0, 0.0, 0.2, offered=2)
+    loop.spans = [Span(0, 0, 50, 1.0, 1.1), Span(1, 50, 100, 1.0, 1.1)]
+    loop.turn_seconds, loop.unmerged_seconds = 0.75, 0.5
+    phases = loop.phases()
+    assert sum(phases.values()) == pytest.approx(2.0)
+    assert phases["start"] == pytest.approx(0.25) and phases["merge"] == pytest.approx(0.4)
+    assert phases["wait"] == pytest.approx(1.25)
 
 
 def test_the_phases_add_up_to_the_wall_time(notebook):
