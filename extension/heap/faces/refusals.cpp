@@ -110,10 +110,12 @@ std::string refusal(const std::optional<Description>& description, const std::st
   std::string thawed, copied;
   for (std::size_t i = 0; i < names.size() && i < shown; ++i) {
     thawed += (i > 0 ? " or " : "") + names[i] + " = firn.thaw(" + names[i] + ")";
-    copied += (i > 0 ? "," : "") + names[i];
+    // --copy takes variables, and not what a class or a function holds ("Cfg.d").
+    if (names[i].find('.') == names[i].npos) copied += (copied.empty() ? "" : ",") + names[i];
   }
-  return frozen + thawed + " gives a copy that can be changed; %%parallel --copy " + copied +
-         " leaves the notebook's own untouched.";
+  const std::string way_out = frozen + thawed + " gives a copy that can be changed";
+  if (copied.empty()) return way_out + ".";
+  return way_out + "; %%parallel --copy " + copied + " leaves the notebook's own untouched.";
 }
 
 }  // namespace
