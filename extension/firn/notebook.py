@@ -172,6 +172,7 @@ class Notebook:
                 self._finish(frame.run)
             if info is None or frame.info is info or frame.info.raw_cell == info.raw_cell:
                 break
+        settings.look_at_autoreload()
         if not frames:
             self._between_cells()
             LIFETIME.cell_ended([notebook.shell.user_ns for notebook in _notebooks.values()])
