@@ -292,6 +292,24 @@ def background_await(line: int | None, source: str) -> Refused:
     )
 
 
+def background_name(name: str, line: int | None, function: str, source: str) -> Refused:
+    """A background cell whose handle would take the place of a variable that it uses; `function` reads it, if not the cell."""
+    who = f"{function}(), which the cell may call," if function else "The cell itself"
+    return refused(
+        line,
+        f"{who} uses '{name}', which --background {name} binds to the job's handle while the cell goes on.",
+        f"Give the handle another name: --background {name}_job.",
+        source,
+    )
+
+
+def background_builtin(name: str) -> OptionError:
+    return OptionError(
+        f"%%parallel --background {name}: the handle would hide Python's own {name} from all cells. "
+        f"Give it another name: --background {name}_job"
+    )
+
+
 def background_failed(name: str, error: BaseException) -> str:
     return f"the background job {name!r} failed: {type(error).__name__}: {error} ({name}.result() shows where)"
 

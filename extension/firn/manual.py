@@ -66,7 +66,7 @@ With --background the cell returns at its first split loop, which goes on in wor
 The loop reads its variables as they are now. When it has ended, its effects are merged and the statements after it
 run: between two cells, or when the handle is asked, never in the middle of another cell. job.result() or `await job`
 waits and gives the value of the last expression, or raises what the cell raised; there are also job.done(),
-job.progress, job.cancel() and job.report.
+job.progress, job.cancel() and job.report. The handle's name must be one that the cell does not use.
 
 OUTPUT AND ERRORS
 

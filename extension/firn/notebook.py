@@ -252,6 +252,7 @@ class Notebook:
     def _apart(self, tree: ast.Module, run: Run, why: str) -> ast.Module:
         """A background cell, of which the notebook's own cell is but the start."""
         background.check(tree, run.source)
+        background.check_name(run.options.background, tree, run)
         if analysis.uses_parallel(tree, self.shell.user_ns):
             raise errors.option_conflict(options.MAGIC, "--background", "parallel.rank", "it runs in all workers")
         if why:
