@@ -96,6 +96,7 @@ _ADVICE: dict[str, str] = {
     "_asyncio.Future": _RUNNING,
     "select.epoll": _CONNECTION,
     "subprocess.Popen": "leave it out",
+    "xml.etree.ElementTree.Element": "keep what you need of it: a dict, a tuple, the text of ElementTree.tostring()",
     "cell": "keep its content",
 }
 _BY_NAME: dict[type, str] = {
@@ -403,6 +404,8 @@ def _filling(
     slots: tuple[str, ...] | None = None
     whole = False
     values: Iterable[Any] = ()
+    if how == twins.SETSTATE and type(own) is not types.FunctionType and state is not None:  # it wants real containers
+        return _HEAVY  # type: ignore[no-any-return]
     if type(state) is dict:
         names, values = tuple(state), state.values()
     elif type(state) is tuple and len(state) == 2 and type(state[1]) is dict and type(state[0]) in (dict, type(None)):
@@ -413,8 +416,6 @@ def _filling(
             raise pickle.PicklingError(
                 f"the state of a {kind.__qualname__} is {_describe(state)}, and it has no __setstate__"
             )
-        if how == twins.SETSTATE and type(own) is not types.FunctionType:
-            return _HEAVY  # type: ignore[no-any-return]
         whole, values = True, (state,)
     if how == twins.SETTER:
         values = (setter, *values)

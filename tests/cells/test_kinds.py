@@ -365,6 +365,27 @@ def test_what_would_be_lost_in_the_workers_is_refused_before_they_start(notebook
     assert isinstance(notebook.fails("firn.freeze(table)"), firn.NotFreezableError)
 
 
+def test_elements_of_a_tree(notebook):
+    text = '<r a="1"><x x="1">t<y/></x><x x="2"/>tail</r>'
+    notebook.ok(f"import xml.etree.ElementTree as ET\nroot = ET.fromstring({text!r})\nchildren = list(root)")
+    notebook.ok("def poke(e): e.text = 'new'")
+    for cell in (
+        "[a.get('x') for a in root]",
+        "[(a in root, a is root[0], a.get('x'), [b.tag for b in a]) for a in root]",
+        "[(a in root, a is root[0], ET.tostring(a)) for a in children]",
+        "[(root.find('x').text, children[i] is root[i]) for i in range(2)]",
+    ):
+        assert notebook.ok(f"%%parallel\nfound = {cell}\nfound") == notebook.ok(f"found = {cell}\nfound")
+    assert (
+        notebook.ok("%%parallel\nfound = [a for a in root.iter()]\n(found[0] is root, found[1] is root[0])")
+        == (True,) * 2
+    )
+    notebook.fails("%%parallel\nfound = [poke(a) for a in root]")
+    assert "the change would be lost" in notebook.shown
+    assert notebook.ok("ET.tostring(root).decode()") == text.replace("/>", " />")
+    assert isinstance(notebook.fails("import firn\nfirn.freeze(root)"), firn.NotFreezableError)
+
+
 def test_code_objects(notebook):
     code = compile("2 * 21", "cell", "eval")
     assert firn.freeze([code])[0] == code
