@@ -279,6 +279,8 @@ def _in_general(value: Any, kind: type) -> Parts:
     keep = kind.__eq__ is object.__eq__  # type: ignore[comparison-overlap]
     if isinstance(reduction, str):
         module = pickle.whichmodule(value, reduction)  # type: ignore[attr-defined]
+        if module == "__main__":
+            raise Refused("no other interpreter has the notebook's names: keep what it stands for")
         return Parts(CALL, not rebuild.is_mutable(kind), keep, (twins.named, module, reduction), None)
     make, arguments, state, items, pairs, setter = _checked(reduction, kind)
     if state is None and setter is None and type(_inherited(kind, "__reduce__")) is types.MethodDescriptorType:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from firn import _core, effects, rebuild, twin_parts
+from firn import _core, effects, rebuild, replicate, twin_parts
 from firn.names import ShippingRefusal
 from firn.shared import Local, SharedField
 from firn.teach import FROZEN_TYPES
@@ -168,8 +168,10 @@ def is_in_heap(value: object) -> bool:
 def is_definition(value: object) -> bool:
     """Whether something is code rather than data: it is never frozen. An object with a `__call__` of its own is data,
     and a field that all interpreters share is a name for a place."""
-    return isinstance(value, (type, SharedField, Local)) or (
-        callable(value) and type(value) not in FROZEN and not rebuild.is_mutable(type(value))
+    return (
+        isinstance(value, (type, SharedField, Local))
+        or replicate.is_for_types(value)
+        or (callable(value) and type(value) not in FROZEN and not rebuild.is_mutable(type(value)))
     )
 
 

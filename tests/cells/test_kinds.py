@@ -386,6 +386,26 @@ def test_elements_of_a_tree(notebook):
     assert isinstance(notebook.fails("import firn\nfirn.freeze(root)"), firn.NotFreezableError)
 
 
+def test_names_for_types(notebook):
+    notebook.ok(
+        "import typing\nT = typing.NewType('T', int)\nU = typing.NewType('U', T)\nV = typing.TypeVar('V', bound=U)\n"
+        "P = typing.ParamSpec('P')\nTs = typing.TypeVarTuple('Ts')\nW = typing.TypeVar('W', int, str, default=int)\n"
+        "type A = list[T]\ntype Tree = int | list[Tree]\ntype Pair[X] = tuple[X, X]\n"
+        "class Box[Z]:\n    z = Z\n"
+        "def look():\n    return (T(3), T.__name__, U.__supertype__ is T, V.__bound__ is U, A.__value__.__args__[0] is T,\n"
+        "            Tree.__value__.__args__[1].__args__[0] is Tree, repr(Pair[int]), Pair.__value__.__args__[0] is Pair.__type_params__[0],\n"
+        "            repr((V, P, Ts, W, T)), W.__constraints__, W.__default__, Box.z is Box.__type_params__[0], Box[T].__args__[0] is T)\n"
+        "data = {'t': T, 'numbers': [1, 2, 3]}"
+    )
+    assert seen(notebook, "look()") == notebook["look"]()
+    assert seen(notebook, "data['t'] is T, data['numbers']") == (True, [1, 2, 3])
+    for name in ("T", "V", "W", "P", "Ts", "A", "Tree", "Pair"):
+        assert seen(notebook, name) is notebook[name]
+    notebook.ok("type Deep[X] = X | list[Deep[X]]")
+    notebook.fails("%%parallel\nfound = [Deep.__name__ for _ in range(4)]")
+    assert "Deep cannot be sent to the workers" in notebook.shown and "refers to itself" in notebook.shown
+
+
 def test_code_objects(notebook):
     code = compile("2 * 21", "cell", "eval")
     assert firn.freeze([code])[0] == code
