@@ -230,7 +230,7 @@ class Run:
         shipment = self._prepare(loop, items, screen)
         originals = rebind(self.namespace, shipment.frozen, shipment.holders)
         shipped = len(items)
-        entry.offered = min(self.options.workers or pool.size, pool.size, shipped)
+        entry.offered = min(self.workers_of(pool.size), shipped)
         job = pool.submit(shipment.setup, shipped, chunk=self.options.chunk, workers=self.options.workers)
         submitted, worked = time.perf_counter(), time.thread_time() - worked
         # The originals go while the workers run: giving back millions of objects takes its time.
@@ -417,6 +417,13 @@ class Run:
                 error, top.tb_next
             )  # the cell's own frame, which raises it, is on this very line
         return error
+
+    def workers_of(self, size: int) -> int:
+        """How many workers of a pool the cell gets; a note where it asked for more than there are."""
+        wanted = self.options.workers or size
+        if wanted > size:
+            self.note(errors.fewer_workers(wanted, size))
+        return min(wanted, size)
 
     def note(self, text: str) -> None:
         if text not in self.report.notes:

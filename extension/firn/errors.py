@@ -228,6 +228,11 @@ def too_short(line: int, iterations: int, time: str) -> str:
     return f"line {line}: a loop that only shows something ran in the notebook ({count}, {time})"
 
 
+def fewer_workers(wanted: int, size: int) -> str:
+    there = "is 1 worker" if size == 1 else f"are {size} workers"
+    return f"--workers {wanted}: there {there}; %parallel workers {wanted} starts as many for the cells that follow"
+
+
 def cannot_leave(rank: int, why: str) -> WorkerError:
     error = WorkerError(
         f"what the cell makes in its workers cannot come to the notebook ({why}). "

@@ -36,6 +36,14 @@ def test_reset_says_what_the_workers_had(notebook):
     notebook.fails("%%parallel --each\nmine")
 
 
+def test_more_workers_than_there_are_is_noted(notebook):
+    for line in ("--workers 100", "--workers 100 --each"):
+        notebook.ok(f"%%parallel {line}\nout = [x for x in range(10)]")
+        assert "--workers 100: there are 2 workers" in str(notebook.report)
+    notebook.ok("%%parallel --workers 2\nout = [x for x in range(10)]")
+    assert "there are" not in str(notebook.report)
+
+
 def test_restart_and_history(notebook):
     notebook.ok("%%parallel --each\nmine = 1")
     notebook.ok("%parallel restart")
