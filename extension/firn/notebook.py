@@ -160,6 +160,7 @@ class Notebook:
 
     def _before(self, info: Any) -> None:
         self._between_cells()
+        self._lend_module()  # %reset has taken it, or the user a variable of that name
         count = self.shell.execution_count - (1 if info.store_history else 0)
         self._frames.append(_Frame(info, count))
 
