@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from firn import each, errors, jobs
 from firn.analysis.cellfacts import CellFacts
@@ -176,6 +176,11 @@ class BackgroundJob:
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._await().__await__()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        from firn.twin_parts import Refused  # late: what freezes asks, and has it
+
+        raise Refused(errors.job_in_worker(self.name))
 
     def __repr__(self) -> str:
         return f"<background job {self.name!r}: {self._describe()}>"

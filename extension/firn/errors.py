@@ -121,6 +121,10 @@ def unknown_option(magic: str, option: str, known: Iterable[str]) -> OptionError
     return OptionError(f"{magic} has no option {option}{did_you_mean(option, known)} ({magic}? shows them all)")
 
 
+def nothing_follows(magic: str, word: str, more: str) -> OptionError:
+    return OptionError(f"{magic} {word}: nothing follows {word}, and here is {more!r} ({magic}? shows them all)")
+
+
 def bad_option(magic: str, message: str) -> OptionError:
     return OptionError(f"{magic}: {message} ({magic}? shows the options)")
 
@@ -317,6 +321,13 @@ def background_builtin(name: str) -> OptionError:
 
 def background_failed(name: str, error: BaseException) -> str:
     return f"the background job {name!r} failed: {type(error).__name__}: {error} ({name}.result() shows where)"
+
+
+def job_in_worker(name: str) -> str:
+    return (
+        f"the background job {name!r} goes on in the notebook, and no worker can ask it: "
+        f"take its result first (value = {name}.result()) and use that"
+    )
 
 
 def cancelled(name: str) -> str:

@@ -224,6 +224,7 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
     else:
         what = f"{unit.key} cannot be sent to the workers"
     cause = getattr(unit.why, "__cause__", None)
+    told = "" if isinstance(error, twin_parts.Refused) else f" ({type(error).__name__}: {error})"
     if type(unit.value) in _LOCKS:
         remedy = (
             f"leave {unit.key} out: what the loop adds up or collects is merged without one, and effects beyond the "
@@ -235,4 +236,4 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
         remedy = f"leave {path} out of {unit.key}, or give the loop only the part of {unit.key} that it needs"
     else:
         remedy = f"make {unit.key} inside the loop, or give the loop only the part of it that it needs"
-    return Unshippable(f"{what} ({type(error).__name__}: {error})", remedy, name=unit.key)
+    return Unshippable(f"{what}{told}", remedy, name=unit.key)

@@ -208,6 +208,20 @@ def test_what_is_wrong_with_a_cell_is_said_at_once(notebook, cell, words):
     assert "job" not in notebook and not background.ACTIVE
 
 
+@pytest.mark.parametrize(
+    "cell", ["[job.done() for x in y]", "[jobs['job'].result() for x in y]", "[j.done() for j in [job]]"]
+)
+def test_a_job_cannot_be_used_in_a_loop(notebook, gate, cell):
+    notebook.ok("%%parallel --background job\nfound = [wait(x) for x in range(4)]")
+    notebook.ok("jobs, y = {'job': job}, [1, 2, 3]")
+    notebook.fails(f"%%parallel\nz = {cell}")
+    assert "no worker can ask it: take its result first (value = job.result())" in notebook.shown
+    gate.touch()
+    notebook.ok("job.result(30)")
+    notebook.fails(f"%%parallel\nz = {cell}")
+    assert "take its result first" in notebook.shown
+
+
 # ---- the end
 
 
