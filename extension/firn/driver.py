@@ -27,7 +27,7 @@ from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Progress, Screen
 from firn.raised import TRACEBACK, Found, without_firn
-from firn.readable import seconds
+from firn.readable import a, seconds
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
 from firn.session import BACKGROUND, Session
@@ -329,7 +329,7 @@ class Run:
         finally:
             entry.merge_seconds += time.perf_counter() - began
             for name, kind in loop.lost.items():
-                self.note(f"{name} is unbound after the loop: its last value, a {kind}, stayed in a worker")
+                self.note(f"{name} is unbound after the loop: its last value, {a(kind)}, stayed in a worker")
 
     def keep_account(self, shipment: shipping.Shipment, entry: Loop, read: frozenset[str] = frozenset()) -> None:
         """Writes down what was frozen, reused, copied and shipped; `read` are the names that what is run over has."""

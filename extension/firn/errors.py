@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from firn.readable import a
+
 RED = "\x1b[1;31m"
 BOLD = "\x1b[1m"
 PLAIN = "\x1b[0m"
@@ -190,7 +192,7 @@ def executor_in_worker() -> RuntimeError:
 
 def share_arrays(module: str, value: object) -> TypeError:
     kind = type(value)
-    what = f"a {kind.__name__}" if kind.__module__.partition(".")[0] == module else "the call"
+    what = a(kind.__name__) if kind.__module__.partition(".")[0] == module else "the call"
     way_out = "firn.share(array) gives its memory to all workers" if module == "numpy" else "give the call plain rows"
     return TypeError(
         f"{what} cannot be sent to a worker, for {module} does not load there: {way_out} "

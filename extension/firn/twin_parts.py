@@ -22,6 +22,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firn import _core, rebuild, twins
+from firn.readable import a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -204,9 +205,9 @@ def lost_method(method: Any) -> Lost:
     """Why a method is refused whose object does not freeze by reference. `firn._core` asks when it sees that."""
     kind = type(method.__self__).__name__
     return Lost(
-        f"is the method .{method.__name__}() of a {kind}, of which every interpreter would have its own copy, "
+        f"is the method .{method.__name__}() of {a(kind)}, of which every interpreter would have its own copy, "
         "and what it changes there would be lost",
-        f"keep the {kind}'s data instead, and make a {kind} where the method is called",
+        f"keep the {kind}'s data instead, and make {a(kind)} where the method is called",
     )
 
 
@@ -315,7 +316,7 @@ def _reduction_of(value: Any, kind: type) -> Any:
         return known(value)
     reduce_ex = getattr(value, "__reduce_ex__", None)
     if reduce_ex is None:
-        raise TypeError(f"a {kind.__qualname__} has no __reduce_ex__")
+        raise TypeError(f"{a(kind.__qualname__)} has no __reduce_ex__")
     return reduce_ex(5)
 
 
@@ -416,7 +417,7 @@ def _filling(
     elif state is not None:
         if how == twins.ATTRIBUTES:
             raise pickle.PicklingError(
-                f"the state of a {kind.__qualname__} is {_describe(state)}, and it has no __setstate__"
+                f"the state of {a(kind.__qualname__)} is {_describe(state)}, and it has no __setstate__"
             )
         whole, values = True, (state,)
     if how == twins.SETTER:

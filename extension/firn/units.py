@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from firn import _core, effects, rebuild, replicate, twin_parts
 from firn.names import ShippingRefusal
+from firn.readable import a
 from firn.shared import Local, SharedField
 from firn.teach import FROZEN_TYPES
 
@@ -220,7 +221,7 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
     if unit.why is not None:
         kind = getattr(unit.why, "type_name", type(unit.value).__name__)
         path = getattr(unit.why, "path", unit.key)
-        what = f"{path}: a {kind} can neither be frozen nor copied to the workers"
+        what = f"{path}: {a(kind)} can neither be frozen nor copied to the workers"
     else:
         what = f"{unit.key} cannot be sent to the workers"
     cause = getattr(unit.why, "__cause__", None)

@@ -109,6 +109,15 @@ def check_face(notebook, kind: str) -> None:
     assert firn.is_frozen(notebook["x"])
 
 
+def test_messages_say_an_int_and_one_object(notebook):
+    notebook.ok("import array\nints = array.array('i', [1])\nrows = [1]")
+    assert "'ints' is an array" in str(notebook.fails("%%parallel\nfor x in range(9):\n    ints.append(x)"))
+    notebook.ok("%%parallel\nout = [rows[0] for x in range(9)]")
+    notebook.ok("%frozen rows")
+    assert "1 object, " in notebook.reports[0]["text/plain"]
+    assert "1 object, " in notebook.shell.object_inspect_mime("rows")["text/plain"]
+
+
 def test_list(notebook):
     check_face(notebook, "list")
     assert seen(notebook, "x[1][0], x[-1], x[:1], [*x][2]", x=FACES["list"].value) == (2000, "x", [1000], "x")
