@@ -313,7 +313,7 @@ def check_name(name: str, tree: ast.Module, run: Run) -> None:
     for node in ast.walk(tree):
         names = node.names if isinstance(node, ast.Global) else [getattr(node, "id", "")]
         if name in names:
-            raise errors.background_name(name, node.lineno, "", run.source)
+            raise errors.background_name(name, getattr(node, "lineno", None), "", run.source)
     if name in stored(*tree.body):  # by an import, a def, a class, a match
         raise errors.background_name(name, None, "", run.source)
     facts = CellFacts(tree, run.filename, run.namespace)

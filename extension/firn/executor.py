@@ -152,7 +152,8 @@ def _without_context(function: Callable[..., Any]) -> Callable[..., Any]:
     run = function.func
     if type(getattr(run, "__self__", None)) is not contextvars.Context or run.__name__ != "run":
         return function
-    return functools.partial(*function.args, **function.keywords)
+    called, *arguments = function.args
+    return functools.partial(called, *arguments, **function.keywords)
 
 
 class _Function:
