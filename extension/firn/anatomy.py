@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from firn import _core
-from firn.readable import count, size
+from firn.readable import count_objects, size
 
 SHOWN: Final = 24
 """Rows of the tree; the smaller parts are told together."""
@@ -87,9 +87,7 @@ class Anatomy:
         if not self.parts:
             return f"{self.name} takes no memory of the heap: every interpreter has it as it is"
         sampled = f", estimated from every {self.every}th item of long containers" if self.every > 1 else ""
-        return (
-            f"{self.name}: {count(self.objects)} object{'s' if self.objects != 1 else ''}, {size(self.bytes)}{sampled}"
-        )
+        return f"{self.name}: {count_objects(self.objects)}, {size(self.bytes)}{sampled}"
 
     def __str__(self) -> str:
         if not self.parts:

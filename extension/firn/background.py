@@ -16,10 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from firn import each, errors, jobs
+from firn.analysis.cellfacts import CellFacts
+from firn.analysis.scopes import global_uses, loaded, stored
 from firn.kept_reports import Kept
+from firn.names import BUILTINS
 from firn.raised import without_firn
 from firn.readable import seconds
 from firn.session import BACKGROUND, SESSION
@@ -189,6 +192,11 @@ class BackgroundJob:
     def __await__(self) -> Generator[Any, None, Any]:
         return self._await().__await__()
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        from firn.twin_parts import Refused  # late: what freezes asks, and has it
+
+        raise Refused(errors.job_in_worker(self.name))
+
     def __repr__(self) -> str:
         return f"<background job {self.name!r}: {self._describe()}>"
 
@@ -319,6 +327,23 @@ def check(tree: ast.Module, source: str) -> None:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith)) and each.at_top(tree, node):
             raise errors.background_await(node.lineno, source)
+
+
+def check_name(name: str, tree: ast.Module, run: Run) -> None:
+    """Refuses a handle's name that means something else to the cell, or to a function that it may call: it is bound at the
+    cell's first split loop, while the rest of the cell still has to run."""
+    if name in BUILTINS:
+        raise errors.background_builtin(name)
+    for node in ast.walk(tree):
+        names = node.names if isinstance(node, ast.Global) else [getattr(node, "id", "")]
+        if name in names:
+            raise errors.background_name(name, getattr(node, "lineno", None), "", run.source)
+    if name in stored(*tree.body):  # by an import, a def, a class, a match
+        raise errors.background_name(name, None, "", run.source)
+    facts = CellFacts(tree, run.filename, run.namespace)
+    for _, code in facts.functions(sorted(loaded(*tree.body))):
+        if any(name in found for found in global_uses(code)):
+            raise errors.background_name(name, None, code.co_qualname, run.source)
 
 
 def value_name(number: int) -> str:

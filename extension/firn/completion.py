@@ -37,6 +37,12 @@ def candidates(text: str, variables: Iterable[str]) -> list[str]:
     return []
 
 
+def is_free(text: str) -> bool:
+    """Whether what is being typed is the user's to choose: a number, the name of a new variable."""
+    option = text.split(" ")[-2]
+    return options.takes_value(option) and not options.choices_of(option) and not options.takes_names(option)
+
+
 def register(notebook: Notebook) -> None:
     """Adds the matcher to the shell's completer."""
     shell = notebook.shell
@@ -56,6 +62,8 @@ def register(notebook: Notebook) -> None:
             names = [name for name in names if _core.is_frozen(shell.user_ns[name])]
         found = candidates(line, names)
         typed = line.rpartition(" ")[2]
+        if first and not found and is_free(line):
+            found = [typed]  # nothing would bring files and keywords
         # The completer replaces its token, which may be only a part of the word that is being typed.
         skip = len(typed) - len(context.token) if typed.endswith(context.token) else 0
         return {

@@ -27,7 +27,7 @@ from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Progress, Screen
 from firn.raised import TRACEBACK, Found, reraise, without_firn
-from firn.readable import seconds
+from firn.readable import a, seconds
 from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
 from firn.session import BACKGROUND, Session
@@ -257,7 +257,7 @@ class Run:
         shipment = self._prepare(loop, items, screen)
         originals = rebind(self.namespace, shipment.frozen, shipment.holders)
         shipped = len(items)
-        entry.offered = min(self.options.workers or pool.size, pool.size, shipped)
+        entry.offered = min(self.workers_of(pool.size), shipped)
         job = pool.submit(shipment.setup, shipped, chunk=self.options.chunk, workers=self.options.workers)
         submitted, worked = time.perf_counter(), time.thread_time() - worked
         # The originals go while the workers run: giving back millions of objects takes its time.
@@ -370,7 +370,7 @@ class Run:
         finally:
             entry.merge_seconds += time.perf_counter() - began
             for name, kind in loop.lost.items():
-                self.note(f"{name} is unbound after the loop: its last value, a {kind}, stayed in a worker")
+                self.note(f"{name} is unbound after the loop: its last value, {a(kind)}, stayed in a worker")
 
     def keep_account(self, shipment: shipping.Shipment, entry: Loop, read: frozenset[str] = frozenset()) -> None:
         """Writes down what was frozen, reused, copied and shipped; `read` are the names that what is run over has."""
@@ -458,6 +458,13 @@ class Run:
                 error, top.tb_next
             )  # the cell's own frame, which raises it, is on this very line
         return error
+
+    def workers_of(self, size: int) -> int:
+        """How many workers of a pool the cell gets; a note where it asked for more than there are."""
+        wanted = self.options.workers or size
+        if wanted > size:
+            self.note(errors.fewer_workers(wanted, size))
+        return min(wanted, size)
 
     def note(self, text: str) -> None:
         if text not in self.report.notes:

@@ -85,7 +85,7 @@ def _run(run: Run, entry: Loop) -> None:
         raise errors.missing_names("--gather", lost, made)
     modules.check_imports(run.tree.body, run.filename)
     with run.session.turn() as pool:
-        size = entry.items = entry.offered = min(run.options.workers or pool.size, pool.size)
+        size = entry.items = entry.offered = run.workers_of(pool.size)
         began = time.perf_counter()
         shipment = shipping.prepare(
             _needed(run.tree, code) | (run.options.share & run.namespace.keys()),

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from firn import names
 from firn.names import ShippingRefusal
+from firn.readable import a
 
 _STORE_GLOBAL: Final = frozenset(opcode.opmap[name] for name in ("STORE_GLOBAL", "DELETE_GLOBAL"))
 _STORE_FREE: Final = frozenset(opcode.opmap[name] for name in ("STORE_DEREF", "DELETE_DEREF"))
@@ -106,7 +107,7 @@ def check_method(method: Any, what: str, name_of: str) -> None:
     if changes:
         kind = type(owner).__name__
         raise LostEffect(
-            f"{what} the method .{name}() of a {kind}, which it changes: each worker has its own copy of "
+            f"{what} the method .{name}() of {a(kind)}, which it changes: each worker has its own copy of "
             f"the {kind}, and the change would be lost",
             f"call the method by the variable's own name in the loop, where firn can merge what it does (found.{name}(x))"
             if name in _ALL_MUTATORS

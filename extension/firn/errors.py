@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from firn.readable import a
+
 RED = "\x1b[1;31m"
 BOLD = "\x1b[1m"
 PLAIN = "\x1b[0m"
@@ -121,6 +123,10 @@ def unknown_option(magic: str, option: str, known: Iterable[str]) -> OptionError
     return OptionError(f"{magic} has no option {option}{did_you_mean(option, known)} ({magic}? shows them all)")
 
 
+def nothing_follows(magic: str, word: str, more: str) -> OptionError:
+    return OptionError(f"{magic} {word}: nothing follows {word}, and here is {more!r} ({magic}? shows them all)")
+
+
 def bad_option(magic: str, message: str) -> OptionError:
     return OptionError(f"{magic}: {message} ({magic}? shows the options)")
 
@@ -210,7 +216,7 @@ def executor_in_worker() -> RuntimeError:
 
 def share_arrays(module: str, value: object) -> TypeError:
     kind = type(value)
-    what = f"a {kind.__name__}" if kind.__module__.partition(".")[0] == module else "the call"
+    what = a(kind.__name__) if kind.__module__.partition(".")[0] == module else "the call"
     way_out = "firn.share(array) gives its memory to all workers" if module == "numpy" else "give the call plain rows"
     return TypeError(
         f"{what} cannot be sent to a worker, for {module} does not load there: {way_out} "
@@ -254,6 +260,11 @@ def ran_here(index: int, item: object, message: str, traceback: str) -> WorkerEr
 def too_short(line: int, iterations: int, time: str) -> str:
     count = f"{iterations} iteration{'s' if iterations != 1 else ''}"
     return f"line {line}: a loop that only shows something ran in the notebook ({count}, {time})"
+
+
+def fewer_workers(wanted: int, size: int) -> str:
+    there = "is 1 worker" if size == 1 else f"are {size} workers"
+    return f"--workers {wanted}: there {there}; %parallel workers {wanted} starts as many for the cells that follow"
 
 
 def cannot_leave(rank: int, why: str) -> WorkerError:
@@ -320,8 +331,33 @@ def background_await(line: int | None, source: str) -> Refused:
     )
 
 
+def background_name(name: str, line: int | None, function: str, source: str) -> Refused:
+    """A background cell whose handle would take the place of a variable that it uses; `function` reads it, if not the cell."""
+    who = f"{function}(), which the cell may call," if function else "The cell itself"
+    return refused(
+        line,
+        f"{who} uses '{name}', which --background {name} binds to the job's handle while the cell goes on.",
+        f"Give the handle another name: --background {name}_job.",
+        source,
+    )
+
+
+def background_builtin(name: str) -> OptionError:
+    return OptionError(
+        f"%%parallel --background {name}: the handle would hide Python's own {name} from all cells. "
+        f"Give it another name: --background {name}_job"
+    )
+
+
 def background_failed(name: str, error: BaseException) -> str:
     return f"the background job {name!r} failed: {type(error).__name__}: {error} ({name}.result() shows where)"
+
+
+def job_in_worker(name: str) -> str:
+    return (
+        f"the background job {name!r} goes on in the notebook, and no worker can ask it: "
+        f"take its result first (value = {name}.result()) and use that"
+    )
 
 
 def cancelled(name: str) -> str:

@@ -8,6 +8,7 @@ initializer and what calls leave behind belong to one executor, and neither ever
 from __future__ import annotations
 
 import contextvars
+import functools
 import itertools
 import pickle
 import weakref
@@ -39,6 +40,9 @@ class Executor(ThreadPoolExecutor):
     arguments and results are copied, except what is frozen: `firn.share` (or a %%parallel cell) freezes a value once, and
     from then on it crosses as a pointer, at any depth of other values, and comes back as the very same object. Everything
     is packed when `submit` is called, so that later changes do no harm; `map` packs its function once.
+
+    As an asyncio loop's default executor it also runs what asyncio.to_thread gets, but for the values of context variables:
+    these belong to the notebook's interpreter.
 
     An exception of a call has the worker's frames in its traceback. Output of calls appears where they were submitted.
     Leaving a `with` block by Ctrl-C stops running calls.
@@ -80,7 +84,7 @@ class Executor(ThreadPoolExecutor):
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         if tracing.is_on():
             raise errors.executor_while_tracing()
-        function = fn if isinstance(fn, _Function) else _Function(fn)
+        function = fn if isinstance(fn, _Function) else _Function(_without_context(fn))
         return super().submit(_Call(function.pack(args, kwargs)))  # type: ignore[arg-type]
 
     def map[T](
@@ -139,6 +143,17 @@ def share[T](obj: T) -> T:
     Raises NotFreezableError with the path of the first value that cannot be frozen; then nothing has been frozen.
     """
     return freeze(obj)
+
+
+def _without_context(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What asyncio.to_thread wants to run in a copy of its task's context, which cannot leave its interpreter."""
+    if type(function) is not functools.partial or not function.args:
+        return function
+    run = function.func
+    if type(getattr(run, "__self__", None)) is not contextvars.Context or run.__name__ != "run":
+        return function
+    called, *arguments = function.args
+    return functools.partial(called, *arguments, **function.keywords)
 
 
 class _Function:

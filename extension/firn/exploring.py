@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from firn import _core
 from firn.display import brief
-from firn.readable import count, size
+from firn.readable import count_objects, size
 from firn.teach import FROZEN_TYPES
 
 KEYS: Final = 500
@@ -43,7 +43,7 @@ def about(value: object, name: str) -> str:
         together = f", with {', '.join(others[:5])}{' ...' if others[5:] else ''}" if others else ""
         variable = name if name.isidentifier() else "it"
         return (
-            f"shared by reference with all workers{cell}{together}: {count(segment['objects'])} objects, "
+            f"shared by reference with all workers{cell}{together}: {count_objects(segment['objects'])}, "
             f"{size(segment['bytes'])} {_WHERE[segment['backing']]}. "
             f"{'' if variable == 'it' else variable + ' = '}firn.thaw({variable}) gives a copy that can be changed."
         )

@@ -53,6 +53,8 @@ class Magics:
                 reports = firn.reports()
                 data = {"text/plain": history.text(reports), "text/html": history.html(reports)}
                 self.shell.display_pub.publish(data=data, metadata={})
+            case ["restart" | "reset" | "history" as word, more, *_]:
+                raise errors.nothing_follows("%parallel", word, more)
             case [word, *_]:
                 raise errors.unknown_option("%parallel", word, ("workers", "restart", "reset", "history"))
 
@@ -100,8 +102,10 @@ def state() -> str:
     pool = SESSION.pool
     if pool is None:
         return f"{plural(SESSION.workers, 'worker')}, not started yet"
-    workers = [worker for worker in pool.workers() if worker["state"] != "abandoned"]
-    abandoned = len(pool.workers()) - len(workers)
+    every = pool.workers()
+    workers = [worker for worker in every if worker["state"] != "abandoned"]
+    abandoned = len(every) - len(workers)
+    workers = [worker for worker in workers if worker["rank"] < pool.size]  # the others are about to end
     states = [worker["state"] for worker in workers]
     if len(set(states)) == 1:
         shown = states[0] if len(states) == 1 else f"all {states[0]}"

@@ -66,7 +66,7 @@ With --background the cell returns at its first split loop, which goes on in wor
 The loop reads its variables as they are now. When it has ended, its effects are merged and the statements after it
 run: between two cells, or when the handle is asked, never in the middle of another cell. job.result() or `await job`
 waits and gives the value of the last expression, or raises what the cell raised; there are also job.done(),
-job.progress, job.cancel() and job.report.
+job.progress, job.cancel() and job.report. The handle's name must be one that the cell does not use.
 
 OUTPUT AND ERRORS
 
@@ -93,6 +93,8 @@ LIMITS
 - Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not found: --share x.
 - What was frozen is another object than its original, and takes its place in the notebook's variables and in the
   containers and instances below them. A class attribute, a default or a frozenset keeps the original.
+- A module that is reloaded, also by %autoreload, is reloaded in the workers before the next cell; the workers of a
+  firn.Executor that have begun keep what they have.
 - What the workers do to imported modules, os.chdir and functools.lru_cache stays in each worker; what the notebook has
   changed in an imported module they do not see.
 - random draws other numbers than the serial cell, the same for any number of workers: see --seed.

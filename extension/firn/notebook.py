@@ -160,6 +160,7 @@ class Notebook:
 
     def _before(self, info: Any) -> None:
         self._between_cells()
+        self._lend_module()  # %reset has taken it, or the user a variable of that name
         count = self.shell.execution_count - (1 if info.store_history else 0)
         self._frames.append(_Frame(info, count))
 
@@ -172,6 +173,7 @@ class Notebook:
                 self._finish(frame.run)
             if info is None or frame.info is info or frame.info.raw_cell == info.raw_cell:
                 break
+        settings.look_at_autoreload()
         if not frames:
             self._between_cells()
             LIFETIME.cell_ended([notebook.shell.user_ns for notebook in _notebooks.values()])
@@ -251,6 +253,7 @@ class Notebook:
     def _apart(self, tree: ast.Module, run: Run, why: str) -> ast.Module:
         """A background cell, of which the notebook's own cell is but the start."""
         background.check(tree, run.source)
+        background.check_name(run.options.background, tree, run)
         if analysis.uses_parallel(tree, self.shell.user_ns):
             raise errors.option_conflict(options.MAGIC, "--background", "parallel.rank", "it runs in all workers")
         if why:

@@ -194,6 +194,12 @@ def _parsed(text: str) -> Options:
         options = replace(options, compare="off")
     if options.serial and options.each:
         raise errors.option_conflict(MAGIC, "--serial", "--each", "one runs in the notebook, the other in the workers")
+    if options.serial:
+        for other, given in (("--workers", found.workers), ("--chunk", found.chunk), ("--timeout", found.timeout)):
+            if given:
+                raise errors.option_conflict(
+                    MAGIC, "--serial", other, "the notebook runs the cell, as without %%parallel"
+                )
     if options.each and options.chunk:
         raise errors.option_conflict(MAGIC, "--chunk", "--each", "with --each nothing is split")
     return options

@@ -202,6 +202,8 @@ class Planner:
             if value.__module__ == "builtins" or not replicate.is_by_value(value):
                 return None
             return self._unit(value, value.__qualname__, current.optional)
+        if replicate.is_for_types(value):
+            return self._unit(value, value.__name__, current.optional)  # type: ignore[attr-defined]
         if id(value) in self._functions:
             return self._unit(value, self._functions[id(value)], current.optional)
         if type(value) in FROZEN or is_in_heap(value):

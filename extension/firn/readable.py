@@ -10,6 +10,16 @@ def plural(number: int, word: str) -> str:
     return f"{number:,} {word}{'s' if number != 1 else ''}"
 
 
+def count_objects(number: int) -> str:
+    """1 object, 812 objects, 3.1 million objects."""
+    return f"{count(number)} object{'s' if number != 1 else ''}"
+
+
+def a(kind: str) -> str:
+    """A type's name with its article: a list, an int."""
+    return f"an {kind}" if kind[:1].lower() in tuple("aeio") else f"a {kind}"
+
+
 def seconds(value: float) -> str:
     """A time as a reader wants it: 40 ns, 35 µs, 1.2 ms, 0.38 s, 12.5 s, 3 min 5 s."""
     if value < 0:

@@ -110,6 +110,39 @@ def make_partialmethod(function: Any, arguments: tuple[Any, ...], words: dict[st
     return functools.partialmethod(function, *arguments, **words)
 
 
+def make_type_variable(kind: str, arguments: tuple[Any, ...], words: dict[str, Any]) -> Any:
+    import typing  # late: few notebooks have any
+
+    made = getattr(typing, kind)(*arguments, **words)
+    made.__module__ = "__main__"
+    return made
+
+
+def make_generic_alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    import typing
+
+    words = {
+        "__name__": "__main__",
+        "make": typing.TypeAliasType,
+        "name": name,
+        "value": value,
+        "parameters": parameters,
+    }
+    return eval("make(name, value, type_params=parameters)", words)  # its module is that of the code that makes it
+
+
+def make_alias(name: str) -> Any:
+    """A `type` statement's name, whose value follows (`set_alias`): it may refer to the name itself."""
+    words: dict[str, Any] = {"__name__": "__main__", "__firn_value__": []}
+    exec(f"type {name} = __firn_value__[0]", words)
+    return words.pop(name)
+
+
+def set_alias(alias: Any, state: tuple[Any, ...]) -> None:
+    alias.evaluate_value.__globals__["__firn_value__"][:] = state
+    _ = alias.__value__  # which is kept
+
+
 def make_class(metaclass: type, name: str, bases: tuple[type, ...], body: dict[str, Any], token: int) -> type:
     """A class without its attributes, which follow (`set_class`): methods may refer to the class itself.
 

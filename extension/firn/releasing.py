@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from firn import _core
 from firn.lifetime import LIFETIME, holders, tidy
-from firn.readable import size
+from firn.readable import a, size
 from firn.session import SESSION
 
 _LOOKED_AT: Final = 200_000
@@ -109,7 +109,7 @@ def _holder(segment: int, address: int, spaces: list[dict[str, Any]]) -> str:
         return "other frozen data refers to it"
     for one in gc.get_objects():
         if address - object.__sizeof__(one) < id(one) <= address:
-            return f"a {type(one).__name__} holds a value of it"
+            return f"{a(type(one).__name__)} holds a value of it"
     from firn import each
 
     if each.WORKERS.names:

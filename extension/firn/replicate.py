@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import annotationlib
 import copy
+import copyreg
 import dataclasses
 import functools
 import io
@@ -17,6 +18,7 @@ import itertools
 import marshal
 import sys
 import types
+import typing
 import weakref
 from contextlib import suppress
 from enum import EnumType
@@ -95,6 +97,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return super().reducer_override(value)
         if isinstance(kind, EnumType):
             return self._member(value, kind)
+        if is_for_types(value):
+            return _for_types(value)
         if kind is types.CodeType:
             return rebuild.load_code, (marshal.dumps(value),)
         if kind is types.CellType:
@@ -260,6 +264,45 @@ def _field(field: dataclasses.Field[Any]) -> Any:
     if not (isinstance(field.type, type) and field.type.__module__ == "builtins"):
         plain.type = field.type if isinstance(field.type, str) else annotationlib.type_repr(field.type)
     return plain.__reduce_ex__(5)
+
+
+_VARIABLES = (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple)
+
+
+def is_for_types(value: object) -> bool:
+    """Whether something of the notebook is a name for types: a NewType, `type T = ...`, a type variable. It is what it is by
+    its identity, and pickle only looks for its name in its module."""
+    kind = type(value)
+    known = kind in _VARIABLES or kind is typing.TypeAliasType or kind is typing.NewType
+    return known and getattr(value, "__module__", None) == "__main__"
+
+
+def _for_types(value: Any) -> Any:
+    """Such a name by value; what it stands for follows where that may refer to the name itself."""
+    kind = type(value)
+    if kind is typing.NewType:
+        return copyreg.__newobj__, (kind,), dict(vars(value))  # type: ignore[attr-defined]
+    if kind is typing.TypeAliasType:
+        if value.__type_params__:
+            if _mentions(value.__value__, value):  # its parameters can only be given together with its value
+                raise TypeError("cannot pickle a type statement with parameters that refers to itself")
+            return rebuild.make_generic_alias, (value.__name__, value.__value__, value.__type_params__)
+        return rebuild.make_alias, (value.__name__,), (value.__value__,), None, None, rebuild.set_alias
+    words = {"default": value.__default__} if value.has_default() else {}
+    if kind is not typing.TypeVarTuple:
+        names = ("bound", "covariant", "contravariant", "infer_variance")
+        words |= {name: getattr(value, f"__{name}__") for name in names}
+    constraints = value.__constraints__ if kind is typing.TypeVar else ()
+    return rebuild.make_type_variable, (kind.__name__, (value.__name__, *constraints), words)
+
+
+def _mentions(form: Any, alias: object) -> bool:
+    todo = [form]
+    for one in todo:
+        if one is alias:
+            return True
+        todo += [*typing.get_args(one), *filter(None, [typing.get_origin(one)])]
+    return False
 
 
 def is_by_value(definition: Any) -> bool:

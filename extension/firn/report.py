@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import ceil
 from typing import Any
 
-from firn.readable import count, named, plural, seconds, size
+from firn.readable import count_objects, named, plural, seconds, size
 
 PHASES = ("notebook", "read", "freeze", "share", "start", "run", "wait", "merge")
 """What the wall time of a cell is made of, see `Loop.phases`; "notebook" is all that ran outside its split loops."""
@@ -293,7 +293,7 @@ class Report:
 
     def amount(self) -> str:
         """What was frozen: 1 object, 812 B; 3.1 million objects, 127 MB."""
-        return f"{count(self.objects)} object{'s' if self.objects != 1 else ''}, {size(self.bytes)}"
+        return f"{count_objects(self.objects)}, {size(self.bytes)}"
 
     @property
     def never_began(self) -> bool:

@@ -37,6 +37,29 @@ _imports = _Imports()
 _known: tuple[int, int] | None = None  # what was asked for, and the number of modules, at the last look
 _specs: dict[str, object] = {}
 _reloads: dict[str, int] = {}
+_edited: set[str] = set()  # those of them that %autoreload has reloaded
+_times: dict[str, float] = {}  # of the files, as %autoreload knew them at the last look
+
+
+def look_at_autoreload() -> None:
+    """Counts what `%autoreload` has reloaded: it mostly patches a module's functions in place and makes no new spec, but it
+    remembers the times of the files. Called after each cell, too: the time before the first reload has to be known."""
+    loaded = sys.modules.get("IPython")
+    shell = loaded.get_ipython() if loaded is not None else None
+    magics = shell.magics_manager.registry.get("AutoreloadMagics") if shell is not None else None
+    reloader = getattr(magics, "_reloader", None)
+    times: dict[str, float] = getattr(reloader, "modules_mtimes", _times)
+    if times == _times:
+        return
+    failed: dict[str, float] = getattr(reloader, "failed", {})
+    for name, changed in times.items():
+        if (
+            _times.get(name, changed) != changed
+            and failed.get(getattr(sys.modules.get(name), "__file__", "")) != changed
+        ):
+            _reloads[name] = _reloads.get(name, 0) + 1
+            _edited.add(name)
+    _times.update(times)
 
 
 def generations() -> dict[str, int]:
@@ -54,6 +77,7 @@ def generations() -> dict[str, int]:
             if spec is not None and _specs.setdefault(name, spec) is not spec:
                 _specs[name] = spec
                 _reloads[name] = _reloads.get(name, 0) + 1
+    look_at_autoreload()
     return dict(_reloads)
 
 
@@ -74,6 +98,7 @@ def settings() -> dict[str, Any]:
     return {
         "path": list(sys.path),
         "reloads": generations(),
+        "edited": frozenset(_edited),
         "filters": tuple(
             (action, _pattern(message), _category(category), _pattern(module), line)
             for action, message, category, module, line in _filters()
@@ -127,7 +152,7 @@ class Follower:
             for finder in list(sys.path_importer_cache.values()):
                 if finder is not None and hasattr(finder, "invalidate_caches"):
                     finder.invalidate_caches()
-        self._reload(settings["reloads"])
+        self._reload(settings["reloads"], settings["edited"])
         if settings["filters"] != self._filters:
             self._filters = settings["filters"]
             self._made = _made_filters(settings["filters"])
@@ -150,13 +175,22 @@ class Follower:
             self._environment = settings["environment"]
             os.reload_environ()  # type: ignore[attr-defined, unused-ignore]  # the process's own, which os.environ mirrors
 
-    def _reload(self, generations: dict[str, int]) -> None:
+    def _reload(self, generations: dict[str, int], edited: frozenset[str]) -> None:
         for name, generation in generations.items():
             module = sys.modules.get(name)
             if module is not None and self._reloaded.get(name, 0) != generation:
                 with suppress(Exception):  # where it fails, the module stays as it was, as in the notebook
-                    importlib.reload(module)
+                    _reload(module, in_place=name in edited)
             self._reloaded[name] = generation
+
+
+def _reload(module: ModuleType, in_place: bool) -> None:
+    if in_place:
+        from firn import patching  # late: most workers never need it
+
+        patching.reload(module)
+    else:
+        importlib.reload(module)
 
 
 class _Pattern:

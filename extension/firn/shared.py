@@ -6,6 +6,7 @@ Both objects hold nothing but a number: frozen, pickled or captured by a functio
 from __future__ import annotations
 
 from firn import _core
+from firn.readable import a
 
 TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _unchangeable[T](value: T) -> T:
     if type(value) in _PLAIN or _core.is_frozen(value) or _cannot_change(value):
         return value
     raise TypeError(
-        f"a shared field holds what cannot change, and a {type(value).__name__} can: "
+        f"a shared field holds what cannot change, and {a(type(value).__name__)} can: "
         "field.set(firn.freeze(value)) stores its frozen form"
     )
 

@@ -22,6 +22,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firn import _core, instances, rebuild, twins
+from firn.readable import a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -96,6 +97,7 @@ _ADVICE: dict[str, str] = {
     "_asyncio.Future": _RUNNING,
     "select.epoll": _CONNECTION,
     "subprocess.Popen": "leave it out",
+    "xml.etree.ElementTree.Element": "keep what you need of it: a dict, a tuple, the text of ElementTree.tostring()",
     "cell": "keep its content",
 }
 _BY_NAME: dict[type, str] = {
@@ -203,9 +205,9 @@ def lost_method(method: Any) -> Lost:
     """Why a method is refused whose object does not freeze by reference. `firn._core` asks when it sees that."""
     kind = type(method.__self__).__name__
     return Lost(
-        f"is the method .{method.__name__}() of a {kind}, of which every interpreter would have its own copy, "
+        f"is the method .{method.__name__}() of {a(kind)}, of which every interpreter would have its own copy, "
         "and what it changes there would be lost",
-        f"keep the {kind}'s data instead, and make a {kind} where the method is called",
+        f"keep the {kind}'s data instead, and make {a(kind)} where the method is called",
     )
 
 
@@ -282,6 +284,8 @@ def _in_general(value: Any, kind: type) -> Parts:
     keep = kind.__eq__ is object.__eq__  # type: ignore[comparison-overlap]
     if isinstance(reduction, str):
         module = pickle.whichmodule(value, reduction)  # type: ignore[attr-defined]
+        if module == "__main__":
+            raise Refused("no other interpreter has the notebook's names: keep what it stands for")
         return Parts(CALL, not rebuild.is_mutable(kind), keep, (twins.named, module, reduction), None)
     make, arguments, state, items, pairs, setter = _checked(reduction, kind)
     if state is None and setter is None and type(_inherited(kind, "__reduce__")) is types.MethodDescriptorType:
@@ -328,7 +332,7 @@ def _reduction_of(value: Any, kind: type) -> Any:
         return known(value)
     reduce_ex = getattr(value, "__reduce_ex__", None)
     if reduce_ex is None:
-        raise TypeError(f"a {kind.__qualname__} has no __reduce_ex__")
+        raise TypeError(f"{a(kind.__qualname__)} has no __reduce_ex__")
     return reduce_ex(5)
 
 
@@ -419,6 +423,8 @@ def _filling(
     slots: tuple[str, ...] | None = None
     whole = False
     values: Iterable[Any] = ()
+    if how == twins.SETSTATE and type(own) is not types.FunctionType and state is not None:  # it wants real containers
+        return _HEAVY  # type: ignore[no-any-return]
     if type(state) is dict:
         names, values = tuple(state), state.values()
     elif type(state) is tuple and len(state) == 2 and type(state[1]) is dict and type(state[0]) in (dict, type(None)):
@@ -427,10 +433,8 @@ def _filling(
     elif state is not None:
         if how == twins.ATTRIBUTES:
             raise pickle.PicklingError(
-                f"the state of a {kind.__qualname__} is {_describe(state)}, and it has no __setstate__"
+                f"the state of {a(kind.__qualname__)} is {_describe(state)}, and it has no __setstate__"
             )
-        if how == twins.SETSTATE and type(own) is not types.FunctionType:
-            return _HEAVY  # type: ignore[no-any-return]
         whole, values = True, (state,)
     if how == twins.SETTER:
         values = (setter, *values)

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from firn import _core, effects, rebuild, twin_parts
+from firn import _core, effects, rebuild, replicate, twin_parts
 from firn.names import ShippingRefusal
+from firn.readable import a
 from firn.shared import Local, SharedField
 from firn.teach import FROZEN_TYPES
 
@@ -168,8 +169,10 @@ def is_in_heap(value: object) -> bool:
 def is_definition(value: object) -> bool:
     """Whether something is code rather than data: it is never frozen. An object with a `__call__` of its own is data,
     and a field that all interpreters share is a name for a place."""
-    return isinstance(value, (type, SharedField, Local)) or (
-        callable(value) and type(value) not in FROZEN and not rebuild.is_mutable(type(value))
+    return (
+        isinstance(value, (type, SharedField, Local))
+        or replicate.is_for_types(value)
+        or (callable(value) and type(value) not in FROZEN and not rebuild.is_mutable(type(value)))
     )
 
 
@@ -229,10 +232,11 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
     if unit.why is not None:
         kind = getattr(unit.why, "type_name", type(unit.value).__name__)
         path = getattr(unit.why, "path", unit.key)
-        what = f"{path}: a {kind} can neither be frozen nor copied to the workers"
+        what = f"{path}: {a(kind)} can neither be frozen nor copied to the workers"
     else:
         what = f"{unit.key} cannot be sent to the workers"
     cause = getattr(unit.why, "__cause__", None)
+    told = "" if isinstance(error, twin_parts.Refused) else f" ({type(error).__name__}: {error})"
     if type(unit.value) in _LOCKS:
         remedy = (
             f"leave {unit.key} out: what the loop adds up or collects is merged without one, and effects beyond the "
@@ -244,4 +248,4 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
         remedy = f"leave {path} out of {unit.key}, or give the loop only the part of {unit.key} that it needs"
     else:
         remedy = f"make {unit.key} inside the loop, or give the loop only the part of it that it needs"
-    return Unshippable(f"{what} ({type(error).__name__}: {error})", remedy, name=unit.key)
+    return Unshippable(f"{what}{told}", remedy, name=unit.key)

@@ -192,15 +192,35 @@ def test_an_exception_after_the_loop_is_raised_by_the_handle(notebook, gate):
         ("--background job --compare full\nx = 1", ["--background", "--compare full"]),
         ("--background 1x\nx = 1", ["--background", "1x"]),
         ("--background if\nx = 1", ["--background", "if"]),
+        ("--background data\nfound = [x for x in data]", ["line 2", "'data'", "--background data_job"]),
+        ("--background found\nfound = [x for x in data]", ["line 2", "'found'", "another name"]),
+        ("--background math\nfound = [x for x in data]\nimport math", ["'math'", "another name"]),
+        ("--background x\nfound = [x for x in data]", ["line 2", "'x'"]),
+        ("--background y\nfound = [with_y(x) for x in data]", ["with_y(), which the cell may call", "'y'"]),
+        ("--background print\nfound = [x for x in data]", ["--background print", "Python's own print"]),
         ("--background job\nfound = [nowhere(x) for x in data]", ["nowhere"]),
         ("--background job\n1 / 0", ["division"]),
     ],
 )
 def test_what_is_wrong_with_a_cell_is_said_at_once(notebook, cell, words):
-    notebook.ok("data, y = [1, 2, 3], 0")
+    notebook.ok("data, y = [1, 2, 3], 0\ndef with_y(x): return x + y")
     notebook.fails(f"%%parallel {cell}")
     assert all(word in notebook.shown for word in words), notebook.shown
     assert "job" not in notebook and not background.ACTIVE
+
+
+@pytest.mark.parametrize(
+    "cell", ["[job.done() for x in y]", "[jobs['job'].result() for x in y]", "[j.done() for j in [job]]"]
+)
+def test_a_job_cannot_be_used_in_a_loop(notebook, gate, cell):
+    notebook.ok("%%parallel --background job\nfound = [wait(x) for x in range(4)]")
+    notebook.ok("jobs, y = {'job': job}, [1, 2, 3]")
+    notebook.fails(f"%%parallel\nz = {cell}")
+    assert "no worker can ask it: take its result first (value = job.result())" in notebook.shown
+    gate.touch()
+    notebook.ok("job.result(30)")
+    notebook.fails(f"%%parallel\nz = {cell}")
+    assert "take its result first" in notebook.shown
 
 
 # ---- the end
@@ -329,7 +349,7 @@ def test_the_handle_may_be_asked_from_other_threads(notebook, gate):
 
 
 def test_a_job_cannot_wait_for_itself(notebook, gate):
-    notebook.ok("%%parallel --background job\nfound = [wait(x) for x in range(4)]\njob.result()")
+    notebook.ok("%%parallel --background job\nfound = [wait(x) for x in range(4)]\nglobals()['job'].result()")
     gate.touch()
     error = notebook.fails("job.result(30)")
     assert isinstance(error, RuntimeError) and "its own end" in str(error)

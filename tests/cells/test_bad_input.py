@@ -58,6 +58,9 @@ def test_return_outside_a_function(notebook):
         ("--timeout -1", ["--timeout"]),
         ("--copy rwos", ["rwos", "did you mean rows?"]),
         ("--serial --each", ["--serial", "--each"]),
+        ("--serial --timeout 2", ["--serial", "--timeout", "the notebook runs the cell"]),
+        ("--serial --chunk 5", ["--serial", "--chunk"]),
+        ("--serial --workers 2", ["--serial", "--workers"]),
         ("--copy 'a", ["quotation"]),
     ],
 )

@@ -245,6 +245,15 @@ def test_the_module_has_its_name_in_the_notebook_where_that_is_free(notebook, sh
     firn.load_ipython_extension(shell)
 
 
+def test_the_module_has_its_name_again_after_a_reset(notebook):
+    notebook.ok("%reset -f")
+    assert isinstance(notebook.ok("firn.reports()"), list)
+    notebook.ok("firn = 'old snow'")
+    assert notebook.ok("firn") == "old snow"
+    notebook.ok("del firn")
+    assert isinstance(notebook.ok("firn.reports()"), list) and "firn" not in notebook.ok("%who_ls")
+
+
 def test_variables_after_a_failed_loop_are_what_they_were(notebook):
     notebook.ok("out = 'before'\ntotal = 5\ndata = list(range(100))")
     error = notebook.fails("""%%parallel

@@ -22,6 +22,8 @@ def test_parallel_shows_the_workers_and_changes_their_number(notebook):
     notebook.ok("%%parallel --gather n\nn = parallel.rank")
     assert notebook["n"] == [0, 1, 2]
     notebook.ok("%parallel workers 2")
+    notebook.ok("%parallel")
+    assert notebook.out.startswith("2 workers: ")
     notebook.ok("%%parallel --gather n\nn = parallel.rank")
     assert notebook["n"] == [0, 1]
 
@@ -34,6 +36,14 @@ def test_reset_says_what_the_workers_had(notebook):
     notebook.ok("%parallel reset")
     assert notebook.out == "the workers had no variables of --each cells\n"
     notebook.fails("%%parallel --each\nmine")
+
+
+def test_more_workers_than_there_are_is_noted(notebook):
+    for line in ("--workers 100", "--workers 100 --each"):
+        notebook.ok(f"%%parallel {line}\nout = [x for x in range(10)]")
+        assert "--workers 100: there are 2 workers" in str(notebook.report)
+    notebook.ok("%%parallel --workers 2\nout = [x for x in range(10)]")
+    assert "there are" not in str(notebook.report)
 
 
 def test_restart_and_history(notebook):
@@ -52,6 +62,8 @@ def test_restart_and_history(notebook):
     [
         ("%parallel restrat", ["restrat", "did you mean restart?"]),
         ("%parallel workers many", ["number"]),
+        ("%parallel history extra", ["nothing follows history", "'extra'"]),
+        ("%parallel restart now", ["nothing follows restart", "'now'"]),
         ("%frozen plain other", ["plain other", "one variable"]),
         ("%frozen plain.other", ["plain.other", "AttributeError", "'other'"]),
         ("%frozen plain[3]", ["plain[3]", "IndexError"]),
@@ -147,3 +159,9 @@ def test_options_are_read_as_a_shell_reads_them():
 )
 def test_completion(text, found):
     assert candidates(text, ["rows", "names"]) == found
+
+
+@pytest.mark.parametrize("line", ["%%parallel --background ", "%%parallel --background i", "%%parallel --chunk "])
+def test_nothing_is_offered_for_what_is_the_users_to_choose(notebook, line):
+    _, found = notebook.shell.complete(None, line, len(line))
+    assert found == [line.rpartition(" ")[2]]  # which is there already

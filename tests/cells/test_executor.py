@@ -335,6 +335,20 @@ found = await main()
     assert notebook["found"] == [0, 1, 4, 9, 16, 100]
 
 
+def test_asyncio_runs_in_it_what_to_thread_gets(notebook):
+    notebook.ok("""
+import asyncio
+def power(x, n=2): return x**n
+async def main():
+    asyncio.get_running_loop().set_default_executor(firn.Executor(2))
+    return await asyncio.gather(
+        asyncio.to_thread(power, 3), asyncio.to_thread(power, 2, n=5), asyncio.to_thread(len, "abc")
+    )
+found = await main()
+""")
+    assert notebook["found"] == [9, 32, 3]
+
+
 def test_parallel_cells_and_calls_never_wait_for_each_other(notebook, executor):
     notebook.ok("""
 import time

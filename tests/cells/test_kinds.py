@@ -109,6 +109,15 @@ def check_face(notebook, kind: str) -> None:
     assert firn.is_frozen(notebook["x"])
 
 
+def test_messages_say_an_int_and_one_object(notebook):
+    notebook.ok("import array\nints = array.array('i', [1])\nrows = [1]")
+    assert "'ints' is an array" in str(notebook.fails("%%parallel\nfor x in range(9):\n    ints.append(x)"))
+    notebook.ok("%%parallel\nout = [rows[0] for x in range(9)]")
+    notebook.ok("%frozen rows")
+    assert "1 object, " in notebook.reports[0]["text/plain"]
+    assert "1 object, " in notebook.shell.object_inspect_mime("rows")["text/plain"]
+
+
 def test_list(notebook):
     check_face(notebook, "list")
     assert seen(notebook, "x[1][0], x[-1], x[:1], [*x][2]", x=FACES["list"].value) == (2000, "x", [1000], "x")
@@ -490,6 +499,47 @@ def test_what_would_be_lost_in_the_workers_is_refused_before_they_start(notebook
     message = messages.pop()
     assert message.startswith("table[200][0][0][0][0][0] is ") and "own copy" in message, message
     assert isinstance(notebook.fails("firn.freeze(table)"), firn.NotFreezableError)
+
+
+def test_elements_of_a_tree(notebook):
+    text = '<r a="1"><x x="1">t<y/></x><x x="2"/>tail</r>'
+    notebook.ok(f"import xml.etree.ElementTree as ET\nroot = ET.fromstring({text!r})\nchildren = list(root)")
+    notebook.ok("def poke(e): e.text = 'new'")
+    for cell in (
+        "[a.get('x') for a in root]",
+        "[(a in root, a is root[0], a.get('x'), [b.tag for b in a]) for a in root]",
+        "[(a in root, a is root[0], ET.tostring(a)) for a in children]",
+        "[(root.find('x').text, children[i] is root[i]) for i in range(2)]",
+    ):
+        assert notebook.ok(f"%%parallel\nfound = {cell}\nfound") == notebook.ok(f"found = {cell}\nfound")
+    assert (
+        notebook.ok("%%parallel\nfound = [a for a in root.iter()]\n(found[0] is root, found[1] is root[0])")
+        == (True,) * 2
+    )
+    notebook.fails("%%parallel\nfound = [poke(a) for a in root]")
+    assert "the change would be lost" in notebook.shown
+    assert notebook.ok("ET.tostring(root).decode()") == text.replace("/>", " />")
+    assert isinstance(notebook.fails("import firn\nfirn.freeze(root)"), firn.NotFreezableError)
+
+
+def test_names_for_types(notebook):
+    notebook.ok(
+        "import typing\nT = typing.NewType('T', int)\nU = typing.NewType('U', T)\nV = typing.TypeVar('V', bound=U)\n"
+        "P = typing.ParamSpec('P')\nTs = typing.TypeVarTuple('Ts')\nW = typing.TypeVar('W', int, str, default=int)\n"
+        "type A = list[T]\ntype Tree = int | list[Tree]\ntype Pair[X] = tuple[X, X]\n"
+        "class Box[Z]:\n    z = Z\n"
+        "def look():\n    return (T(3), T.__name__, U.__supertype__ is T, V.__bound__ is U, A.__value__.__args__[0] is T,\n"
+        "            Tree.__value__.__args__[1].__args__[0] is Tree, repr(Pair[int]), Pair.__value__.__args__[0] is Pair.__type_params__[0],\n"
+        "            repr((V, P, Ts, W, T)), W.__constraints__, W.__default__, Box.z is Box.__type_params__[0], Box[T].__args__[0] is T)\n"
+        "data = {'t': T, 'numbers': [1, 2, 3]}"
+    )
+    assert seen(notebook, "look()") == notebook["look"]()
+    assert seen(notebook, "data['t'] is T, data['numbers']") == (True, [1, 2, 3])
+    for name in ("T", "V", "W", "P", "Ts", "A", "Tree", "Pair"):
+        assert seen(notebook, name) is notebook[name]
+    notebook.ok("type Deep[X] = X | list[Deep[X]]")
+    notebook.fails("%%parallel\nfound = [Deep.__name__ for _ in range(4)]")
+    assert "Deep cannot be sent to the workers" in notebook.shown and "refers to itself" in notebook.shown
 
 
 def test_code_objects(notebook):

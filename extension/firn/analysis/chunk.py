@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial, reduce
 
 from firn import _core
+from firn.readable import a
 
 TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def settled(value: Any) -> Any:
     if _settled(value):
         return value
     raise NotMergeable(
-        f"a {type(value).__name__} is combined in a split loop, and it may change after that: collect the values in a"
+        f"{a(type(value).__name__)} is combined in a split loop, and it may change after that: collect the values in a"
         " list and combine them after the loop"
     )
 

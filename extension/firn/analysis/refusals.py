@@ -2,6 +2,8 @@
 
 import ast
 
+from firn.readable import a
+
 
 class Refusal(Exception):
     """A cell, or a loop of it, that cannot be run in parallel with the result of the serial cell.
@@ -196,7 +198,7 @@ def wrong_kind(line: int, name: str, value: object, wanted: str) -> Refusal:
     return Refusal(
         line,
         name,
-        f"'{name}' is a {kind}, and the loop changes it in a way that can only be merged into {wanted}.",
+        f"'{name}' is {a(kind)}, and the loop changes it in a way that can only be merged into {wanted}.",
         f"Use {wanted}, or collect the changes in a list and apply them after the loop.",
     )
 
@@ -205,7 +207,7 @@ def used_up(line: int, name: str, value: object) -> Refusal:
     return Refusal(
         line,
         name,
-        f"'{name}' is a {type(value).__name__}: what an iteration takes from it depends on the iterations before.",
+        f"'{name}' is {a(type(value).__name__)}: what an iteration takes from it depends on the iterations before.",
         f"Read it before the loop (values = list({name})) and pair the values with the items (zip).",
     )
 
@@ -214,7 +216,7 @@ def reads_on(line: int, name: str, value: object) -> Refusal:
     return Refusal(
         line,
         name,
-        f"'{name}' is a {type(value).__name__}: the serial cell reads it no further than to where the result is certain, a"
+        f"'{name}' is {a(type(value).__name__)}: the serial cell reads it no further than to where the result is certain, a"
         " loop that is split to its end.",
         f"Read it before the loop (values = list({name})).",
     )
@@ -224,7 +226,7 @@ def keeps_state(line: int, name: str, value: object) -> Refusal:
     return Refusal(
         line,
         name,
-        f"'{name}' is a {type(value).__name__}, whose state every use changes: the workers would each change a copy.",
+        f"'{name}' is {a(type(value).__name__)}, whose state every use changes: the workers would each change a copy.",
         "Collect the results in a list and use it after the loop, or make one in each iteration.",
     )
 
