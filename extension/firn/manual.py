@@ -95,6 +95,8 @@ LIMITS
   containers and instances below them. A class attribute, a default or a frozenset keeps the original.
 - A module that is reloaded, also by %autoreload, is reloaded in the workers before the next cell; the workers of a
   firn.Executor that have begun keep what they have.
+- What the loop's functions change outside of it (a global, a class attribute, a default, a decorator's counter) is
+  refused: each worker has its own copy, and the change would be lost. Return it, or collect it in the loop.
 - What the workers do to imported modules, os.chdir and functools.lru_cache stays in each worker; what the notebook has
   changed in an imported module they do not see.
 - random draws other numbers than the serial cell, the same for any number of workers: see --seed.
