@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import types
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,16 +13,19 @@ from firn import _core
 
 
 def rebind(
-    namespace: MutableMapping[str, Any], frozen: Mapping[str, object], holders: Sequence[_core.Holders]
+    namespace: MutableMapping[str, Any], frozen: Mapping[str, object], holders: list[_core.Holders]
 ) -> list[object]:
-    """Puts the frozen forms in the place of the originals; returns these, so that the caller decides when they go."""
+    """Puts the frozen forms in the place of the originals; returns these, so that the caller decides when they go. Empties
+    `holders`, which keep originals."""
     originals = [namespace.get(name) for name in frozen]
     namespace.update(frozen)
     for one in holders:
         swap = _Swap(one)
         namespace.update({name: swap.of(value) for name, value in namespace.items() if type(value) is tuple})
         swap.everywhere()
-    return [*originals, *holders]
+    originals += holders
+    holders.clear()
+    return originals
 
 
 class _Swap:
