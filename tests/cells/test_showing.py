@@ -104,9 +104,14 @@ def test_imports_in_the_loop_and_in_functions(notebook, shown):
 
 def test_a_method_that_fails_ends_nothing(notebook, shown):
     notebook.ok(
-        "class Bad(Rich):\n    def _repr_html_(self):\n        raise ValueError('no')\n    def __setstate__(self, state):\n        raise KeyError(3)"
+        "import threading\ndef fail(): raise KeyError(3)\n"
+        "class Bad(Rich):\n    def _repr_html_(self):\n        raise ValueError('no')\n"
+        "class Lost(Rich):\n    def __init__(self, n):\n        self.n, self.lock = n, threading.Lock()\n"
+        "    def __reduce__(self):\n        return fail, ()"
     )
     notebook.ok("%%parallel\nfor i in range(2):\n    display(Bad(i))\n    print('after', i)")
+    assert "after 0" in notebook.out and "after 1" in notebook.out and "ValueError: no" in notebook.out
+    notebook.ok("%%parallel\nfor i in range(2):\n    display(Lost(i))\n    print('after', i)")
     assert "after 0" in notebook.out and "after 1" in notebook.out
     assert "display()" in notebook.err and "KeyError" in notebook.err
 
