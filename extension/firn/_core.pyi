@@ -76,10 +76,7 @@ class Holders:
     def put(self, value: tuple[Any, ...], form: tuple[Any, ...], /) -> None:
         """Says what does, of a tuple."""
     def swap(self, container: Any, /) -> bool:
-        """Puts the forms in the place of a list's elements or a dict's values. False: not done, it takes code of the keys'
-        classes."""
-    def members(self, container: set[Any], /) -> tuple[list[Any], list[Any]]:
-        """The members of a set that get another form, and these."""
+        """Exchanges what a list, dict or set holds. False: the classes of keys do not let it, and it is as it was."""
 
 class FreezeResult:
     """What freeze_roots() did."""

@@ -293,11 +293,7 @@ class _Bare:
         self._error = error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        cls = type(self._error)
-        builtin: Any = next(one for one in cls.__mro__ if not rebuild.is_mutable(one))
-        reduced = builtin.__reduce__(self._error)
-        _, arguments, state = (*reduced, None)[:3]
-        return rebuild.bare, (cls, builtin, arguments, state)
+        return rebuild.reduce_bare(self._error)
 
 
 def _name(error: BaseException) -> str | None:

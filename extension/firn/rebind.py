@@ -38,50 +38,58 @@ class _Swap:
 
     def of(self, value: Any) -> Any:
         """What stands in the place of a value from now on; a tuple that holds originals is made anew, once."""
-        form = self._holders.form(value)
-        if form is value and id(value) in self._tuples:
-            form = tuple(map(self.of, value))
-            self._holders.put(value, form)
-        return form
+        form = self._holders.form
+        if form(value) is not value or id(value) not in self._tuples:
+            return form(value)
+        todo = [value]  # those that hold others before them, however deep
+        while todo:
+            inner = [part for part in todo[-1] if id(part) in self._tuples and form(part) is part]
+            if inner:
+                todo += inner
+            elif form(one := todo.pop()) is one:
+                self._holders.put(one, tuple(map(form, one)))
+        return form(value)
 
     def everywhere(self) -> None:
-        """Puts the frozen forms in the place of what containers and instances hold."""
+        """Puts the frozen forms in the place of what containers and instances hold. An interrupt comes afterwards."""
+        interrupt: KeyboardInterrupt | None = None
         for holder in self._found:
-            if type(holder) is tuple:
-                self.of(holder)
-        for holder in self._found:
-            if type(holder) is not tuple:
-                self._inside(holder)
+            self.of(holder)
+        todo = [holder for holder in self._found if type(holder) is not tuple]
+        while todo:
+            try:
+                self._inside(todo[-1])
+                todo.pop()
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
     def _inside(self, holder: Any) -> None:
         kind = type(holder)
-        if kind is list:
-            self._holders.swap(holder)
-        elif kind is deque:
+        if kind is deque:
             for number, value in enumerate([*holder]):
                 if (form := self.of(value)) is not value:
                     holder[number] = form
-        elif kind is set:
-            gone, forms = self._holders.members(holder)
-            holder.difference_update(gone)
-            holder.update(forms)
-        elif isinstance(holder, dict):
-            if kind is OrderedDict or not self._holders.swap(holder):
-                self._in_dict(holder)
+        elif kind is OrderedDict:
+            self._in_order(holder)
+        elif isinstance(holder, (list, dict, set)):
+            self._holders.swap(holder)
         else:
             for place, name, value in _attributes(holder):
                 if (form := self.of(value)) is not value:
                     place(name, form)
 
-    def _in_dict(self, holder: dict[Any, Any]) -> None:
-        if any(self.of(key) is not key for key in holder):
-            items = [(self.of(key), self.of(value)) for key, value in holder.items()]
-            holder.clear()
-            holder.update(items)
+    def _in_order(self, holder: OrderedDict[Any, Any]) -> None:
+        try:
+            made = OrderedDict((self.of(key), self.of(value)) for key, value in holder.items())
+        except Exception:  # a key's __hash__ may do anything
             return
-        for key, value in [*holder.items()]:
-            if (form := self.of(value)) is not value:
-                holder[key] = form
+        if len(made) == len(holder):
+            try:
+                holder.clear()
+            finally:
+                holder.update(made)
 
 
 def _attributes(instance: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -90,8 +98,8 @@ def _attributes(instance: Any) -> Iterator[tuple[Any, Any, Any]]:
         own = object.__getattribute__(instance, "__dict__")
         for name, value in [*own.items()]:
             yield own.__setitem__, name, value
-    for cls in type(instance).__mro__:
-        for member in vars(cls).values():
+    for cls in type.__dict__["__mro__"].__get__(type(instance)):
+        for member in type.__dict__["__dict__"].__get__(cls).values():
             if type(member) is types.MemberDescriptorType and member.__objclass__ is cls:
                 try:
                     value = member.__get__(instance)

@@ -291,6 +291,14 @@ def bare(
     return error
 
 
+def reduce_bare(error: BaseException) -> tuple[Any, ...]:
+    """The reduction of an exception to its class, arguments and attributes, without its `__init__`."""
+    cls = type(error)
+    builtin: Any = next(one for one in cls.__mro__ if not is_mutable(one))
+    _, arguments, state = (*builtin.__reduce__(error), None)[:3]
+    return bare, (cls, builtin, arguments, state)
+
+
 class UnitLoader(pickle.Unpickler):
     """Loads one unit in a worker; `found` are the values that it refers to, by number."""
 

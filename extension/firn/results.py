@@ -70,6 +70,8 @@ def _instance(value: Any, exact: bool) -> Any:
         return None
     if hasattr(kind, "_member_map_") and hasattr(value, "_name_") and kind in rebuild.tokens:  # of an enumeration
         return twins.member, (kind, value._name_, value._value_)
+    if issubclass(kind, BaseException) and all(type(way) is not types.FunctionType for way in _ways(kind)):
+        return rebuild.reduce_bare(value)  # its __init__ may want other arguments than those that it has passed on
     speaker = instances.speaker_of(kind)
     if speaker is None or (exact and (speaker in rebuild.tokens or speaker.__module__ == "__main__")):
         reduction = instances.reduce(value)
@@ -78,12 +80,16 @@ def _instance(value: Any, exact: bool) -> Any:
     return _with_attributes(value)
 
 
+def _ways(kind: Any) -> tuple[Any, Any]:
+    return kind.__reduce__, kind.__reduce_ex__
+
+
 def _with_attributes(value: Any) -> Any:
     """The reduction of an instance whose base in C leaves out the attributes of subclasses, as defaultdict's does."""
     kind = type(value)
     if not kind.__dictoffset__ or kind in copyreg.dispatch_table:
         return None
-    methods: tuple[Any, Any] = kind.__reduce__, kind.__reduce_ex__
+    methods = _ways(kind)
     if methods == (object.__reduce__, object.__reduce_ex__):
         return None
     if any(type(method) is types.FunctionType for method in methods):

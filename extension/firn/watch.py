@@ -86,9 +86,11 @@ def _held(definition: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{definition.__qualname__}.{name}", value
         if isinstance(definition, EnumType):
             members: dict[str, Any] = dict(definition.__members__)
+            kept = {"_inverted_", *_cached_names(definition)}
             for name, member in members.items():
                 for attribute, value in vars(member).items():
-                    yield f"{definition.__qualname__}.{name}.{attribute}", value
+                    if attribute not in kept:
+                        yield f"{definition.__qualname__}.{name}.{attribute}", value
     elif isinstance(definition, functools.partial):
         for number, value in enumerate([*definition.args, *definition.keywords.values()], 1):
             yield f"argument {number} of a partial of {getattr(definition.func, '__name__', definition.func)}", value
@@ -125,6 +127,15 @@ class _Shape(pickle.Pickler):
         return id(value) if isinstance(value, _SAME) else None
 
     def reducer_override(self, value: Any) -> Any:
+        if type(value).__name__ == "Context" and type(value).__module__ == "decimal":
+            return type(value), (
+                value.prec,
+                value.rounding,
+                value.Emin,
+                value.Emax,
+                value.capitals,
+                value.clamp,
+            )  # no flags
         cached = _cached_names(type(value))  # type: ignore[arg-type]
         if not cached:
             return NotImplemented

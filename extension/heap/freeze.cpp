@@ -61,11 +61,10 @@ struct Task {
 };
 
 // Finds the frozen forms of the candidates, and who else holds originals. Who does is searched for
-// further than a moment only if somebody must, for that takes its time.
+// thoroughly only if somebody must, for that takes its time.
 void replace(const Task& task, const Freezing& freezing, const std::vector<Copier*>& copiers,
              Frozen& out) {
   if (task.candidates.empty()) return;
-  constexpr std::size_t moment = 2'000;
   constexpr std::size_t least = 1'000'000;
   std::ptrdiff_t held = 0;
   std::size_t objects = 0;
@@ -82,8 +81,7 @@ void replace(const Task& task, const Freezing& freezing, const std::vector<Copie
     if (frozen && !is_root && takes_its_place(candidate, frozen)) held -= 2;
   }
   auto holders = std::make_unique<Holders>();
-  find_holders(freezing.memo, task.types, task.candidates, held > 0 ? least + 4 * objects : moment,
-               *holders);
+  find_holders(freezing.memo, task.types, task.candidates, held > 0, least + 4 * objects, *holders);
   if (!holders->found().empty()) out.holders = std::move(holders);
 }
 

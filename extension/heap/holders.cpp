@@ -32,49 +32,159 @@ void Holders::put(PyObject* original, PyObject* form) {
   forms_.insert(original, form);
 }
 
+namespace {
+
+// What is exchanged in a table; nullptr: stays.
+struct Exchange {
+  PyObject** key;
+  PyObject** value;  // nullptr in a set
+  PyObject* key_form;
+  PyObject* value_form;
+  Py_hash_t hash;  // of the key, in the table
+};
+
+// The original is kept by the holders: this is not its end.
+void put_in(PyObject** place, PyObject* form) {
+  if (!form) return;
+  PyObject* const original = *place;
+  *place = Py_NewRef(form);
+  Py_DECREF(original);
+}
+
+// Makes the container anew, all at once: by its own type's functions, that no key's class is asked
+// half-way. False when its keys do not go together (then it is as it was).
+bool fill_anew(PyObject* container, PyObject* fresh) {
+  if (!fresh || PyErr_Occurred() || PyObject_Size(fresh) != PyObject_Size(container)) {
+    PyErr_Clear();
+    return false;
+  }
+  if (PyAnySet_Check(container)) {
+    PySet_Clear(container);
+    Py_XDECREF(PyObject_CallMethod(container, "update", "O", fresh));
+  } else {
+    PyDict_Clear(container);
+    PyDict_Update(container, fresh);
+  }
+  PyErr_Clear();
+  return true;
+}
+
+}  // namespace
+
 bool Holders::swap(PyObject* container) const {
   if (PyList_CheckExact(container)) {
     auto* list = reinterpret_cast<PyListObject*>(container);
-    for (Py_ssize_t i = 0; i < Py_SIZE(list); ++i) {
-      PyObject* const original = list->ob_item[i];
-      PyObject* const form = form_of(original);
-      if (!form) continue;
-      list->ob_item[i] = Py_NewRef(form);
-      Py_DECREF(original);  // not its end: it is kept
-    }
+    for (Py_ssize_t i = 0; i < Py_SIZE(list); ++i)
+      put_in(&list->ob_item[i], form_of(list->ob_item[i]));
     return true;
   }
-  const auto is_plain = [](PyObject* key) {
-    return PyUnicode_CheckExact(key) || PyLong_CheckExact(key);
-  };
-  Py_ssize_t at = 0;
-  PyObject* key = nullptr;
-  PyObject* value = nullptr;
-  while (PyDict_Next(container, &at, &key, &value)) {
-    if (form_of(key) || (!is_plain(key) && form_of(value))) return false;
+  return PyAnySet_Check(container) ? swap_set(container) : swap_dict(container);
+}
+
+bool Holders::swap_set(PyObject* container) const {
+  auto* set = reinterpret_cast<PySetObject*>(container);
+  std::vector<Exchange> found;
+  for (Py_ssize_t i = 0; i <= set->mask; ++i) {
+    setentry& entry = set->table[i];
+    if (!entry.key || entry.hash == -1) continue;
+    if (PyObject* form = form_of(entry.key))
+      found.push_back({&entry.key, nullptr, form, nullptr, entry.hash});
   }
-  at = 0;
-  while (PyDict_Next(container, &at, &key, &value)) {
-    PyObject* const form = form_of(value);
-    if (form && PyDict_SetItem(container, key, form) < 0) {
+  const setentry* const table = set->table;
+  bool same = true;
+  for (const Exchange& each : found) {
+    const Py_hash_t hash = PyObject_Hash(each.key_form);
+    if (hash == -1) {
       PyErr_Clear();
       return false;
     }
+    same &= hash == each.hash;
   }
-  return true;
+  if (set->table != table) return false;  // a __hash__ has changed it
+  if (same) {
+    for (const Exchange& each : found) put_in(each.key, each.key_form);
+    return true;
+  }
+  PyObject* const fresh = PySet_New(nullptr);
+  for (Py_ssize_t i = 0; fresh && !PyErr_Occurred() && set->table == table && i <= set->mask; ++i) {
+    PyObject* const key = set->table[i].key;
+    if (!key || set->table[i].hash == -1) continue;
+    PyObject* const form = form_of(key);
+    PySet_Add(fresh, form ? form : key);
+  }
+  const bool done = fill_anew(container, fresh);
+  Py_XDECREF(fresh);
+  return done;
+}
+
+bool Holders::swap_dict(PyObject* container) const {
+  auto* dict = reinterpret_cast<PyDictObject*>(container);
+  PyDictKeysObject* const keys = dict->ma_keys;
+  if (DK_IS_UNICODE(keys)) {
+    Py_ssize_t at = 0;
+    PyObject* key = nullptr;
+    PyObject* value = nullptr;
+    while (PyDict_Next(container, &at, &key, &value)) {
+      PyObject* const form = form_of(value);
+      if (form && PyDict_SetItem(container, key, form) < 0) PyErr_Clear();
+    }
+    return true;
+  }
+  std::vector<Exchange> found;
+  bool same = true;
+  for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
+    PyDictKeyEntry& entry = DK_ENTRIES(keys)[i];
+    if (!entry.me_value) continue;
+    PyObject* const key_form = form_of(entry.me_key);
+    PyObject* const value_form = form_of(entry.me_value);
+    if (key_form || value_form)
+      found.push_back({&entry.me_key, &entry.me_value, key_form, value_form, entry.me_hash});
+  }
+  for (const Exchange& each : found) {
+    if (!each.key_form) continue;
+    const Py_hash_t hash = PyObject_Hash(each.key_form);
+    if (hash == -1) {
+      PyErr_Clear();
+      return false;
+    }
+    same &= hash == each.hash;
+  }
+  if (dict->ma_keys != keys) return false;
+  if (same) {
+    for (const Exchange& each : found) {
+      put_in(each.key, each.key_form);
+      put_in(each.value, each.value_form);
+    }
+    return true;
+  }
+  PyObject* const fresh = PyDict_New();
+  Py_ssize_t at = 0;
+  PyObject* key = nullptr;
+  PyObject* value = nullptr;
+  while (fresh && !PyErr_Occurred() && dict->ma_keys == keys &&
+         PyDict_Next(container, &at, &key, &value)) {
+    PyObject* const key_form = form_of(key);
+    PyObject* const value_form = form_of(value);
+    PyDict_SetItem(fresh, key_form ? key_form : key, value_form ? value_form : value);
+  }
+  const bool done = fill_anew(container, fresh);
+  Py_XDECREF(fresh);
+  return done;
 }
 
 class Search {
  public:
-  Search(const Memo& memo, const InterpreterTypes& types, std::size_t most, Holders& holders)
-      : memo_(memo), types_(types), left_(most), holders_(holders) {}
+  Search(const Memo& memo, const InterpreterTypes& types, Holders& holders)
+      : memo_(memo), types_(types), holders_(holders) {}
 
-  // One round; whether tuples were found that have to be looked for.
-  bool run(const std::vector<PyObject*>& values) {
+  // One round, which looks at so many references, and below each value at no more than `each`;
+  // whether tuples were found that have to be looked for.
+  bool run(const std::vector<PyObject*>& values, std::size_t most, std::size_t each) {
     wanted_ = std::exchange(tuples_, {});
     seen_.clear();
-    for (std::size_t i = 0; i < values.size() && left_; ++i) {
+    for (std::size_t i = 0; i < values.size() && most; ++i) {
       if (in_heap(values[i]) || memo_.find(values[i])) continue;
+      const std::size_t before = left_ = std::min(most, each);
       consider(values[i]);
       while (!todo_.empty() && left_) {
         PyObject* const holder = todo_.back();
@@ -82,6 +192,7 @@ class Search {
         if (look_into(holder)) note(holder, i);
       }
       todo_.clear();
+      most -= before - left_;
     }
     first_round_ = false;
     return !tuples_.empty();
@@ -165,7 +276,7 @@ class Search {
 
   const Memo& memo_;
   const InterpreterTypes& types_;
-  std::size_t left_;
+  std::size_t left_ = 0;  // of the references below a value
   Holders& holders_;
   bool first_round_ = true;
   std::vector<PyObject*> todo_;
@@ -189,9 +300,13 @@ bool takes_its_place(PyObject* original, PyObject* frozen) {
 }
 
 void find_holders(const Memo& memo, const InterpreterTypes& types,
-                  const std::vector<PyObject*>& values, std::size_t most, Holders& holders) {
-  Search search(memo, types, most, holders);
-  while (search.run(values)) {
+                  const std::vector<PyObject*>& values, bool thoroughly, std::size_t most,
+                  Holders& holders) {
+  constexpr std::size_t glance = 500;
+  constexpr int rounds = 20;  // tuples in each other so deep
+  Search search(memo, types, holders);
+  for (int round = 0; round < rounds; ++round) {
+    if (!search.run(values, most, thoroughly ? most : glance)) break;
   }
 }
 

@@ -31,13 +31,15 @@ class Holders {
   // Of a tuple, which has to be made anew.
   void put(PyObject* original, PyObject* form);
 
-  // Puts the frozen forms in a list's place of the originals, or a dict's (its values). False when
-  // that takes Python code: keys of other types than str and int.
+  // Puts the frozen forms in the place of the originals in a list, dict or set, in its order. False
+  // when the classes of keys do not let it: then it is as it was.
   bool swap(PyObject* container) const;
 
  private:
   friend class Search;
   void note(PyObject* holder, std::size_t value);
+  bool swap_set(PyObject* container) const;
+  bool swap_dict(PyObject* container) const;
 
   std::vector<std::pair<PyObject*, std::size_t>> found_;
   PointerTable forms_;
@@ -49,8 +51,10 @@ class Holders {
 bool takes_its_place(PyObject* original, PyObject* frozen);
 
 // Searches the values, and what containers and instances of the notebook's classes hold below them,
-// until it has looked at `most` references. Runs no Python code.
+// until it has looked at `most` references; unless `thoroughly`, only at a few below each value.
+// Runs no Python code.
 void find_holders(const Memo& memo, const InterpreterTypes& types,
-                  const std::vector<PyObject*>& values, std::size_t most, Holders& holders);
+                  const std::vector<PyObject*>& values, bool thoroughly, std::size_t most,
+                  Holders& holders);
 
 }  // namespace firn::heap

@@ -256,23 +256,9 @@ void bind_heap(py::module_& module) {
             return holders.swap(container.ptr());
           },
           py::arg("container"), py::pos_only(),
-          "Puts the forms in the place of a list's elements or a dict's values. False: not done, "
-          "it takes code of the keys' classes.")
-      .def(
-          "members",
-          [](const heap::Holders& holders, const py::set& container) {
-            py::list gone;
-            py::list forms;
-            for (const py::handle value : container) {
-              if (PyObject* form = holders.form_of(value.ptr())) {
-                gone.append(value);
-                forms.append(borrowed(form));
-              }
-            }
-            return py::make_tuple(gone, forms);
-          },
-          py::arg("container"), py::pos_only(),
-          "The members of a set that get another form, and these.");
+          "Exchanges what a list, dict or set holds. False: the classes of keys do not let it, and "
+          "it "
+          "is as it was.");
 
   py::class_<FreezeResult>(module, "FreezeResult", "What freeze_roots() did.")
       .def_readonly("frozen", &FreezeResult::frozen, "The frozen form of each root, by its name.")

@@ -94,3 +94,51 @@ def test_no_reference_to_an_original_is_left(nodes: Any) -> None:
     nodes.ok(FREEZE)
     nodes.ok("import gc\ngc.collect()")
     assert nodes.ok("len(seen)") == 0
+
+
+KEYED = """
+from collections import Counter
+class Valued:
+    def __init__(self, n): self.n = n
+    def __hash__(self): return hash(self.n)
+    def __eq__(self, other): return self.n == other.n
+class Counting(Valued):
+    looked = 0
+    def __hash__(self):
+        self.looked += 1
+        return hash(self.n)
+nodes = [{kind}(n) for n in range(20)]
+some, table, tally = set(nodes), dict.fromkeys(nodes, 1), Counter(nodes)
+order = [[node.n for node in one] for one in (some, table, tally)]
+walk = iter(table)
+first = next(walk).n
+"""
+
+
+def test_containers_keep_their_order_and_their_iterators(notebook: Any) -> None:
+    notebook.ok(KEYED.replace("{kind}", "Valued"))
+    notebook.ok(FREEZE)
+    assert notebook.ok(
+        "[[node.n for node in one] for one in (some, table, tally)] == order and set(tally.values()) == {1}"
+    )
+    assert notebook.ok("all(node in some and table[node] == 1 for node in nodes)") is True
+    assert notebook.ok("{id(node) for node in some} == {id(node) for node in nodes}") is True
+    assert notebook.ok("[first] + [node.n for node in walk] == list(range(20))") is True
+
+
+def test_nothing_is_lost_where_a_key_does_not_tell_its_hash(notebook: Any) -> None:
+    notebook.ok(KEYED.replace("{kind}", "Counting"))
+    notebook.ok(FREEZE)
+    assert notebook.ok("[[node.n for node in one] for one in (some, table, tally)] == order") is True
+
+
+def test_it_is_found_beside_large_data(nodes: Any) -> None:
+    nodes.ok("a = [[n] for n in range(100_000)]\nclass App: pass\nsome = App()\nsome.nodes = nodes")
+    nodes.ok(FREEZE)
+    assert nodes.ok("some.nodes is nodes") is True
+
+
+def test_tuples_in_each_other(nodes: Any) -> None:
+    nodes.ok("some = None\nfor n in range(2000): some = nodes[n % 40], some")
+    nodes.ok(FREEZE)
+    assert nodes.ok("some[0] is nodes[39] and some[1][0] is nodes[38]") is True

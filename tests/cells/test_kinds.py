@@ -413,6 +413,17 @@ def test_results_hold_what_the_workers_had_whatever_their_classes_say_to_pickle(
     assert notebook.ok("list(lines(made))") == expected
 
 
+def test_exceptions_as_results_are_made_once(notebook):
+    notebook.ok(
+        "class Worded(ValueError):\n    def __init__(self, n): super().__init__(f'm{n}'); self.n = n\n"
+        "class Coded(Exception):\n    def __init__(self, text, *, code): super().__init__(text); self.code = code"
+    )
+    notebook.ok("%%parallel --quiet\nout = [(Worded(n), Coded('x', code=n), KeyError(n)) for n in range(4)]")
+    assert notebook.ok("[(str(a), a.n, a.args, str(b), b.code, c.args) for a, b, c in out]") == [
+        (f"m{n}", n, (f"m{n}",), "x", n, (n,)) for n in range(4)
+    ]
+
+
 def test_results_that_hold_what_does_not_pickle_come_as_their_class_says(notebook):
     notebook.ok(
         "import threading\nclass Guarded:\n    def __init__(self, n): self.n, self.lock = n, threading.Lock()\n"

@@ -221,6 +221,14 @@ UNCHANGED = {
         "import functools\n@functools.singledispatch\ndef f(x): return 0\n@f.register\ndef _(x: int): return x\n", "f(x)",
     ),
     "combined flags": ("from enum import Flag\nclass F(Flag):\n    A = 1\n    B = 2\ndef f(x): return F(3 & x).value\n", "f(x)"),
+    "the complement of a flag": ("from enum import Flag\nclass F(Flag):\n    A = 1\n    B = 2\n", "(F(3 & x) & ~F.A).value"),
+    "a cached property of an Enum": (
+        "from enum import Enum\nfrom functools import cached_property\nclass E(Enum):\n    A = 1\n    @cached_property\n"
+        "    def twice(self): return 2\n", "E.A.twice",
+    ),
+    "the flags of a decimal context": (
+        "import decimal\nclass C:\n    own = decimal.Context(prec=5)\n    def f(self, x): return str(self.own.divide(decimal.Decimal(x), 3))\n", "C().f(x)",
+    ),
     "an abstract class": ("import abc\nclass A(abc.ABC): pass\nclass B: pass\nA.register(B)\n", "(isinstance(B(), A), isinstance(x, A))"),
     "a protocol": (
         "from typing import Protocol, runtime_checkable\n@runtime_checkable\nclass P(Protocol):\n    def g(self): ...\n"
