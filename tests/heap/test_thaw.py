@@ -119,3 +119,26 @@ def test_a_plain_container_that_is_emptied_while_it_is_thawed(make):
     assert not rows and len(inner) in (1, 10_001)
     last = inner[0][-1] if len(inner) == 1 else inner[10_000]
     assert last == [9_999]
+
+
+class Keyed:
+    def __init__(self, n):
+        self.n = n
+
+    def __hash__(self):
+        return hash(self.n)
+
+    def __eq__(self, other):
+        return self.n == other.n
+
+
+@pytest.mark.parametrize("make", [lambda key: {key: 2}, lambda key: {key}], ids=["dict", "set"])
+def test_a_key_that_leads_back_to_its_container_is_refused(make):
+    inner = Keyed(1)
+    key = (inner, 2)
+    inner.held = make(key)
+    frozen = firn.freeze([make(key)])
+    try:
+        assert firn.thaw(frozen) is not frozen
+    except TypeError as error:
+        assert "leads back" in str(error)

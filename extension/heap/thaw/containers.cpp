@@ -22,6 +22,22 @@ PyObject*& value_at(PyObject* mapping, Py_ssize_t i) {
   return DK_UNICODE_ENTRIES(dict->ma_keys)[i].me_value;
 }
 
+// A key whose own elements lead back to its dict or set is put in before it has them all: it cannot
+// be hashed yet, as pickle cannot either.
+void check_complete(PyObject* key) {
+  if (!PyTuple_CheckExact(key)) return;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i) {
+    PyObject* const item = PyTuple_GET_ITEM(key, i);
+    if (!item) {
+      PyErr_SetString(PyExc_TypeError,
+                      "a tuple that leads back to the dict or set that it is a key of cannot be "
+                      "copied: it would have to be hashed before it is complete");
+      throw Failed{};
+    }
+    if (PyTuple_CheckExact(item)) check_complete(item);
+  }
+}
+
 }  // namespace
 
 PyObject* Thawer::make_list(PyObject** items, Py_ssize_t size) {
@@ -173,6 +189,7 @@ bool Thawer::fill_dict(std::size_t depth) {
       if (steps_.size() != depth) return false;
     }
     PyObject* key = steps_.back().pending;
+    check_complete(key);
     PyObject* dict = steps_.back().made;
     PyObject* value = convert(steps_.back().value);
     steps_[depth - 1].pending = nullptr;
@@ -197,6 +214,7 @@ bool Thawer::fill_set(std::size_t depth) {
       if (steps_.size() != depth) return false;
     }
     Step& step = steps_.back();
+    check_complete(step.pending);
     PyObject* member = std::exchange(step.pending, nullptr);
     const int status = PySet_Add(step.made, member);
     Py_DECREF(member);
