@@ -213,6 +213,7 @@ std::optional<FreezeResult> freeze_roots(
   result.frozen = std::move(frozen.roots);
   result.replaced = std::move(frozen.replaced);
   result.holders = std::move(frozen.holders);
+  if (result.holders) result.holders->resolve_forms();
   result.figures = frozen.figures;
   return result;
 }

@@ -32,6 +32,20 @@ void Holders::put(PyObject* original, PyObject* form) {
   forms_.insert(original, form);
 }
 
+void Holders::resolve_forms() {
+  const auto is_own = [](const auto& kept) { return is_twin(kept.second); };
+  if (std::ranges::none_of(kept_, is_own)) return;
+  forms_.clear();
+  for (auto& [original, form] : kept_) {
+    if (is_twin(form)) {
+      PyObject* const own = resolve(form);
+      if (!own) PyErr_Clear();
+      form = own ? own : Py_NewRef(original);  // the twin itself counts nothing
+    }
+    if (form != original) forms_.insert(original, form);
+  }
+}
+
 namespace {
 
 // What is exchanged in a table; nullptr: stays.
@@ -294,6 +308,7 @@ bool takes_its_place(PyObject* original, PyObject* frozen) {
   if (!PyObject_IS_GC(original) || !in_heap(frozen)) return false;
   const PyTypeObject* type = Py_TYPE(frozen);
   if (type == &PyTuple_Type || type == &PyFrozenSet_Type) return true;
+  if (PyTuple_CheckExact(original) || PyFrozenSet_CheckExact(original)) return true;  // a shell
   return (type == frozen_list_type() || type == frozen_dict_type() || type == frozen_face_type() ||
           type == frozen_callable_type()) &&
          !is_twin(frozen);

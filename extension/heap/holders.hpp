@@ -31,6 +31,10 @@ class Holders {
   // Of a tuple, which has to be made anew.
   void put(PyObject* original, PyObject* form);
 
+  // Of tuples and frozensets that every interpreter makes its own of, finds that one: once, when
+  // the freeze is complete. Runs Python code.
+  void resolve_forms();
+
   // Puts the frozen forms in the place of the originals in a list, dict or set, in its order. False
   // when the classes of keys do not let it: then it is as it was.
   bool swap(PyObject* container) const;

@@ -36,11 +36,12 @@ py::object freeze(const py::object& object) {
   return resolved(result->frozen.front());
 }
 
-// Twins are not rebound, for the notebook's own object is as good; buffers are.
+// Twins are not rebound, for the notebook's own object is as good; buffers are, and tuples that
+// hold twins, for they may hold what changes.
 py::object replaced_by(PyObject* frozen) {
   if (!frozen) return py::none();
   const bool other = heap::is_twin(frozen) &&
-                     reinterpret_cast<heap::FrozenFace*>(frozen)->kind != heap::FaceKind::buffer;
+                     reinterpret_cast<heap::FrozenFace*>(frozen)->kind < heap::FaceKind::shell;
   return other ? py::none() : resolved(frozen);
 }
 

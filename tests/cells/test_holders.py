@@ -12,7 +12,7 @@ class Node:
 nodes = [Node(n) for n in range(40)]
 for a, b in zip(nodes, nodes[1:]): a.next = b
 """
-FREEZE = "%%parallel\nnumbers = [node.n for node in nodes]"
+FREEZE = "%%parallel\nnumbers = [getattr(node, 'n', 0) for node in nodes]"
 
 
 @pytest.fixture
@@ -36,6 +36,9 @@ HELD = {
     "class Index:\n    __slots__ = ('best', 'none')\nsome = Index()\nsome.best = nodes[3]": "some.best is nodes[3]",
     "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Pair:\n    a: object\nsome = Pair(nodes[3])": (
         "some.a is nodes[3]"
+    ),
+    "from pathlib import Path\nnodes.append((Path('a'), nodes[3]))\nsome = {'a': nodes[-1]}\nother = nodes[-1]": (
+        "some['a'] is nodes[-1] is other and some['a'][1] is nodes[3]"
     ),
     "some = [nodes]\nsome.append(some)": "some[0] is nodes and some[1] is some",
 }
