@@ -213,8 +213,11 @@ class Search {
   }
 
  private:
-  static int gather(PyObject* child, void* children) {
-    static_cast<std::vector<PyObject*>*>(children)->push_back(child);
+  // Stops where no more are looked at.
+  static int gather(PyObject* child, void* search) {
+    auto* self = static_cast<Search*>(search);
+    if (self->children_.size() == self->left_) return 1;
+    self->children_.push_back(child);
     return 0;
   }
 
@@ -222,8 +225,8 @@ class Search {
   bool look_into(PyObject* holder) {
     constexpr std::size_t ahead = 16;
     children_.clear();
-    Py_TYPE(holder)->tp_traverse(holder, &Search::gather, &children_);
-    const std::size_t count = std::min(children_.size(), left_);
+    Py_TYPE(holder)->tp_traverse(holder, &Search::gather, this);
+    const std::size_t count = children_.size();
     left_ -= count;
     bool hit = false;
     for (std::size_t i = 0; i < count; ++i) {
