@@ -44,7 +44,7 @@ void Scheduler::start(const StartInfo& info, std::size_t size) {
   error_.clear();
   std::vector<bool> present(size);
   for (const auto& worker : workers_) {
-    if (worker->abandoned || worker->state == Worker::State::ended) continue;
+    if (worker->abandoned || worker->leaving || worker->state == Worker::State::ended) continue;
     const auto rank = static_cast<std::size_t>(worker->rank);
     worker->quit = rank >= size;
     if (rank < size) present[rank] = true;
@@ -59,7 +59,7 @@ bool Scheduler::complete() const {
   Lock lock(mutex_);
   return size_ == static_cast<std::size_t>(
                       std::count_if(workers_.begin(), workers_.end(), [this](const auto& worker) {
-                        return !worker->abandoned && !worker->quit &&
+                        return !worker->abandoned && !worker->quit && !worker->leaving &&
                                worker->state != Worker::State::ended;
                       }));
 }
@@ -279,7 +279,10 @@ Task Scheduler::take(Worker& worker, const Job* held) {
       if ((*entry)->exhausted()) jobs_.erase(entry);
       return {Task::Kind::compute, worker.job, chunk->start, chunk->stop, chunk->serial};
     }
-    if (worker.quit) return {Task::Kind::leave, nullptr};
+    if (worker.quit) {
+      worker.leaving = true;
+      return {Task::Kind::leave, nullptr};
+    }
     if (std::exchange(worker.tidied, tidied_) != tidied_) {
       worker.tidying = true;
       return {Task::Kind::tidy, nullptr};

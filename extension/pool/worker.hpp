@@ -43,6 +43,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
   bool tidying = false;      // or resting, which takes no longer
   bool rested = true;        // since it computed last
   bool quit = false;         // leave when idle
+  bool leaving = false;      // it does: too late to stay
   bool abandoned = false;    // has been replaced; what it still does is nobody's
   bool left_behind = false;  // the process ends without it
   std::shared_ptr<Job> job;
