@@ -253,6 +253,7 @@ std::vector<Scheduler::Info> Scheduler::infos() const {
   Lock lock(mutex_);
   std::vector<Info> infos;
   for (const auto& worker : workers_) {
+    if (worker->leaving) continue;
     infos.push_back({worker->rank, worker->generation, name_of(*worker)});
   }
   std::stable_sort(infos.begin(), infos.end(),
