@@ -139,19 +139,13 @@ class BackgroundJob:
         """Waits for the cell and merges it; the value of its last expression, or None. Raises what the cell raised,
         TimeoutError after `timeout` seconds (the cell goes on), CancelledError after `cancel`."""
         __tracebackhide__ = True
-        try:
-            self._wait(timeout)
-        except KeyboardInterrupt as interrupt:
-            raise interrupt.with_traceback(None) from None  # where firn waited is of no interest
+        self._wait(timeout)
         return self._outcome()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits for the cell and merges it; what it raised, or None. Raises as `result`, but for that."""
         __tracebackhide__ = True
-        try:
-            self._wait(timeout)
-        except KeyboardInterrupt as interrupt:
-            raise interrupt.with_traceback(None) from None
+        self._wait(timeout)
         if self._state == "cancelled":
             raise _cancelled(self.name)
         return self._error
@@ -278,13 +272,16 @@ class BackgroundJob:
     def _wait(self, timeout: float | None) -> None:
         __tracebackhide__ = True
         deadline = None if timeout is None else time.monotonic() + timeout
-        with jobs.interruptible():
-            while not self.done():
-                self._refuse_to_wait_for_itself()
-                watched = self._watched
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if watched is not None and not watched.wait(left):
-                    raise errors.not_done(self.name, timeout or 0.0)
+        try:
+            with jobs.interruptible():
+                while not self.done():
+                    self._refuse_to_wait_for_itself()
+                    watched = self._watched
+                    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                    if watched is not None and not watched.wait(left):
+                        raise errors.not_done(self.name, timeout or 0.0)
+        except KeyboardInterrupt as interrupt:
+            raise interrupt.with_traceback(None) from None  # where firn waited is of no interest
 
     async def _await(self) -> Any:
         __tracebackhide__ = True

@@ -24,7 +24,6 @@ PATIENCE = 1.0  # seconds
 LINKED = 100  # exceptions that one is told with
 FRAMES = 20  # of the outermost and the innermost whose variables are told
 LONG = 1000  # characters
-_PICKLED_BY = {"__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__", "__getstate__", "__setstate__"}
 
 
 def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
@@ -48,7 +47,7 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
         message = f"<the message cannot be shown: its __str__ raised {type(broken).__name__}>"
     # What the notebook could not show either stays here.
     shown = shown and _is_tame(error)
-    return pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
+    return _pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
 
 
 def _name_default(error: BaseException) -> bool:
@@ -211,7 +210,7 @@ def _name_cells(shown: traceback.TracebackException) -> None:
         todo += [one.__cause__, one.__context__, *(one.exceptions or ())]
 
 
-def pickled(error: BaseException) -> bytes | None:
+def _pickled(error: BaseException) -> bytes | None:
     """The exception with those that it is told with, without those of them that cannot be pickled and made again."""
     linked = _linked(error)
     raw = _loadable([(one, _forms(one)[0]) for one in linked])
@@ -244,8 +243,8 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def _forms(error: BaseException) -> tuple[object, object]:
-    """The ways to pickle an exception, the more promising first."""
-    return (_Bare(error), error) if passes_on_others(type(error)) else (error, _Bare(error))
+    """The ways to pickle an exception: as `firn.results` does, or not as its class's own `__reduce__` says."""
+    return error, _Bare(error)
 
 
 def _loadable(parts: list[tuple[BaseException, object]]) -> bytes | None:
@@ -261,13 +260,6 @@ def _loadable(parts: list[tuple[BaseException, object]]) -> bytes | None:
         raise
     except BaseException:
         return None
-
-
-def passes_on_others(cls: type) -> bool:
-    """Whether a class's `__init__` may take other arguments than those in `args`, with which pickle would call it."""
-    own = [vars(one) for one in cls.__mro__ if rebuild.is_mutable(one)]
-    wrote = {name for attributes in own for name in attributes}
-    return not wrote.isdisjoint({"__init__", "__new__"}) and wrote.isdisjoint(_PICKLED_BY)
 
 
 class _Raised:

@@ -34,6 +34,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
         for name, value in planner.namespace.items()
         if is_data(value) and not name.startswith("_") and name not in _OURS and name not in planner.copy
     ]
+    values = [planner.namespace[name] for name in names]
     data = smallest_first(data)
     own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
     shared = [unit for unit in data if planner.copy.isdisjoint(unit.names)]
@@ -41,15 +42,12 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     results = []
     if shared:
         with long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
-            result = _core.freeze_roots(
-                {roots[unit]: unit.value for unit in shared}, [planner.namespace[name] for name in names]
-            )
+            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, values)
         results.append((shared, result))
         figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})
         # What only code of the notebook holds may change there; its variable stays what that code sees.
         held = {id(unit.value) for unit in shared if not unit.names and unit.owner is None}
-        for name, frozen in zip(names, result.replaced, strict=True):
-            original = planner.namespace[name]
+        for name, original, frozen in zip(names, values, result.replaced, strict=True):
             if frozen is None or frozen is original or id(original) in held or not _takes_its_place(frozen):
                 continue
             planner.rebound.setdefault(name, frozen)

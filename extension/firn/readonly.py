@@ -1,7 +1,8 @@
 """What NumPy leaves out when code writes to a frozen array: which variable it is, and the way out.
 
-Frozen containers and instances say it themselves (`ways_out` adds through which variable). An array is numpy's own, whose message is "assignment destination is
-read-only"; a shell with firn adds the rest as a note of the exception, before it shows the traceback.
+Frozen containers and instances say it themselves (`ways_out` adds through which variable). An array is numpy's own, whose
+message is "assignment destination is read-only"; a shell with firn adds the rest as a note of the exception, before it shows
+the traceback.
 """
 
 from __future__ import annotations

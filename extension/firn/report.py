@@ -141,8 +141,8 @@ class Loop:
 
         In the notebook: read an iterator to its end, freeze, share (find, pickle and hand over what the loop needs), and
         at the end merge (results become the notebook's objects). "start" ends when the first worker begins. From there
-        to the last result, "run" is how long the workers were at work, on average over all. "wait" is the rest: they had nothing to do
-        or were at other cells' work, or the results waited for the notebook.
+        to the last result, "run" is how long the workers were at work, on average over all. "wait" is the rest: they had
+        nothing to do or were at other cells' work, or the results waited for the notebook.
         """
         phases: dict[str, float] = {}
         left = max(0.0, self.first - self.began)

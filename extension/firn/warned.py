@@ -32,7 +32,7 @@ def _showwarning(
     """`warnings.showwarning`, in a worker."""
     if _travels and file is None and line is None:
         try:
-            raw = _pickled(message)
+            raw = results.dump(message)
         except rebuild.Stopped:
             raise
         except Exception:  # a category of the user's may do anything
@@ -42,15 +42,6 @@ def _showwarning(
             showing.send("warning", pickle.dumps((raw, text, filename, lineno, _module_at(filename, lineno))))
             return
     _show_here(message, category, filename, lineno, file, line)
-
-
-def _pickled(message: Any) -> bytes | None:
-    if rebuild.is_mutable(type(message)):
-        from firn import failures
-
-        if failures.passes_on_others(type(message)):
-            return failures.pickled(message)
-    return results.dump(message)
 
 
 def _module_at(filename: str, lineno: int) -> str | None:

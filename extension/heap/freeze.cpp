@@ -33,7 +33,7 @@ struct Root {
 struct Frozen {
   std::vector<PyObject*> roots;
   std::vector<PyObject*> replaced;
-  std::unique_ptr<Holders> holders;
+  std::shared_ptr<Holders> holders;
   std::vector<Span> extents;
   Figures figures;
   Needs needs;
@@ -80,7 +80,7 @@ void replace(const Task& task, const Freezing& freezing, const std::vector<Copie
     // Its variable holds it, and the list of candidates does.
     if (frozen && !is_root && takes_its_place(candidate, frozen)) held -= 2;
   }
-  auto holders = std::make_unique<Holders>();
+  auto holders = std::make_shared<Holders>();
   find_holders(freezing.memo, task.types, task.candidates, held > 0, least + 4 * objects, *holders);
   if (!holders->found().empty()) out.holders = std::move(holders);
 }
@@ -188,10 +188,6 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
 
 }  // namespace
 
-FreezeResult::FreezeResult() = default;
-FreezeResult::FreezeResult(FreezeResult&&) noexcept = default;
-FreezeResult::~FreezeResult() = default;
-
 std::optional<FreezeResult> freeze_roots(
     const std::vector<std::pair<std::string, PyObject*>>& roots,
     const std::vector<PyObject*>& candidates, unsigned threads) {
@@ -209,13 +205,9 @@ std::optional<FreezeResult> freeze_roots(
     frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names),
                                          frozen.figures, std::move(frozen.needs));
   }
-  FreezeResult result;
-  result.frozen = std::move(frozen.roots);
-  result.replaced = std::move(frozen.replaced);
-  result.holders = std::move(frozen.holders);
-  if (result.holders) result.holders->resolve_forms();
-  result.figures = frozen.figures;
-  return result;
+  if (frozen.holders) frozen.holders->resolve_forms();
+  return FreezeResult{std::move(frozen.roots), std::move(frozen.replaced),
+                      std::move(frozen.holders), frozen.figures};
 }
 
 std::optional<Transfer> freeze_transfer(PyObject* root) {

@@ -127,65 +127,6 @@ bool may_differ(PyObject* key) {
          is_frozen_face(type) || (!in_heap(key) && !is_static(key));
 }
 
-// Whether a __hash__ that looks at this may say something else of the copy than of the original: an
-// instance, or NaN, hashes by identity. Looks at so many parts; what has more may.
-bool tells_identity(PyObject* object, unsigned& parts) {
-  if (!parts) return true;
-  --parts;
-  PyTypeObject* type = Py_TYPE(object);
-  if (type == &PyFloat_Type) return std::isnan(PyFloat_AS_DOUBLE(object));
-  if (is_static(object)) return false;
-  if (type == &PyTuple_Type) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); ++i) {
-      if (tells_identity(PyTuple_GET_ITEM(object, i), parts)) return true;
-    }
-    return false;
-  }
-  if (type == &PyFrozenSet_Type) {
-    const auto* set = reinterpret_cast<PySetObject*>(object);
-    for (Py_ssize_t i = 0; i <= set->mask; ++i) {
-      const setentry& entry = set->table[i];
-      if (entry.key && entry.hash != -1 && tells_identity(entry.key, parts)) return true;
-    }
-    return false;
-  }
-  if (type == &PyDict_Type || type == builtin_frozendict_type()) {
-    Py_ssize_t at = 0;
-    PyObject* key = nullptr;
-    PyObject* value = nullptr;
-    while (PyDict_Next(object, &at, &key, &value)) {
-      if (tells_identity(key, parts) || tells_identity(value, parts)) return true;
-    }
-    return false;
-  }
-  if (!is_frozen_face(type)) return false;
-  const auto* face = reinterpret_cast<FrozenFace*>(object);
-  switch (face->kind) {
-    case FaceKind::definition:
-      return true;
-    case FaceKind::twin:
-    case FaceKind::buffer:
-      return false;
-    default:
-      break;
-  }
-  if (is_record_face(object)) {
-    const Layout* layout = layout_of(object);
-    if (layout->hash == HashBy::identity) return true;
-    const auto* record = reinterpret_cast<FrozenRecord*>(object);
-    for (std::size_t i = 0; i < layout->count; ++i) {
-      if (record->fields[i] && tells_identity(record->fields[i], parts)) return true;
-    }
-  }
-  return face->inner && tells_identity(face->inner, parts);
-}
-
-// The same of something whose hash needs Python.
-bool may_hash_anew(PyObject* object) {
-  unsigned parts = 256;
-  return tells_identity(object, parts);
-}
-
 // Calls visit(key, hash in the table) for every key of a dict's or set's copy that may differ;
 // stops when that returns false.
 template <typename Visit>
@@ -251,6 +192,51 @@ void for_each_dependency(PyObject* object, Visit&& visit) {
       }
     }
   }
+}
+
+// Whether a __hash__ that looks at this may say something else of the copy than of the original: an
+// instance, or NaN, hashes by identity. Looks at so many parts; what has more may.
+bool tells_identity(PyObject* object, unsigned& parts) {
+  if (!parts) return true;
+  --parts;
+  PyTypeObject* type = Py_TYPE(object);
+  if (type == &PyFloat_Type) return std::isnan(PyFloat_AS_DOUBLE(object));
+  if (is_static(object)) return false;
+  bool tells = false;
+  const auto look_at = [&](PyObject* part) {
+    if (part && !tells) tells = tells_identity(part, parts);
+  };
+  if (type == &PyDict_Type) {  // of a frozen container
+    Py_ssize_t at = 0;
+    PyObject* key = nullptr;
+    PyObject* value = nullptr;
+    while (PyDict_Next(object, &at, &key, &value)) {
+      look_at(key);
+      look_at(value);
+    }
+    return tells;
+  }
+  if (!is_frozen_face(type)) {
+    for_each_dependency(object, look_at);
+    return tells;
+  }
+  const auto* face = reinterpret_cast<FrozenFace*>(object);
+  if (face->kind == FaceKind::definition) return true;
+  if (face->kind == FaceKind::twin || face->kind == FaceKind::buffer) return false;
+  if (is_record_face(object)) {
+    const Layout* layout = layout_of(object);
+    if (layout->hash == HashBy::identity) return true;
+    const auto* record = reinterpret_cast<FrozenRecord*>(object);
+    for (std::size_t i = 0; i < layout->count; ++i) look_at(record->fields[i]);
+  }
+  look_at(face->inner);
+  return tells;
+}
+
+// The same of something whose hash needs Python.
+bool may_hash_anew(PyObject* object) {
+  unsigned parts = 256;
+  return tells_identity(object, parts);
 }
 
 // Goes through what waited. One thread, with the GIL.

@@ -131,12 +131,9 @@ SpoolProblem spool_problem();
 class Holders;
 
 struct FreezeResult {
-  FreezeResult();
-  FreezeResult(FreezeResult&&) noexcept;
-  ~FreezeResult();
   std::vector<PyObject*> frozen;     // one a root
   std::vector<PyObject*> replaced;   // one a candidate: its frozen form, or nullptr
-  std::unique_ptr<Holders> holders;  // below the candidates; nullptr: there are none
+  std::shared_ptr<Holders> holders;  // below the candidates; nullptr: there are none
   Figures figures;
 };
 

@@ -5,6 +5,7 @@
 #include "heap/holders.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -65,6 +66,21 @@ void put_in(PyObject** place, PyObject* form) {
   Py_DECREF(original);
 }
 
+// Whether the forms of the keys hash as the table says. Nothing: a class does not let it be told.
+std::optional<bool> hash_alike(const std::vector<Exchange>& found) {
+  bool alike = true;
+  for (const Exchange& each : found) {
+    if (!each.key_form) continue;
+    const Py_hash_t hash = PyObject_Hash(each.key_form);
+    if (hash == -1) {
+      PyErr_Clear();
+      return {};
+    }
+    alike &= hash == each.hash;
+  }
+  return alike;
+}
+
 // Makes the container anew, all at once: by its own type's functions, that no key's class is asked
 // half-way. False when its keys do not go together (then it is as it was).
 bool fill_anew(PyObject* container, PyObject* fresh) {
@@ -105,17 +121,9 @@ bool Holders::swap_set(PyObject* container) const {
       found.push_back({&entry.key, nullptr, form, nullptr, entry.hash});
   }
   const setentry* const table = set->table;
-  bool same = true;
-  for (const Exchange& each : found) {
-    const Py_hash_t hash = PyObject_Hash(each.key_form);
-    if (hash == -1) {
-      PyErr_Clear();
-      return false;
-    }
-    same &= hash == each.hash;
-  }
-  if (set->table != table) return false;  // a __hash__ has changed it
-  if (same) {
+  const std::optional<bool> alike = hash_alike(found);
+  if (!alike || set->table != table) return false;  // a __hash__ has changed it
+  if (*alike) {
     for (const Exchange& each : found) put_in(each.key, each.key_form);
     return true;
   }
@@ -145,7 +153,6 @@ bool Holders::swap_dict(PyObject* container) const {
     return true;
   }
   std::vector<Exchange> found;
-  bool same = true;
   for (Py_ssize_t i = 0; i < keys->dk_nentries; ++i) {
     PyDictKeyEntry& entry = DK_ENTRIES(keys)[i];
     if (!entry.me_value) continue;
@@ -154,17 +161,9 @@ bool Holders::swap_dict(PyObject* container) const {
     if (key_form || value_form)
       found.push_back({&entry.me_key, &entry.me_value, key_form, value_form, entry.me_hash});
   }
-  for (const Exchange& each : found) {
-    if (!each.key_form) continue;
-    const Py_hash_t hash = PyObject_Hash(each.key_form);
-    if (hash == -1) {
-      PyErr_Clear();
-      return false;
-    }
-    same &= hash == each.hash;
-  }
-  if (dict->ma_keys != keys) return false;
-  if (same) {
+  const std::optional<bool> alike = hash_alike(found);
+  if (!alike || dict->ma_keys != keys) return false;
+  if (*alike) {
     for (const Exchange& each : found) {
       put_in(each.key, each.key_form);
       put_in(each.value, each.value_form);

@@ -199,7 +199,7 @@ def copied[N: ast.AST](node: N) -> N:
 
 
 def walk(tree: ast.AST) -> list[ast.AST]:
-    """The nodes of `ast.walk`, in its order, at half of its cost; not the nodes without any content, such as `ast.Load()`."""
+    """The nodes of `ast.walk`, in its order, at half of its cost; without `ast.Load()` and its like, which say nothing."""
     found = [tree]
     for node in found:
         for field in node._fields:
