@@ -12,7 +12,7 @@ import functools
 import io
 import pickle
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import EnumType
 from time import perf_counter
 from typing import Any, Final
@@ -43,10 +43,9 @@ class Watch:
     def __init__(self, values: list[tuple[str, Any]], definitions: list[Any]) -> None:
         began = perf_counter()
         self._definitions = [(definition, dict(_held(definition))) for definition in definitions]
-        values = values + [
-            pair for _, held in self._definitions for pair in held.items() if type(pair[1]) not in _ATOMS
-        ]
-        self._before = [(name, value, shape) for name, value in values if (shape := _shape(value)) is not None]
+        parts = (part for _, held in self._definitions for part in held.items())
+        self._held = _shaped(part for part in parts if type(part[1]) not in _ATOMS)
+        self._before = _shaped(values)
         self._cost = perf_counter() - began
         self._looked = 0.0
 
@@ -65,15 +64,27 @@ class Watch:
     def changed(self, more: tuple[str, Any, bytes | None] | None) -> str:
         """The name of a value that is not what it was, or ""."""
         self._looked = perf_counter()
+        return self.changed_in_definitions() or _changed([*self._before, *([more] if more is not None else [])])
+
+    def changed_in_definitions(self) -> str:
+        """The name of what a definition holds that is not what it was, or ""."""
         for definition, held in self._definitions:
             now = dict(_held(definition))
             for name in now.keys() | held.keys():
                 if name not in now or name not in held or now[name] is not held[name]:
                     return name
-        for name, value, before in [*self._before, *([more] if more is not None else [])]:
-            if before is not None and _shape(value) != before:
-                return name
-        return ""
+        return _changed(self._held)
+
+
+def _shaped(values: Iterable[tuple[str, Any]]) -> list[tuple[str, Any, bytes | None]]:
+    return [(name, value, shape) for name, value in values if (shape := _shape(value)) is not None]
+
+
+def _changed(values: list[tuple[str, Any, bytes | None]]) -> str:
+    for name, value, before in values:
+        if before is not None and _shape(value) != before:
+            return name
+    return ""
 
 
 def _held(definition: Any) -> Iterator[tuple[str, Any]]:

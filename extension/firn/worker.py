@@ -84,6 +84,10 @@ class Space:
             self._loaded.popitem(last=False)
         return found
 
+    def forget_definitions(self) -> None:
+        """Lets later jobs load definitions anew, as the notebook has them: code has changed what these hold."""
+        self._loaded.clear()
+
     def let_go(self) -> None:
         """Forgets everything but what `--each` cells assigned and the definitions: what nobody else refers to goes."""
         for name in [name for name in self.names if name not in _DUNDERS and name not in self.assigned]:
@@ -112,14 +116,21 @@ class Space:
 class Job:
     """What begin() gives the pool. It goes when the job is done, and with it what the worker knows of the data."""
 
-    def __init__(self, space: Space, run: Callable[[int, int], Result]) -> None:
-        self._space, self._run = space, run
+    def __init__(self, space: Space, run: Callable[[int, int], Result], watch: Any = None) -> None:
+        self._space, self._run, self._watch = space, run, watch
         self._shipment = rebuild.borrowed
 
     def __call__(self, start: int, stop: int) -> Result:
         return self._run(start, stop)
 
     def __del__(self) -> None:
+        if self._watch is not None:
+            try:
+                spoilt = bool(self._watch.changed_in_definitions())
+            except Exception:  # code of the user's classes
+                spoilt = True
+            if spoilt:
+                self._space.forget_definitions()
         # In a cycle (an exception's frames) it may outlive its job: these are the next one's things then.
         if rebuild.borrowed is self._shipment:
             self._space.let_go()
@@ -179,7 +190,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             warned.travel(False)
             streams.flush()
 
-    return Job(space, run)
+    return Job(space, run, watch)
 
 
 def _watch(copies: list[tuple[int, str]], definitions: list[Any], found: list[Any]) -> Any:

@@ -215,6 +215,14 @@ def test_changes_of_what_definitions_hold_are_found_when_they_have_happened(what
     assert isinstance(error, LostEffect) and error.name == name and f"changes {name}," in str(error)
 
 
+def test_later_loops_see_definitions_as_the_notebook_has_them(notebook: Any) -> None:
+    notebook.cell(STATE + "class C:\n    n, st = 0, State()\ndef spoil(c):\n    c.n += 1\n    c.st.hit()\n    1 / 0\n")
+    for _ in range(2):  # what failed before it was looked at, too
+        with pytest.raises(Failed):
+            notebook.loop("spoil(C)", range(4), chunk=1)
+        assert notebook.loop("(C.n, C.st.n)", range(20), chunk=1) == [(0, 0)] * 20
+
+
 UNCHANGED = {
     "a cache": ("import functools\n@functools.cache\ndef f(x): return x + 1\n", "f(x)"),
     "a single dispatch": (
