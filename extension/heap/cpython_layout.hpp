@@ -115,14 +115,17 @@ inline std::int64_t short_integer(PyObject* integer) {
 }
 
 // What the calling interpreter has of objects that are freed already, linked by their first words.
-// CPython puts ints of one digit there, and floats, while there are fewer than Py_..._MAXFREELIST,
-// and takes new ones from there however many there are.
+// CPython puts ints of one digit there, floats, and tuples by their length, while there are fewer
+// than Py_..._MAXFREELIST, and takes new ones from there however many there are.
 using FreeList = struct _Py_freelist;
 inline FreeList& integer_free_list() {
   return PyInterpreterState_Get()->object_state.freelists.ints;
 }
 inline FreeList& real_free_list() {
   return PyInterpreterState_Get()->object_state.freelists.floats;
+}
+inline FreeList* tuple_free_lists() {  // of the lengths from 1 to PyTuple_MAXSAVESIZE
+  return PyInterpreterState_Get()->object_state.freelists.tuples;
 }
 
 // Gives an integer that has room for three digits its value.

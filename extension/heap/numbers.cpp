@@ -27,20 +27,26 @@ Alike alike(PyObject* const* items, std::size_t count) {
   return std::all_of(items, items + count, stays) ? Alike::addresses : Alike::none;
 }
 
-// All that an item may be taken for, as bits.
-constexpr unsigned bit(Alike what) { return 1U << static_cast<unsigned>(what); }
-unsigned kinds_of(PyObject* item) {
-  unsigned kinds = stays(item) ? bit(Alike::addresses) : 0;
-  if (is_short_integer(item)) kinds |= bit(Alike::integers);
-  if (is_real(item)) kinds |= bit(Alike::reals);
-  return kinds;
+bool is(Alike what, PyObject* item) {
+  switch (what) {
+    case Alike::integers:
+      return is_short_integer(item);
+    case Alike::reals:
+      return is_real(item);
+    default:
+      return stays(item);
+  }
 }
 
-Alike first_of(unsigned kinds) {
-  for (const Alike what : {Alike::integers, Alike::reals, Alike::addresses}) {
-    if (kinds & bit(what)) return what;
+// What an item may be taken for, as bits.
+constexpr unsigned bit(Alike what) { return 1U << static_cast<unsigned>(what); }
+constexpr Alike kinds[] = {Alike::integers, Alike::reals, Alike::addresses};
+constexpr unsigned all = bit(kinds[0]) | bit(kinds[1]) | bit(kinds[2]);
+unsigned kinds_of(PyObject* item, unsigned among) {
+  for (const Alike what : kinds) {
+    if (among & bit(what) && !is(what, item)) among &= ~bit(what);
   }
-  return Alike::none;
+  return among;
 }
 
 bool is_row(PyObject* item, Py_ssize_t length) {
@@ -54,17 +60,20 @@ PyObject* const* items_of(PyObject* row) { return reinterpret_cast<PyTupleObject
 std::vector<Alike> places_of(PyObject* const* rows, std::size_t count) {
   if (Py_TYPE(rows[0]) != &PyTuple_Type) return {};
   const Py_ssize_t length = PyTuple_GET_SIZE(rows[0]);
-  std::vector<unsigned> kinds(static_cast<std::size_t>(length), ~0U);
+  std::vector<unsigned> among(static_cast<std::size_t>(length), all);
   for (std::size_t row = 0; row < count; ++row) {
     if (!is_row(rows[row], length)) return {};
     PyObject* const* item = items_of(rows[row]);
-    for (unsigned& place : kinds) {
-      place &= kinds_of(*item++);
+    for (unsigned& place : among) {
+      place = kinds_of(*item++, place);
       if (!place) return {};
     }
   }
   std::vector<Alike> places;
-  std::transform(kinds.begin(), kinds.end(), std::back_inserter(places), first_of);
+  for (const unsigned place : among) {
+    places.push_back(*std::find_if(std::begin(kinds), std::end(kinds),
+                                   [&](Alike what) { return (place & bit(what)) != 0; }));
+  }
   return places;
 }
 
@@ -77,6 +86,23 @@ PyObject* make(Alike what, const PackedNumbers::Value& value) {
     default:
       return value.address;  // immortal: nobody counts it
   }
+}
+
+// A tuple that the collector does not look at, as it leaves those that hold nothing of its
+// business.
+PyObject* new_row(const PackedNumbers::Value* places, Py_ssize_t length,
+                  const PackedNumbers::Value* from) {
+  auto* row = PyObject_GC_NewVar(PyTupleObject, &PyTuple_Type, length);
+  if (!row) return nullptr;
+  row->ob_hash = -1;
+  for (Py_ssize_t place = 0; place < length; ++place) {
+    row->ob_item[place] = make(places[place].alike, from[place]);
+    if (row->ob_item[place]) continue;
+    std::fill(row->ob_item + place, row->ob_item + length, nullptr);
+    Py_DECREF(row);
+    return nullptr;
+  }
+  return reinterpret_cast<PyObject*>(row);
 }
 
 }  // namespace
@@ -150,26 +176,16 @@ PyObject* list_of(const PackedNumbers& packed) {
     return list;
   }
   const bool rows = packed.alike == Alike::rows;
-  const Py_ssize_t length = rows ? static_cast<Py_ssize_t>(packed.values[0].integer) : 0;
+  const Py_ssize_t length = rows ? static_cast<Py_ssize_t>(packed.values[0].integer) : 1;
   const PackedNumbers::Value* places = packed.values + 1;
   const PackedNumbers::Value* from = rows ? places + length : packed.values;
-  for (Py_ssize_t i = 0; i < packed.count; ++i) {
-    PyObject* item = rows ? PyTuple_New(length) : make(packed.alike, *from++);
+  for (Py_ssize_t i = 0; i < packed.count; ++i, from += length) {
+    PyObject* item = rows ? new_row(places, length, from) : make(packed.alike, *from);
     if (!item) {
       Py_DECREF(list);
       return nullptr;
     }
     PyList_SET_ITEM(list, i, item);
-    for (Py_ssize_t place = 0; place < length; ++place) {
-      PyObject* field = make(places[place].alike, *from++);
-      if (!field) {
-        Py_DECREF(list);
-        return nullptr;
-      }
-      PyTuple_SET_ITEM(item, place, field);
-    }
-    // As the collector does when it first meets a tuple like this.
-    if (rows) PyObject_GC_UnTrack(item);
   }
   return list;
 }

@@ -2,6 +2,8 @@
 
 #include "heap/reuse.hpp"
 
+#include <algorithm>
+
 #include "heap/arena.hpp"
 #include "heap/static_objects.hpp"
 
@@ -18,35 +20,72 @@ void push(FreeList& list, PyObject* object) {
   ++list.size;
 }
 
-// Those at the end of the list go, up to the first one that is something else.
-void take_numbers(PyListObject* list) {
-  FreeList& integers = integer_free_list();
-  FreeList& reals = real_free_list();
-  if (integers.size < 0 || reals.size < 0) return;  // the interpreter ends
-  Py_ssize_t count = Py_SIZE(list);
-  // From the end on: the next list's items are then in the order of their addresses, too.
-  for (; count > 0; --count) {
-    PyObject* item = list->ob_item[count - 1];
-    if (is_static(item)) continue;
-    if (in_heap(item)) break;  // not even looked at: so are the others, most likely
-    const PyTypeObject* type = Py_TYPE(item);
-    const bool integer = type == &PyLong_Type && integer_digits(item) <= 1;
-    if (!integer && type != &PyFloat_Type) break;
-    FreeList& unused = integer ? integers : reals;
-    if (unused.size >= most) break;
-    if (Py_REFCNT(item) == 1) {
-      push(unused, item);
+class Taker {
+ public:
+  // Those at the end of the list go, up to the first one that is something else.
+  void take_items(PyListObject* list) {
+    if (integers_.size < 0 || reals_.size < 0) return;  // the interpreter ends
+    Py_ssize_t count = Py_SIZE(list);
+    // From the end on: the next list's items are then in the order of their addresses, too.
+    while (count > 0 && take(list->ob_item[count - 1])) --count;
+    Py_SET_SIZE(list, count);
+  }
+
+ private:
+  bool take(PyObject* item) {
+    if (is_static(item)) return true;
+    if (in_heap(item)) return false;  // not even looked at: so are the others, most likely
+    if (PyTuple_CheckExact(item)) return take_row(item);
+    FreeList* unused = list_for(item);
+    if (!unused || unused->size >= most) return false;
+    drop(item);
+    return true;
+  }
+
+  bool take_row(PyObject* row) {
+    const Py_ssize_t length = PyTuple_GET_SIZE(row);
+    if (Py_REFCNT(row) != 1 || length == 0 || length > PyTuple_MAXSAVESIZE) return false;
+    FreeList& unused = tuples_[length - 1];
+    PyObject** items = reinterpret_cast<PyTupleObject*>(row)->ob_item;
+    if (unused.size >= most / length || !std::all_of(items, items + length, goes_quietly)) {
+      return false;
+    }
+    PyObject_GC_UnTrack(row);
+    for (Py_ssize_t i = length; i > 0; --i) drop(items[i - 1]);
+    push(unused, row);
+    return true;
+  }
+
+  // Whether nobody's code runs when it goes.
+  static bool goes_quietly(PyObject* item) {
+    return is_static(item) || in_heap(item) || PyLong_CheckExact(item) ||
+           PyFloat_CheckExact(item) || PyUnicode_CheckExact(item);
+  }
+
+  void drop(PyObject* item) {
+    if (is_static(item) || in_heap(item)) return;
+    FreeList* unused = Py_REFCNT(item) == 1 ? list_for(item) : nullptr;
+    if (unused && unused->size < most) {
+      push(*unused, item);
     } else {
       Py_DECREF(item);
     }
   }
-  Py_SET_SIZE(list, count);
-}
+
+  FreeList* list_for(PyObject* number) {
+    if (PyFloat_CheckExact(number)) return &reals_;
+    return PyLong_CheckExact(number) && integer_digits(number) <= 1 ? &integers_ : nullptr;
+  }
+
+  FreeList& integers_ = integer_free_list();
+  FreeList& reals_ = real_free_list();
+  FreeList* tuples_ = tuple_free_lists();
+};
 
 void take_from(PyObject* object, int depth) {
   if (Py_REFCNT(object) != 1) return;
   if (PyList_CheckExact(object)) {
-    take_numbers(reinterpret_cast<PyListObject*>(object));
+    Taker().take_items(reinterpret_cast<PyListObject*>(object));
   } else if (PyTuple_CheckExact(object) && depth > 0) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); ++i) {
       take_from(PyTuple_GET_ITEM(object, i), depth - 1);
@@ -54,22 +93,25 @@ void take_from(PyObject* object, int depth) {
   }
 }
 
-void shorten(FreeList& list, Py_ssize_t length) {
+void shorten(FreeList& list, Py_ssize_t length, void (*free)(void*)) {
   while (list.size > length) {
     void* const object = list.freelist;
     list.freelist = *static_cast<void**>(object);
     --list.size;
-    PyObject_Free(object);
+    free(object);
   }
 }
 
 }  // namespace
 
-void reuse_numbers(PyObject* result) { take_from(result, depth_of_lists); }
+void reuse_items(PyObject* result) { take_from(result, depth_of_lists); }
 
 void free_reused() {
-  shorten(integer_free_list(), Py_ints_MAXFREELIST);
-  shorten(real_free_list(), Py_floats_MAXFREELIST);
+  shorten(integer_free_list(), Py_ints_MAXFREELIST, PyObject_Free);
+  shorten(real_free_list(), Py_floats_MAXFREELIST, PyObject_Free);
+  for (int length = 1; length <= PyTuple_MAXSAVESIZE; ++length) {
+    shorten(tuple_free_lists()[length - 1], Py_tuple_MAXFREELIST, PyObject_GC_Del);
+  }
 }
 
 }  // namespace firn::heap

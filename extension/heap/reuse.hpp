@@ -1,5 +1,5 @@
-// The ints and floats of a chunk's results, used again for those of the next chunk. CPython keeps a
-// hundred of each on its free lists and returns all others to its allocator, one by one, which
+// The ints, floats and tuples of a chunk's results, used again for those of the next chunk. CPython
+// keeps some of each on its free lists and returns all others to its allocator, one by one, which
 // takes as long as a quarter of a quick loop; here they go onto the free lists as they are.
 #pragma once
 
@@ -7,9 +7,10 @@
 
 namespace firn::heap {
 
-// Takes the numbers out of the lists in this result that nobody else refers to. With the GIL of the
-// interpreter that made them, and before the caller drops the result.
-void reuse_numbers(PyObject* result);
+// Takes the numbers, and the tuples of numbers and strings, out of the lists in this result that
+// nobody else refers to. With the GIL of the interpreter that made them, and before the caller
+// drops the result.
+void reuse_items(PyObject* result);
 
 // Gives what is on the free lists beyond CPython's own limit to its allocator.
 void free_reused();

@@ -188,7 +188,7 @@ void Worker::compute_into(Event& event, const Runtime& runtime, Begun& begun, co
     if (!event.parcel) throw py::error_already_set();
     event.pickled = true;
   }
-  heap::reuse_numbers(result.ptr());
+  heap::reuse_items(result.ptr());
   event.freeze_seconds = Seconds(Clock::now() - ended).count();
   event.kind = EventKind::chunk;
 }

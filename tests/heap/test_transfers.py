@@ -32,7 +32,7 @@ def cross(pool: _core.Pool, source: str, data: object, count: int = 1) -> list[o
     job = pool.submit((source, data), count, chunk=1)
     results: dict[int, object] = {}
     while (event := job.next()) is not None:
-        assert event.kind == "chunk" and not event.pickled, event
+        assert event.kind == "chunk" and not event.pickled, event.text
         results[event.start] = event.result
     return [results[i] for i in range(count)]
 
@@ -95,14 +95,49 @@ def test_numbers_that_a_result_shares_with_something_else_stay_what_they_are(poo
         assert found[5] == [10**9 + start, "text", *ints, 0.5, *reals]
 
 
+def test_tuples_that_something_else_keeps_stay_what_they_are(pool):
+    # Their lists' other tuples are used again for the next chunk's.
+    source = """import gc
+def run(start, stop):
+  mine = kept.setdefault('tuples', {})
+  for name, (several, expected) in mine.items():
+    assert repr(several) == expected and all(map(gc.is_tracked, several[-1])), (start, name)
+  rows = [(10**6 + n, 0.5 + n, f'text {n} {start}', None, data[n % 20]) for n in range(500)]
+  pairs = [(n + start, 2**40 + n) for n in range(300)]
+  singles = [(10**7 + n,) for n in range(40)] + [()]
+  nested = [(n, (n, [n])) for n in range(30)]
+  long = [tuple(range(10**6, 10**6 + n)) for n in range(15, 25)]
+  shared = [part for row in rows[::7] for part in row]
+  hash(pairs[5])
+  cycles = [(n, []) for n in range(100)]  # take what is on the free lists, and are the collector's
+  for one in cycles: one[1].append(one)
+  several = [rows[::5], pairs[3:7], [singles[0], (singles[1], 2)], nested[::2], shared, long[3:8:2], cycles[::20]]
+  mine[start] = several, repr(several)
+  del one, cycles
+  gc.collect()
+  return rows, pairs, singles, nested, long, [[10**8 + start, 'x'], *pairs]
+"""
+    frozen = firn.freeze([float(n) for n in range(20)])
+    for start, found in enumerate(cross(pool, source, frozen, 30)):
+        rows = [(10**6 + n, 0.5 + n, f"text {n} {start}", None, float(n % 20)) for n in range(500)]
+        pairs = [(n + start, 2**40 + n) for n in range(300)]
+        singles = [(10**7 + n,) for n in range(40)] + [()]
+        nested = [(n, (n, [n])) for n in range(30)]
+        long = [tuple(range(10**6, 10**6 + n)) for n in range(15, 25)]
+        assert found[:5] == (rows, pairs, singles, nested, long)
+        assert found[5] == [[10**8 + start, "x"], *pairs]
+        assert not any(map(gc.is_tracked, found[1])) and len({*found[1]}) == 300
+
+
 @pytest.mark.unsanitized
-def test_numbers_are_used_again_within_a_job_and_given_back_after_it():
+@pytest.mark.parametrize("second", ["[0.5 + n for n in range(data)]", "[(10**6 + n, 0.5) for n in range(data)]"])
+def test_numbers_and_tuples_are_used_again_within_a_job_and_given_back_after_it(second):
     sys.path.insert(0, str(Path(__file__).parent.parent / "pool"))
     pool = _core.Pool(1, "pool_runtime")
-    source = """import sys
+    source = f"""import sys
 def run(start, stop):
   before = sys.getallocatedblocks()
-  return before, [10**6 + n for n in range(data)], [0.5 + n for n in range(data)]
+  return before, [10**6 + n for n in range(data)], {second}
 """
     try:
         several = [before for before, _, _ in cross(pool, source, 30_000, 5)]
