@@ -315,6 +315,9 @@ def plain_keys(keys: dict[Any, Any] | list[Any], /) -> bool:
 def unlike_itself(table: dict[Any, Any], /) -> tuple[Any] | None:
     """The first key that does not equal itself, NaN or what holds one."""
 
+def type_of(obj: object, /) -> type:
+    """`type(obj)`, but of a frozen object the class that it stands for."""
+
 def outcome(pair: tuple[BaseException | None, Any], /) -> Any:
     """The value of an (error, value) pair; raises the error, with no frame of its own in the traceback."""
 

@@ -19,7 +19,7 @@ from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from firn import _core, functions
+from firn import _core, exact_types, functions
 from firn.optouts import SEALED
 
 TYPE_CHECKING = False  # without typing, see firn.worker
@@ -60,8 +60,7 @@ def member_of_module(module: str, name: str) -> Any:
 
 
 def load_code(raw: bytes) -> types.CodeType:
-    code: types.CodeType = marshal.loads(raw)
-    return code
+    return exact_types.loaded(marshal.loads(raw))
 
 
 def stream(name: str) -> Any:

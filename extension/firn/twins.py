@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from firn import instances
+from firn import exact_types, instances
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,8 +182,7 @@ def member_of(owner: Any, name: str) -> Any:
 
 
 def load_code(raw: bytes) -> types.CodeType:
-    code: types.CodeType = marshal.loads(raw)
-    return code
+    return exact_types.loaded(marshal.loads(raw))
 
 
 def make_uuid(number: int) -> UUID:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from operator import length_hint
 
-from firn import _core, errors, items, rebuild, results, showing, streams, warned
+from firn import _core, errors, exact_types, items, rebuild, results, showing, streams, warned
 from firn.analysis.chunk import define
 from firn.rebuild import Stopped
 from firn.settings import Follower
@@ -80,6 +80,7 @@ class Space:
             if number in header["definitions"]:  # before anything frozen that needs it is looked at
                 _core.define(header["definitions"][number], value)
             self.names.update(dict.fromkeys(bound.get(number, ()), value))
+        exact_types.follow(self.names)
         while len(self._loaded) > KEPT:
             self._loaded.popitem(last=False)
         return found
@@ -159,7 +160,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     found = space.fill(header, tuple(pointers))
     rebuild.borrowed = rebuild.Lent(header["shipment"], {number: found[number] for number in header["lent"]})
     _core.lend(rebuild.borrowed.addresses() if header["copied"] else [])
-    code = marshal.loads(header["code"])
+    code = exact_types.loaded(marshal.loads(header["code"]))
     if header["mode"] == "each":
         return Job(space, _whole_cell(space, code, header))
     plan = items.with_sources(header["items"], found)
@@ -299,6 +300,7 @@ def _let_go(error: BaseException) -> None:
 
 
 if in_worker:
+    exact_types.install()
     streams.install()
     showing.install()
     warned.install()

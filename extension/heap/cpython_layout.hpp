@@ -142,6 +142,9 @@ inline void set_integer(PyLongObject* integer, std::uint64_t value) {
 
 // ---- attributes ----
 
+// "__class__", of which CPython has one string for all interpreters.
+inline PyObject* class_string() { return &_Py_ID(__class__); }
+
 // Whether an instance of a heap type has attributes of its own, as a Counter may.
 inline bool has_attributes(PyObject* object) {
   const unsigned long flags = Py_TYPE(object)->tp_flags;

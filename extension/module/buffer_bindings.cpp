@@ -8,7 +8,6 @@ namespace firn {
 
 namespace {
 
-// Plain C functions: a dispatch of pybind11's costs more than adding two short arrays.
 PyObject* apply(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   if (count < 2 || !PyUnicode_Check(arguments[0])) {
     PyErr_SetString(PyExc_TypeError,
@@ -34,12 +33,6 @@ PyObject* refuse(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
 PyMethodDef refuse_method = {"refuse_buffer_write", heap::faces::method(refuse), METH_FASTCALL,
                              "Raises the TypeError of a write to frozen memory."};
 
-void bind(pybind11::module_& module, PyMethodDef* definition) {
-  PyObject* function = PyCFunction_NewEx(definition, nullptr, nullptr);
-  if (!function) throw pybind11::error_already_set();
-  module.attr(definition->ml_name) = pybind11::reinterpret_steal<pybind11::object>(function);
-}
-
 }  // namespace
 
 void bind_buffers(pybind11::module_& module) {
@@ -47,8 +40,8 @@ void bind_buffers(pybind11::module_& module) {
   if (!type) throw pybind11::error_already_set();
   module.attr("Array") =
       pybind11::reinterpret_borrow<pybind11::object>(reinterpret_cast<PyObject*>(type));
-  bind(module, &apply_method);
-  bind(module, &refuse_method);
+  bind_function(module, &apply_method);
+  bind_function(module, &refuse_method);
   heap::buffers::init_buffers();
 }
 

@@ -28,11 +28,7 @@ PyMethodDef outcome_method = {
 }  // namespace
 
 void bind_outcome(pybind11::module_& module) {
-  // Not a pybind11 function: those add their own frames to error messages and cost an argument
-  // dispatch.
-  PyObject* function = PyCFunction_NewEx(&outcome_method, nullptr, nullptr);
-  if (function == nullptr) throw pybind11::error_already_set();
-  module.attr("outcome") = pybind11::reinterpret_steal<pybind11::object>(function);
+  bind_function(module, &outcome_method);
 }
 
 }  // namespace firn
