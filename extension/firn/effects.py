@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from firn import names
+from firn.bytecode import instructions
 from firn.names import ShippingRefusal
 from firn.readable import a
 
@@ -60,7 +61,7 @@ def check(function: types.FunctionType, namespace: Mapping[str, object]) -> None
     """Raises LostEffect if a function of the notebook changes something that outlives the call."""
     code = function.__code__
     for part, free in _parts(code, frozenset(code.co_freevars)):
-        for index, op, argument in names.instructions(part):
+        for index, op, argument in instructions(part):
             if op in _STORE_GLOBAL:
                 raise _lost(function, part, index, part.co_names[argument], "assigns the global")
             if op in _STORE_FREE:

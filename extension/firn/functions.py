@@ -391,12 +391,12 @@ def _is_filled(cell: types.CellType) -> bool:
 
 def _check_stores(function: types.FunctionType) -> None:
     """A frozen function cannot bind variables that outlive its calls."""
-    from firn import names
+    from firn.bytecode import instructions
 
     todo = [(function.__code__, frozenset(function.__code__.co_freevars))]
     while todo:
         code, free = todo.pop()
-        for _, op, argument in names.instructions(code):
+        for _, op, argument in instructions(code):
             if op in _STORE_GLOBAL:
                 _refuse_store(function, f"the global {code.co_names[argument]!r}")
             if op in _STORE_FREE:

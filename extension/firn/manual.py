@@ -89,7 +89,7 @@ LIMITS
 - Modules that do not load in subinterpreters (numpy, pandas ...) cannot be used in the workers: such a cell is refused.
 - Elements of an array are Python's own numbers in a worker: no wrap-around of uint8, ZeroDivisionError instead of inf,
   ~ of a boolean as of an integer, float32 added up in double. Compute on whole arrays, or in the notebook.
-- type(rows) is list is false for what is frozen; isinstance, match and methods work.
+- In imported modules type(rows) is list is false for what is frozen, in the notebook's own code it is true.
 - Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not found: --share x.
 - What was frozen is another object than its original, and takes its place in the notebook's variables and in the
   containers and instances below them. A class attribute, a default or a frozenset keeps the original.

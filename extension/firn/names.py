@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
 
+from firn import exact_types
+from firn.bytecode import instructions
+
 _OPNAME = opcode.opname
-_EXTENDED = opcode.opmap["EXTENDED_ARG"]
 _GLOBAL = {opcode.opmap["LOAD_GLOBAL"]: 1}
 _NAME = {opcode.opmap[name]: 0 for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")}
 _ATTR = {opcode.opmap["LOAD_ATTR"]: 1}
@@ -56,19 +58,6 @@ class Reads:
     attributes: set[str] = field(default_factory=set)
 
 
-def instructions(code: CodeType) -> Iterator[tuple[int, int, int]]:
-    """(index, opcode, argument) of each instruction of one code object, caches and extensions resolved."""
-    raw = code.co_code
-    extended = 0
-    for index in range(0, len(raw), 2):
-        op, argument = raw[index], raw[index + 1] | extended
-        if op == _EXTENDED:
-            extended = argument << 8
-            continue
-        extended = 0
-        yield index, op, argument
-
-
 def nested(code: CodeType) -> Iterator[CodeType]:
     """The code objects inside one, itself first; annotations are not evaluated by a worker and left out."""
     yield code
@@ -92,7 +81,7 @@ def reads(code: CodeType) -> Reads:
 
 
 def _scan(code: CodeType, found: Reads) -> None:
-    names = code.co_names
+    names = exact_types.names_of(code)
     # A class body finds its own names first; a module's are globals.
     module = code.co_name == "<module>"
     own = set() if module else {names[argument] for _, op, argument in instructions(code) if op == _STORE_NAME}
@@ -100,8 +89,6 @@ def _scan(code: CodeType, found: Reads) -> None:
     chain: tuple[str, ...] = ()
     lines: list[tuple[int, int, int | None]] | None = None
     for index, op, argument in instructions(code):
-        if op == 0:  # an inline cache
-            continue
         shift = _GLOBAL.get(op, _NAME.get(op))
         if shift is not None:
             name, chain = names[argument >> shift], ()

@@ -14,7 +14,19 @@ from typing import Any, Final
 from IPython.core.interactiveshell import InteractiveShell
 
 import firn
-from firn import _core, analysis, background, each, errors, options, settings, tracing, transform
+from firn import (
+    _core,
+    analysis,
+    background,
+    each,
+    errors,
+    exact_types,
+    options,
+    settings,
+    tracing,
+    transform,
+    type_calls,
+)
 from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run
@@ -97,6 +109,7 @@ class Notebook:
         self._numbers = itertools.count()
         self._local = threading.local()
         self._rewriter = transform.CellRewriter(self.rewrite)
+        self._type_calls = type_calls.TypeCalls()
 
     # ---- loading and unloading
 
@@ -110,7 +123,9 @@ class Notebook:
             kind, error, [*map(transform.as_written, lines)]
         )
         shell.input_transformer_manager.line_transforms.insert(0, self.mark)
-        shell.ast_transformers.append(self._rewriter)
+        shell.ast_transformers += [self._rewriter, self._type_calls]
+        exact_types.install()
+        type_calls.adapt(shell.user_ns)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
         magics.register(self)
@@ -124,8 +139,9 @@ class Notebook:
         transforms = shell.input_transformer_manager.line_transforms
         if self.mark in transforms:
             transforms.remove(self.mark)
-        if self._rewriter in shell.ast_transformers:
-            shell.ast_transformers.remove(self._rewriter)
+        for one in (self._rewriter, self._type_calls):
+            if one in shell.ast_transformers:
+                shell.ast_transformers.remove(one)
         shell.events.unregister("pre_run_cell", self._before)
         shell.events.unregister("post_run_cell", self._after)
         magics.unregister(self)
@@ -161,6 +177,7 @@ class Notebook:
     def _before(self, info: Any) -> None:
         self._between_cells()
         self._lend_module()  # %reset has taken it, or the user a variable of that name
+        type_calls.lend(self.shell.user_ns, self.shell.user_ns_hidden)
         count = self.shell.execution_count - (1 if info.store_history else 0)
         self._frames.append(_Frame(info, count))
 

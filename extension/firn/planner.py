@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, twin_parts
+from firn.bytecode import instructions
 from firn.names import BUILTINS, ShippingRefusal
 from firn.progress import Screen
 from firn.units import (
@@ -43,7 +44,7 @@ def lost_effect(unit: Unit, error: _core.NotFreezableError, lost: twin_parts.Los
 
 
 def _imports(code: types.CodeType) -> bool:
-    return any(op == _IMPORT_NAME for _, op, _ in names.instructions(code))
+    return any(op == _IMPORT_NAME for _, op, _ in instructions(code))
 
 
 class Planner:

@@ -27,8 +27,6 @@ PyMethodDef outcome_method = {
 
 }  // namespace
 
-void bind_outcome(pybind11::module_& module) {
-  bind_function(module, &outcome_method);
-}
+void bind_outcome(pybind11::module_& module) { bind_function(module, &outcome_method); }
 
 }  // namespace firn

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from firn.names import instructions
+from firn import exact_types
+from firn.bytecode import instructions
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _READS = {opcode.opmap["LOAD_GLOBAL"]: 1, opcode.opmap["LOAD_NAME"]: 0, opcode.opmap["LOAD_FROM_DICT_OR_GLOBALS"]: 0}
@@ -269,7 +270,7 @@ def global_uses(code: types.CodeType) -> tuple[set[str], set[str]]:
     """The globals that a code object reads, and those that it stores or deletes, nested functions included."""
     reads: set[str] = set()
     writes: set[str] = set()
-    names = code.co_names
+    names = exact_types.names_of(code)
     for _, op, argument in instructions(code):
         if op in _READS:
             reads.add(names[argument >> _READS[op]])
