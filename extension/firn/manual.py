@@ -8,8 +8,8 @@ CELL = f"""Runs the cell on all cores and gives the result of the serial cell.
 
   %%parallel [options]
 
-Every for loop and comprehension at the top of the cell is split among the workers; everything else runs in the notebook
-as usual:
+Every for loop and comprehension at the top of the cell is split among the workers;
+everything else runs in the notebook as usual:
 
   %%parallel
   hits  = [p for p in packages if pattern.search(p["Description"])]
@@ -20,27 +20,32 @@ as usual:
 
 WHAT IS SPLIT
 
-Loops at the cell's top level, also inside if, with and match, and inside sum, min, max, any, all, len, sorted, list,
-set, dict, tuple, Counter and "".join. Not split: while loops, generators that nothing uses up on the spot, and the
-loops of functions that the cell calls. What an iteration may do with the cell's variables:
+Loops at the cell's top level, also inside if, with and match, and inside sum, min, max,
+any, all, len, sorted, list, set, dict, tuple, Counter and "".join. Not split: while loops,
+generators that nothing uses up on the spot, and the loops of functions that the cell calls.
+What an iteration may do with the cell's variables:
 
   loop        the loop's own variable
-  temporary   assigned in each iteration before it is read; afterwards it has the last iteration's value
+  temporary   assigned in each iteration before it is read; it ends with the last value
   broadcast   only read: frozen, and read by all workers where it is
   output      out.append(x), out.extend(xs), found.add(x), d[k] = x
-  reduction   n += x, n = max(n, x), if x > best: best, who = x, item; d[k] += x, d.setdefault(k, []).append(x), ...
+  reduction   n += x, n = max(n, x), if x > best: best, who = x, item; d[k] += x,
+              d.setdefault(k, []).append(x), ...
 
-Effects are merged in the order of the iterations: rounding, the order of keys, the printed text and the exception are
-those of the serial cell. A loop that could not give them is refused before anything runs, with the line, the reason and
-what to write instead. --explain shows all that without running the cell.
+Effects are merged in the order of the iterations: rounding, the order of keys, the printed
+text and the exception are those of the serial cell. A loop that could not give them is
+refused before anything runs, with the line, the reason and what to write instead. --explain
+shows all that without running the cell.
 
-A for loop that only prints or displays stays in the notebook for up to 5 ms: it freezes nothing then.
+A for loop that only prints or displays stays in the notebook for up to 5 ms: it freezes
+nothing then.
 
 WHAT IS FROZEN
 
-The variables that the loops read, also through functions, classes and closures. They read as before and cannot be
-changed; x = firn.thaw(x) (or %thaw x) gives a copy that can. A variable that the cell changes after the loop, and those
-of --copy, travel as copies. A card below the cell says what was split, what was frozen, and what that saved.
+The variables that the loops read, also through functions, classes and closures. They read
+as before and cannot be changed; x = firn.thaw(x) (or %thaw x) gives a copy that can. A
+variable that the cell changes after the loop, and those of --copy, travel as copies. A card
+below the cell says what was split, what was frozen, and what that saved.
 
 OPTIONS
 
@@ -48,63 +53,78 @@ OPTIONS
 
 ALL OF THE CELL IN EVERY WORKER
 
-With --each, or when the cell uses parallel.rank, parallel.size or parallel.split(sequence), the whole cell runs once in
-every worker. Names that it assigns stay in that worker for later such cells (%parallel reset forgets them); --gather
-brings them back as lists, ordered by rank.
+With --each, or when the cell uses parallel.rank, parallel.size or parallel.split(sequence),
+the whole cell runs once in every worker. Names that it assigns stay in that worker for
+later such cells (%parallel reset forgets them); --gather brings them back as lists, ordered
+by rank.
 
   %%parallel --gather part
   part = sum(len(row["text"]) for row in parallel.split(rows))
 
 IN THE BACKGROUND
 
-With --background the cell returns at its first split loop, which goes on in workers of its own while other cells run:
+With --background the cell returns at its first split loop, which goes on in workers of its
+own while other cells run:
 
   %%parallel --background job
   hits = [p for p in packages if pattern.search(p["Description"])]
   len(hits)
 
-The loop reads its variables as they are now. When it has ended, its effects are merged and the statements after it
-run: between two cells, or when the handle is asked, never in the middle of another cell. job.result() or `await job`
-waits and gives the value of the last expression, or raises what the cell raised; there are also job.done(),
-job.progress, job.cancel() and job.report. The handle's name must be one that the cell does not use.
+The loop reads its variables as they are now. When it has ended, its effects are merged and
+the statements after it run: between two cells, or when the handle is asked, never in the
+middle of another cell. job.result() or `await job` waits and gives the value of the last
+expression, or raises what the cell raised; there are also job.done(), job.progress,
+job.cancel() and job.report. The handle's name must be one that the cell does not use.
 
 OUTPUT AND ERRORS
 
-What iterations print and display() appears as the serial cell shows it; of --each live, labelled by worker, or with
---group one worker after the other.
+What iterations print and display() appears as the serial cell shows it; of --each live,
+labelled by worker, or with --group one worker after the other.
 
-The exception of the first failing iteration is raised, of the class and with the lines of the serial cell; the failed
-loop has changed nothing. A note says what the loop variable was, and the details are an attribute:
+The exception of the first failing iteration is raised, of the class and with the lines of
+the serial cell; the failed loop has changed nothing. A note says what the loop variable
+was, and the details are an attribute:
 
   try:
       ...
   except ValueError as error:
-      error.worker_error.index, error.worker_error.item, error.worker_error.rank, error.worker_error.traceback
+      details = error.worker_error
+      details.index, details.item, details.rank, details.traceback
 
-An exception that cannot leave its worker is replaced by a firn.WorkerError with the same attributes. %debug shows the
-lines, the loop's variables, and plain values of the functions' variables. Interrupting the kernel stops all workers.
+An exception that cannot leave its worker is replaced by a firn.WorkerError with the same
+attributes. %debug shows the lines, the loop's variables, and plain values of the functions'
+variables. Interrupting the kernel stops all workers.
 
 LIMITS
 
-- Modules that do not load in subinterpreters (numpy, pandas ...) cannot be used in the workers: such a cell is refused.
-- Elements of an array are Python's own numbers in a worker: no wrap-around of uint8, ZeroDivisionError instead of inf,
-  ~ of a boolean as of an integer, float32 added up in double. Compute on whole arrays, or in the notebook.
-- In imported modules type(rows) is list is false for what is frozen, in the notebook's own code it is true.
-- Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not found: --share x.
-- What was frozen is another object than its original, and takes its place in the notebook's variables and in the
-  containers and instances below them. A class attribute, a default or a frozenset keeps the original.
-- A module that is reloaded, also by %autoreload, is reloaded in the workers before the next cell; the workers of a
-  firn.Executor that have begun keep what they have.
-- What the loop's functions change outside of it (a global, a class attribute, a default, a decorator's counter) is
-  refused: each worker has its own copy, and the change would be lost. Return it, or collect it in the loop.
-- What the workers do to imported modules, os.chdir and functools.lru_cache stays in each worker; what the notebook has
-  changed in an imported module they do not see.
-- random draws other numbers than the serial cell, the same for any number of workers: see --seed.
-- Files, sockets, locks, generators cannot be frozen and are refused. --explain finds them in containers and instances,
-  not in what pickles in a way of its own (__reduce__, __getstate__): that shows when the cell runs.
+- Modules that do not load in subinterpreters (numpy, pandas ...) cannot be used in the
+  workers: such a cell is refused.
+- Elements of an array are Python's own numbers in a worker: no wrap-around of uint8,
+  ZeroDivisionError instead of inf, ~ of a boolean as of an integer, float32 added up in
+  double. Compute on whole arrays, or in the notebook.
+- In imported modules type(rows) is list is false for what is frozen, in the notebook's own
+  code it is true.
+- Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not
+  found: --share x.
+- What was frozen is another object than its original, and takes its place in the notebook's
+  variables and in the containers and instances below them. A class attribute, a default or
+  a frozenset keeps the original.
+- A module that is reloaded, also by %autoreload, is reloaded in the workers before the next
+  cell; the workers of a firn.Executor that have begun keep what they have.
+- What the loop's functions change outside of it (a global, a class attribute, a default, a
+  decorator's counter) is refused: each worker has its own copy, and the change would be
+  lost. Return it, or collect it in the loop.
+- What the workers do to imported modules, os.chdir and functools.lru_cache stays in each
+  worker; what the notebook has changed in an imported module they do not see.
+- random draws other numbers than the serial cell, the same for any number of workers: see
+  --seed.
+- Files, sockets, locks, generators cannot be frozen and are refused. --explain finds them
+  in containers and instances, not in what pickles in a way of its own (__reduce__,
+  __getstate__): that shows when the cell runs.
 - A cell under a debugger, coverage or sys.settrace runs serially, and the report says so.
 
-See also: %parallel (state and settings of the workers), %frozen, %thaw, firn.last_report(), firn.Executor.
+See also: %parallel (state and settings of the workers), %frozen, %thaw, firn.last_report(),
+firn.Executor.
 """
 
 # Front ends that ask about `%%parallel` by Shift-Tab get this text, for they leave out the percent signs.

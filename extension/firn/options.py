@@ -223,7 +223,7 @@ EXAMPLES = {
 }
 """For the manual, one each."""
 
-_WIDTH = 118
+_WIDTH = 92
 _TOGETHER = "\0"  # a space at which no line is broken
 
 
