@@ -18,7 +18,8 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from firn import each, errors, jobs, type_calls
+from firn import each, errors, jobs
+from firn.analysis import type_calls
 from firn.analysis.cellfacts import CellFacts
 from firn.analysis.scopes import global_uses, loaded, stored
 from firn.kept_reports import Kept

@@ -12,7 +12,7 @@ from functools import partial
 from operator import length_hint
 from typing import Any, Final
 
-from firn import errors, exact_types, jobs
+from firn import errors, jobs
 from firn.analysis import SplitLoop
 from firn.analysis.chunk import define
 from firn.analysis.codegen import CHUNK
@@ -64,7 +64,7 @@ def _describe(error: Exception, found: Found, index: int) -> None:
 def _prepare(loop: SplitLoop, namespace: dict[str, Any]) -> set[str]:
     """Defines the loop's chunk in the notebook's namespace for a moment; the names that this takes."""
     before = set(namespace)
-    define(exact_types.loaded(loop.code), namespace)
+    define(loop.code, namespace)
     own = namespace.keys() - before
     namespace["__firn_effects__"] = partial(_last_values, loop.bound)
     return own

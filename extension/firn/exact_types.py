@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 NAME: Final = "__firn_type__"
 
 
-def install() -> None:
+_in_worker = False
+
+
+def install(worker: bool = False) -> None:
     """Once per interpreter. Stays: code that was compiled meanwhile calls it."""
+    global _in_worker
+    _in_worker = worker
     setattr(builtins, NAME, _core.type_of)
 
 
@@ -38,19 +43,36 @@ def follow(namespace: dict[str, Any]) -> None:
         namespace[NAME] = namespace["type"]
 
 
+def lend(function: types.FunctionType) -> None:
+    """The same for a function that has globals of its own, to which the name belongs if it is pickled by value."""
+    if NAME in function.__code__.co_names:
+        function.__globals__[NAME] = function.__globals__.get("type", _core.type_of)
+
+
 def loaded(code: types.CodeType) -> types.CodeType:
-    """Code as this interpreter is to run it."""
-    if not hasattr(builtins, NAME) or not _names_it(code) or _binds_it(code):
-        return code
-    return _asking(code)
+    """Code that was loaded, as this interpreter is to run it."""
+    return changed(code) if _in_worker else code
+
+
+def changed(code: types.CodeType) -> types.CodeType:
+    """Code that was not compiled so, calling `type_of`; what has more than 127 names, and what binds the name, as it is."""
+    return _asking(code) if _names_it(code) and not _binds_it(code) else code
 
 
 def as_written(code: types.CodeType) -> types.CodeType:
     """The code as it is without firn, for another interpreter."""
-    constants, names = _constants(code, as_written), names_of(code)
-    if names is code.co_names and all(new is old for new, old in zip(constants, code.co_consts, strict=True)):
-        return code
-    return code.replace(co_names=names, co_consts=constants)
+    constants = _constants(code, as_written)
+    if NAME not in code.co_names:
+        same = all(new is old for new, old in zip(constants, code.co_consts, strict=True))
+        return code if same else code.replace(co_consts=constants)
+    raw, names = bytearray(code.co_code), names_of(code)
+    if code.co_names[-1] == NAME and "type" in names[:-1]:  # `changed` has added it
+        names = names[:-1]
+        for at, op, argument in _instructions(code):
+            shift = _shifts().get(op)
+            if shift is not None and argument >> shift == len(names):
+                raw[at + 1] = names.index("type") << shift | argument & shift
+    return code.replace(co_code=bytes(raw), co_names=names, co_consts=constants)
 
 
 def _constants(code: types.CodeType, change: Any) -> tuple[Any, ...]:
@@ -74,42 +96,38 @@ def _binds_it(code: types.CodeType) -> bool:
 
 def _asking(code: types.CodeType) -> types.CodeType:
     raw, place = bytearray(code.co_code), len(code.co_names)
-    found = list(_instructions(code))
-    for number in range(len(found)):
-        if (shift := _calls_it(code, found, number)) is None:
-            continue
-        argument = place << shift | shift
-        if argument > 255:  # a function of so many names calls the builtin
-            return code.replace(co_consts=_constants(code, _asking))
-        raw[found[number][0] + 1] = argument
+    for at, shift in _calls(code):
+        if place << shift | shift <= 255:
+            raw[at + 1] = place << shift | shift
     names = (*code.co_names, NAME) if raw != code.co_code else code.co_names
     return code.replace(co_code=bytes(raw), co_names=names, co_consts=_constants(code, _asking))
 
 
-def _calls_it(code: types.CodeType, found: list[tuple[int, int, int]], number: int) -> int | None:
-    """Whether an instruction loads the builtin for a call with one argument: by how many bits its own is shifted."""
-    from _opcode import stack_effect  # type: ignore[import-not-found]
-    from opcode import hasarg, hasjabs, hasjrel, opmap
+def _calls(code: types.CodeType) -> list[tuple[int, int]]:
+    """Where the builtin is loaded for a call with one argument, and by how many bits the instruction's own is shifted."""
+    from opcode import opmap
 
-    _, op, argument = found[number]
-    if op == opmap["LOAD_GLOBAL"] and argument & 1:
-        shift = 1
-    elif op == opmap["LOAD_NAME"] and found[number + 1][1] == opmap["PUSH_NULL"]:
-        shift, number = 0, number + 1
-    else:
-        return None
-    if argument > 255 or code.co_names[argument >> shift] != "type":
-        return None
-    above = 0  # on the stack, above the builtin and the NULL that belongs to it
-    for _, op, argument in found[number + 1 :]:
-        if op == opmap["CALL"] and argument == above:
-            return shift if argument == 1 else None
-        if op in hasjrel or op in hasjabs:  # the argument is found on several ways
-            return None
-        above += stack_effect(op, argument if op in hasarg else None)
-        if above < 0:
-            return None
-    return None
+    calling = {opmap["CALL"], opmap["CALL_KW"], opmap["CALL_FUNCTION_EX"]}
+    loads: list[tuple[int, int, Any]] = []
+    calls: dict[Any, list[Any]] = {}  # by where in the source they begin: with the name
+    places = list(code.co_positions())
+    for at, op, argument in _instructions(code):
+        line, last, column, end = places[at // 2]
+        if line is None or column is None:
+            continue
+        if op in calling:
+            calls.setdefault((line, column), []).append(((last, end), op, argument))
+        elif (shift := _shifts().get(op)) is not None and argument < 256 and code.co_names[argument >> shift] == "type":
+            loads.append((at, shift, (line, column)))
+    innermost = {where: min(found)[1:] for where, found in calls.items()}
+    return [(at, shift) for at, shift, where in loads if innermost.get(where) == (opmap["CALL"], 1)]
+
+
+def _shifts() -> dict[int, int]:
+    """The instructions that load globals, and by how many bits their arguments are shifted."""
+    from opcode import opmap
+
+    return {opmap["LOAD_GLOBAL"]: 1, opmap["LOAD_NAME"]: 0}
 
 
 def _instructions(code: types.CodeType) -> Any:

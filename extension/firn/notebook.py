@@ -25,8 +25,8 @@ from firn import (
     settings,
     tracing,
     transform,
-    type_calls,
 )
+from firn.analysis import type_calls
 from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run

@@ -100,7 +100,7 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         if is_for_types(value):
             return _for_types(value)
         if kind is types.CodeType:
-            return _code(value)
+            return rebuild.load_code, (marshal.dumps(value),)
         if kind is types.CellType:
             return _cell(value)
         if kind is functools._lru_cache_wrapper and is_by_value(value.__wrapped__):
@@ -277,10 +277,6 @@ def is_for_types(value: object) -> bool:
     return known and getattr(value, "__module__", None) == "__main__"
 
 
-def _code(code: types.CodeType) -> Any:
-    return rebuild.load_code, (marshal.dumps(exact_types.as_written(code)),)
-
-
 def _for_types(value: Any) -> Any:
     """Such a name by value; what it stands for follows where that may refer to the name itself."""
     kind = type(value)
@@ -335,7 +331,7 @@ class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is types.CodeType:
-            return _code(value)
+            return rebuild.load_code, (marshal.dumps(exact_types.as_written(value)),)
         reduced = results.reduce(value, self._exact)
         return super().reducer_override(value) if reduced is None else reduced
 

@@ -1,6 +1,7 @@
 #include "heap/cpython_layout.hpp"
 
-#include "heap/faces/faces.hpp"
+#include <string_view>
+
 #include "module/bindings.hpp"
 
 namespace firn {
@@ -9,8 +10,11 @@ namespace {
 
 // The builtin looks past what an object says of its class, on which frozen ones rely.
 PyObject* type_of(PyObject*, PyObject* object) {
-  if (heap::faces::is_face(object)) return PyObject_GetAttr(object, heap::class_string());
-  return Py_NewRef(reinterpret_cast<PyObject*>(Py_TYPE(object)));
+  PyTypeObject* const type = Py_TYPE(object);
+  constexpr std::string_view ours = "firn.";
+  if (std::string_view(type->tp_name).starts_with(ours))
+    return PyObject_GetAttr(object, heap::class_string());
+  return Py_NewRef(reinterpret_cast<PyObject*>(type));
 }
 
 PyMethodDef type_method = {"type", type_of, METH_O,

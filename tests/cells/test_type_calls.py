@@ -184,15 +184,117 @@ ways = [outer(), wrapped, dispatched, lambda x: cached(1), functools.partial(out
 
 
 def test_functions_go_to_processes_without_firn(frozen: Any) -> None:
-    """With what pickles by value, as joblib, dask and ipyparallel do."""
-    frozen["leaves"].__module__ = "__main__"
-    raw = cloudpickle.dumps((frozen["leaves"], {"a": [1, {2: (3, 4)}], "b": 5}))
+    """With what pickles by value, as joblib and dask do."""
+    frozen.ok("def plain(x):\n    return type(x).__name__")
+    frozen.ok("import firn\n@firn.frozen\ndef still(x):\n    return type(x).__name__")
+    frozen.ok("%%parallel --quiet\nmade = [lambda x: type(x).__name__ for n in range(3)]")
+    frozen.ok(
+        "with firn.Executor(1) as executor:\n    sent = executor.submit(lambda: lambda x: type(x).__name__).result()"
+    )
+    functions = [frozen["plain"], frozen["still"], frozen["made"][1], frozen["sent"]]
     code = (
         "import sys, pickle\nsys.path[:] = [p for p in sys.path if 'site/' not in p]\n"
-        "sys.modules['firn'] = None\nf, data = pickle.loads(sys.stdin.buffer.read())\nprint(f(data))"
+        "sys.modules['firn'] = None\nprint(*[f(5) for f in pickle.loads(sys.stdin.buffer.read())])"
     )
+    raw = cloudpickle.dumps(functions)
     done = subprocess.run([sys.executable, "-c", code], input=raw, capture_output=True, check=False)
-    assert done.stdout.split() == [b"4"], done.stderr.decode()
+    assert done.stdout.split() == [b"int"] * len(functions), done.stderr.decode()
+
+
+CONDITIONS = """
+def asks(x, none=None):
+    return type(none or x).__name__, type(x if x else none).__name__, type([y for y in x] and x).__name__
+"""
+
+
+def test_however_its_argument_is_found(frozen: Any) -> None:
+    frozen.ok(CONDITIONS)
+    frozen.ok("%%parallel --quiet\nfound = [(asks(tree), type(tree or None), type(n and tree)) for n in range(1, 3)]")
+    expected = [(("dict",) * 3, dict, dict)] * 2
+    assert frozen["found"] == expected
+    assert frozen.ok("[(asks(tree), type(tree or None), type(n and tree)) for n in range(1, 3)]") == expected
+    frozen.ok("%%parallel --quiet --each --gather found\nfound = type(tree or None), asks(tree)")
+    assert frozen["found"] == [(dict, ("dict",) * 3)] * 2
+
+
+def test_as_the_function_of_map(frozen: Any) -> None:
+    assert frozen.ok("from collections import Counter\nCounter(map(type, tree.values()))") == {list: 1, dict: 1}
+    frozen.ok("%%parallel --quiet\nfound = [Counter(map(type, part)) for part in tree.values() for x in [1]]")
+    assert frozen["found"] == [{int: 1, set: 1, tuple: 1}, {str: 1}]
+
+
+SCOPES = """
+import dataclasses
+@dataclasses.dataclass
+class Row:
+    type: str
+    def kind(self):
+        return type(self).__name__
+    def __eq__(self, other):
+        return type(self) is type(other)
+class Other(Row):
+    pass
+class Kind:
+    def type(self):
+        return type(self).__name__
+    @property
+    def own(self):
+        return type(self).__name__
+    seen = type(5)
+def shadowed(type, x=lambda x: type(x)):
+    return type(x), (lambda: type(x))()
+def outer(x):
+    return type(x).__name__, [type(5) for type in [str]], type(x).__name__
+rows = [Row("a"), Other("b")]
+kinds = [Kind()]
+"""
+
+
+def test_only_scopes_that_bind_the_name_are_left_alone(frozen: Any) -> None:
+    with pytest.raises(UnboundLocalError):
+        frozen.ok("def f(x):\n    type = type(x)\nf(1)")
+    frozen.ok(SCOPES.replace("    seen = type(5)\n", "").replace("x=lambda x: type(x)", "x=tree"))
+    seen = (
+        "(rows[0].kind(), rows[1].kind(), rows[0] == rows[1], rows[0] == Row('x'), rows[0].type, kinds[0].type(), "
+        "kinds[0].own, shadowed(len), shadowed(len, tree), outer(tree))"
+    )
+    before = frozen.ok(seen)
+    frozen.ok(f"%%parallel --quiet\nfound = [{seen} for n in range(2)]")
+    assert frozen["found"] == [before] * 2 and frozen.ok("firn.is_frozen(rows)")
+    assert frozen.ok(seen) == before
+
+
+def test_annotations_and_namespaces_of_metaclasses_are_left_alone(frozen: Any) -> None:
+    frozen.ok(
+        "from __future__ import annotations\ndef f(x: type(3)) -> type(4):\n    y: type(5) = type(x)\n    return y"
+    )
+    assert frozen["f"].__annotations__ == {"x": "type(3)", "return": "type(4)"} and frozen.ok("f(tree)") is dict
+    frozen.ok(
+        "class Meta(type):\n    @classmethod\n    def __prepare__(cls, *args):\n        return {'type': lambda x: ('own', x)}\n"
+        "class Made(metaclass=Meta):\n    made = type(5)\n    def asks(self, x):\n        return type(x)"
+    )
+    assert frozen["Made"].made == ("own", 5) and frozen.ok("Made().asks(tree)") is dict
+
+
+def test_globals_of_a_functions_own(frozen: Any) -> None:
+    frozen.ok("own = {'type': lambda x: 42}\nexec('def f(x): return type(x)', own)\nf = own['f']")
+    frozen.ok("%%parallel --quiet\nfound = [f(n) for n in range(3)]")
+    assert frozen["found"] == [42] * 3
+    frozen.ok("import firn\ntype = lambda x: 42")
+    frozen.ok("still = firn.freeze(lambda x: type(x))")
+    frozen.ok("%%parallel --quiet\nfound = [still(n) for n in range(3)]")
+    assert frozen["found"] == [42] * 3 and frozen.ok("still(1)") == 42
+    frozen.ok("del type")
+    assert frozen.ok("still(1)") == 42
+
+
+def test_code_that_travels_many_times(frozen: Any) -> None:
+    frozen.ok("def f(x):\n    return type(x).__name__")
+    frozen.ok(
+        "with firn.Executor(1) as executor:\n    for n in range(150):\n        f = executor.submit(lambda f: f, f).result()"
+    )
+    frozen.ok("%%parallel --quiet\nfound = [f(tree) for n in range(3)]")
+    assert frozen["found"] == ["dict"] * 3 and len(frozen["f"].__code__.co_names) < 5
 
 
 def test_functions_work_on_without_the_extension(frozen: Any) -> None:

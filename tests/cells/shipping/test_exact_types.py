@@ -52,7 +52,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("builtins." + exact_types.NAME, firn._core.type_of, raising=False)
 
     def load(function: types.FunctionType) -> types.FunctionType:
-        code = exact_types.loaded(function.__code__)
+        code = exact_types.changed(function.__code__)
         return types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__)
 
     return load
