@@ -149,10 +149,13 @@ def iterate_part[T](sequence: Sequence[T], start: int, stop: int, /) -> Iterator
 def is_frozen(obj: object, /) -> bool:
     """Whether `obj` is frozen, hence shared with other interpreters by reference (PEP 795). O(1)."""
 
-def freeze_roots(roots: dict[str, Any], candidates: list[Any] = [], threads: int = 0) -> FreezeResult:
+def freeze_roots(
+    roots: dict[str, Any], candidates: list[Any] = [], threads: int = 0, kept: list[Any] = []
+) -> FreezeResult:
     """Freezes the values of `roots` into one segment, all or nothing.
 
-    Their keys head the paths of errors and are kept for messages. `threads` 0 means every core that the process may
+    Their keys head the paths of errors and are kept for messages. `candidates` are values whose frozen forms, and below
+    which the holders of others, are wanted; `kept` is what the notebook goes on using as it is. `threads` 0 means every core that the process may
     use. Raises NotFreezableError or MemoryError.
     """
 

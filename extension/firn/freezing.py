@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import types
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 _OURS: Final = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open", "parallel"})
 """IPython's names and firn's, never rebound."""
+
+_HELD: Final = 10_000
+_NO_PARTS: Final = (str, bytes, int, float, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
 
 _captured: WeakKeyDictionary[Any, dict[bytes, tuple[object, int]]] = WeakKeyDictionary()
 """Function or class -> content of a container that it holds -> the frozen form and its address."""
@@ -41,17 +46,17 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     roots = _roots(data)
     results = []
     if shared:
+        kept = _used_by_code(shared)
         with long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
-            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, values)
+            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, values, 0, kept or [])
         results.append((shared, result))
         figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})
-        # What only code of the notebook holds may change there; its variable stays what that code sees.
-        held = {id(unit.value) for unit in shared if not unit.names and unit.owner is None}
+        held = {id(unit.value) for unit in shared if not unit.names and unit.owner is None} | {*map(id, kept or ())}
         for name, original, frozen in zip(names, values, result.replaced, strict=True):
             if frozen is None or frozen is original or id(original) in held or not _takes_its_place(frozen):
                 continue
             planner.rebound.setdefault(name, frozen)
-        if result.holders is not None and all(unit.names for unit in shared):  # what code holds keeps its own parts
+        if result.holders is not None and kept is not None:
             planner.holders.append(result.holders)
             figures.holders |= {names[number] for _, number in result.holders.found}
     if own:
@@ -72,6 +77,21 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
             kind += unit.names
             if units is shared and unit.pointer is not unit.value and _takes_its_place(unit.pointer):
                 planner.rebound.update(dict.fromkeys(unit.names, unit.pointer))
+
+
+def _used_by_code(units: list[Unit]) -> list[object] | None:
+    """What the notebook goes on using as it is, although it is frozen: what functions and classes hold, with all its parts,
+    for their code may change it; and what a loop runs over, if no variable is bound to it. None: there is too much of it."""
+    todo = [unit.value for unit in units if not unit.names and not unit.over]
+    found = {id(unit.value): unit.value for unit in units if not unit.names and unit.over}
+    while todo:
+        if len(found) > _HELD:
+            return None
+        part = todo.pop()
+        if id(part) not in found and not isinstance(part, _NO_PARTS):
+            found[id(part)] = part
+            todo += gc.get_referents(part)
+    return [*found.values()]
 
 
 def _takes_its_place(frozen: object) -> bool:

@@ -178,6 +178,7 @@ class Planner:
         if unit.kind == "frozen" and not unit.names:
             own = (name for name, other in self.namespace.items() if other is value and not name.startswith("_"))
             unit.names += [name for name in own if name not in unit.names]
+        unit.over = True
         return unit
 
     # replicate.Host

@@ -82,6 +82,7 @@ class Unit:
     optional: bool = False
     together: tuple[Unit, ...] = ()  # units that are to cross in the same pickle
     owner: Any = None
+    over: bool = False  # a loop runs over it
     content: bytes = b""
     root: str = ""
     why: Exception | None = None  # a copy: why it cannot be frozen

@@ -56,6 +56,7 @@ struct Task {
   const InterpreterTypes& types;
   const std::vector<Root>& roots;
   const std::vector<PyObject*>& candidates;
+  const std::vector<PyObject*>& kept;
   bool transfer;
   const int* interrupt;  // not 0 when one waits
 };
@@ -81,6 +82,7 @@ void replace(const Task& task, const Freezing& freezing, const std::vector<Copie
     if (frozen && !is_root && takes_its_place(candidate, frozen)) held -= 2;
   }
   auto holders = std::make_shared<Holders>();
+  for (PyObject* original : task.kept) holders->keep(original);
   find_holders(freezing.memo, task.types, task.candidates, held > 0, least + 4 * objects, *holders);
   if (!holders->found().empty()) out.holders = std::move(holders);
 }
@@ -160,11 +162,11 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
 }
 
 bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObject*>& candidates,
-            unsigned threads, bool transfer, Frozen& out) {
+            const std::vector<PyObject*>& kept, unsigned threads, bool transfer, Frozen& out) {
   const InterpreterTypes* types = interpreter_types();
   if (!types) return false;
   const auto began = Clock::now();
-  Task task{zone, *types, roots, candidates, transfer, pending_interrupt()};
+  Task task{zone, *types, roots, candidates, kept, transfer, pending_interrupt()};
   if (!task.interrupt) task.interrupt = &Copier::kNoInterrupt;
   PythonPart python;
   bool orderly = false;
@@ -190,7 +192,8 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
 
 std::optional<FreezeResult> freeze_roots(
     const std::vector<std::pair<std::string, PyObject*>>& roots,
-    const std::vector<PyObject*>& candidates, unsigned threads) {
+    const std::vector<PyObject*>& candidates, const std::vector<PyObject*>& kept,
+    unsigned threads) {
   std::vector<Root> list;
   std::vector<std::string> names;
   for (const auto& [name, object] : roots) {
@@ -200,7 +203,7 @@ std::optional<FreezeResult> freeze_roots(
   constexpr unsigned most_threads = 16;
   if (!threads) threads = std::min(most_threads, static_cast<unsigned>(usable_cpus()));
   Frozen frozen;
-  if (!freeze(lasting_zone(), list, candidates, threads, false, frozen)) return std::nullopt;
+  if (!freeze(lasting_zone(), list, candidates, kept, threads, false, frozen)) return std::nullopt;
   if (!frozen.extents.empty()) {
     frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names),
                                          frozen.figures, std::move(frozen.needs));
@@ -213,7 +216,7 @@ std::optional<FreezeResult> freeze_roots(
 std::optional<Transfer> freeze_transfer(PyObject* root) {
   static const std::string name = "result";
   Frozen frozen;
-  if (!freeze(transfer_zone(), {{&name, root}}, {}, 1, true, frozen)) return std::nullopt;
+  if (!freeze(transfer_zone(), {{&name, root}}, {}, {}, 1, true, frozen)) return std::nullopt;
   auto segment = std::make_unique<TransferSegment>();
   segment->root = frozen.roots.front();
   segment->extents = std::move(frozen.extents);

@@ -139,11 +139,12 @@ struct FreezeResult {
 
 // Freezes the roots into one lasting segment: deep, all or nothing. The names head the paths of
 // errors and are kept for messages. What is frozen lives for ever: the pointers need no count.
-// threads: 0 uses every core that the process may use.
+// candidates: the notebook's variables, whose frozen forms are wanted; kept: what the notebook goes
+// on using as it is, although it is frozen. threads: 0 uses every core that the process may use.
 // Returns nothing with an exception set (NotFreezableError, MemoryError).
 std::optional<FreezeResult> freeze_roots(
     const std::vector<std::pair<std::string, PyObject*>>& roots,
-    const std::vector<PyObject*>& candidates, unsigned threads);
+    const std::vector<PyObject*>& candidates, const std::vector<PyObject*>& kept, unsigned threads);
 
 // A mutable deep copy (new reference), or nullptr with an exception set. Plain lists, tuples, dicts
 // and sets are copied too, so that the frozen values in them become mutable; anything else stays

@@ -196,7 +196,7 @@ class Search {
     wanted_ = std::exchange(tuples_, {});
     seen_.clear();
     for (std::size_t i = 0; i < values.size() && most; ++i) {
-      if (in_heap(values[i]) || memo_.find(values[i])) continue;
+      if (in_heap(values[i]) || (memo_.find(values[i]) && !holders_.keeps(values[i]))) continue;
       const std::size_t before = left_ = std::min(most, each);
       consider(values[i]);
       while (!todo_.empty() && left_) {
@@ -241,7 +241,8 @@ class Search {
     const bool alone = Py_REFCNT(child) == 1;  // in the graph as well, it had two
     if (!alone && !is_static(child)) {
       if (holders_.form_of(child)) return first_round_;
-      if (auto* frozen = static_cast<PyObject*>(memo_.find(child))) {
+      auto* frozen = static_cast<PyObject*>(memo_.find(child));
+      if (frozen && !holders_.keeps(child)) {
         if (!first_round_ || !takes_its_place(child, frozen)) return false;
         holders_.put(child, frozen);
         return true;

@@ -4,6 +4,7 @@
 #include "heap/cpython_layout.hpp"
 
 #include <cstddef>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,9 @@ class Holders {
   PyObject* form_of(const PyObject* original) const {
     return static_cast<PyObject*>(forms_.find(original));
   }
+  // What stays what it is; before the search.
+  void keep(PyObject* original) { kept_originals_.insert(original); }
+  bool keeps(PyObject* original) const { return kept_originals_.contains(original); }
   // Of a tuple, which has to be made anew.
   void put(PyObject* original, PyObject* form);
 
@@ -48,6 +52,7 @@ class Holders {
   std::vector<std::pair<PyObject*, std::size_t>> found_;
   PointerTable forms_;
   std::vector<std::pair<PyObject*, PyObject*>> kept_;  // the content of `forms_`
+  std::unordered_set<PyObject*> kept_originals_;       // only while it is searched
 };
 
 // Whether a frozen form can stand wherever its original does: of containers and instances, which

@@ -31,7 +31,7 @@ PyObject* frozen_form(PyObject* object) {
 }
 
 py::object freeze(const py::object& object) {
-  auto result = heap::freeze_roots({{"obj", object.ptr()}}, {}, 0);
+  auto result = heap::freeze_roots({{"obj", object.ptr()}}, {}, {}, 0);
   if (!result) throw py::error_already_set();
   return resolved(result->frozen.front());
 }
@@ -53,13 +53,18 @@ struct FreezeResult {
   heap::Figures figures;
 };
 
-FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, unsigned threads) {
+std::vector<PyObject*> pointers_of(const py::list& objects) {
+  std::vector<PyObject*> pointers;
+  for (const auto& object : objects) pointers.push_back(object.ptr());
+  return pointers;
+}
+
+FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, unsigned threads,
+                          const py::list& kept) {
   std::vector<std::pair<std::string, PyObject*>> named;
   for (const auto& [name, object] : roots)
     named.emplace_back(py::cast<std::string>(name), object.ptr());
-  std::vector<PyObject*> pointers;
-  for (const auto& candidate : candidates) pointers.push_back(candidate.ptr());
-  auto result = heap::freeze_roots(named, pointers, threads);
+  auto result = heap::freeze_roots(named, pointers_of(candidates), pointers_of(kept), threads);
   if (!result) throw py::error_already_set();
   FreezeResult out;
   out.figures = result->figures;
@@ -294,7 +299,7 @@ void bind_heap(py::module_& module) {
       py::arg("sequence"), py::arg("start"), py::arg("stop"), py::pos_only());
   module.def("is_frozen", &is_frozen, py::arg("obj"), py::pos_only());
   module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
-             py::arg("threads") = 0,
+             py::arg("threads") = 0, py::arg("kept") = py::list(),
              "Freezes the values of a dict into one segment, all or nothing.\n\n"
              "The keys of `roots` head the paths of errors and are kept for messages. `threads` 0 "
              "means every "

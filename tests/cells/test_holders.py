@@ -145,3 +145,78 @@ def test_tuples_in_each_other(nodes: Any) -> None:
     nodes.ok("some = None\nfor n in range(2000): some = nodes[n % 40], some")
     nodes.ok(FREEZE)
     assert nodes.ok("some[0] is nodes[39] and some[1][0] is nodes[38]") is True
+
+
+CODE = {
+    "a class attribute": "class City:\n    FIELDS = ('name', [1])\n    def __init__(self, n): self.n = n\n",
+    "a default": "class City:\n    def __init__(self, n, kinds=[1, (2,)]): self.n = n\n",
+    "a default that is an instance": (
+        "class Way:\n    def __init__(self): self.parts = [1]\n"
+        "class City:\n    def __init__(self, n, way=Way()): self.n = n\n"
+    ),
+    "a closure": (
+        "def make():\n    seen = [1]\n    class City:\n        def __init__(self, n): self.n = n\n"
+        "        def look(self): return len(seen)\n    return City\nCity = make()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", CODE)
+def test_what_code_holds_does_not_hinder_it(notebook: Any, code: str) -> None:
+    notebook.ok(CODE[code] + "cities = [City(n) for n in range(9)]\nsome, by = {cities[3]}, {3: cities[3]}")
+    notebook.ok("%%parallel --quiet\nnumbers = [city.n for city in cities]")
+    assert notebook.ok("[city.n for city in cities if city in some], by[3] is cities[3]") == ([3], True)
+    error = notebook.fails("by[3].n = 5")
+    assert isinstance(error, TypeError) and "frozen" in str(error)
+
+
+def test_what_code_holds_stays_what_it_is(notebook: Any) -> None:
+    notebook.ok(
+        "class C:\n    known = {'a': [1]}\n    def __init__(self, n): self.n = n\n    def look(self): return self.known['a'][0] + self.n"
+    )
+    notebook.ok(
+        "inner, outer, all_, rows = C.known['a'], [C.known['a']], C.known, [C(n) for n in range(5)]\nsome = {rows[1]}"
+    )
+    notebook.ok("%%parallel --quiet\nfound = [row.look() for row in rows]")
+    assert notebook.ok("inner is outer[0] is C.known['a'] is all_['a'] and rows[1] in some") is True
+    notebook.ok("inner.append(2); all_['b'] = 3; outer[0][0] = 10")
+    notebook.ok("%%parallel --quiet\nfound = [row.look() for row in rows]")
+    assert notebook["found"] == [10, 11, 12, 13, 14] and notebook.ok("C.known") == {"a": [10, 2], "b": 3}
+
+
+OVER = {
+    "nodes[:5]": [0, 1, 2, 3, 4],
+    "sorted(nodes, key=lambda node: -node.n)": [*range(39, -1, -1)],
+    "list(nodes)": [*range(40)],
+    "(node for node in nodes if node.n % 2)": [*range(1, 40, 2)],
+    "iter(nodes)": [*range(40)],
+    "nodes + nodes": [*range(40), *range(40)],
+    "itertools.chain(nodes[:2], nodes[30:])": [0, 1, *range(30, 40)],
+    "shelf.rows": [*range(40)],
+    "shelf": [*range(40)],
+    "{node.n: node for node in nodes}.values()": [*range(40)],
+    "map(lambda node: node, nodes)": [*range(40)],
+}
+
+
+@pytest.mark.parametrize("over", OVER)
+def test_so_it_is_with_what_a_loop_makes_to_run_over(nodes: Any, over: str) -> None:
+    nodes.ok(
+        "import itertools\nclass Shelf:\n    def __init__(self, rows): self.rows = [*rows]\n"
+        "    def __iter__(self): return iter(self.rows)\nshelf = Shelf(nodes)\nsome, by = {*nodes[:7]}, {node.n: node for node in nodes}"
+    )
+    nodes.ok(f"%%parallel --quiet\nfound = [node for node in {over} if node in some or node.n > 6]")
+    assert nodes.ok("[node.n for node in found]") == OVER[over]
+    assert nodes.ok("all(by[node.n] is nodes[node.n] is node and node in found for node in found)") is True
+    assert (
+        nodes.ok("all(by[n] is nodes[n] is shelf.rows[n] and (n > 6 or nodes[n] in some) for n in range(40))") is True
+    )
+    nodes.ok("by[99] = 1; shelf.rows.append(6)")  # they themselves are not frozen
+
+
+def test_rows_of_an_expression_are_the_rows_of_the_notebook(notebook: Any) -> None:
+    notebook.ok("rows = [{'n': n, 't': 'x', 'all': []} for n in range(10)]")
+    notebook.ok("%%parallel --quiet\ntop = [r for r in sorted(rows, key=lambda r: -r['n'])[:3]]")
+    assert notebook.ok("top[0] is rows[9] and [r['n'] for r in top] == [9, 8, 7]") is True
+    assert isinstance(notebook.fails("rows[9]['t'] = 'changed'"), TypeError)
+    notebook.ok("rows[2]['t'] = 'changed'")
