@@ -6,6 +6,7 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+import sys
 import types
 
 from firn import _core, instances, rebuild, twins
@@ -67,7 +68,7 @@ def reduce(value: Any, exact: bool = True) -> Any:
 def _instance(value: Any, exact: bool) -> Any:
     kind = type(value)
     if not rebuild.is_mutable(kind):
-        return None
+        return _tuple_of_c(value, kind) if issubclass(kind, tuple) else None
     if hasattr(kind, "_member_map_") and hasattr(value, "_name_") and kind in rebuild.tokens:  # of an enumeration
         return twins.member, (kind, value._name_, value._value_)
     if issubclass(kind, BaseException) and all(type(way) is not types.FunctionType for way in _ways(kind)):
@@ -78,6 +79,15 @@ def _instance(value: Any, exact: bool) -> Any:
         if reduction is not None:
             return reduction
     return _with_attributes(value)
+
+
+def _tuple_of_c(value: Any, kind: type) -> Any:
+    """What pickle makes a plain tuple of, or cannot make at all."""
+    if (kind.__module__, kind.__name__) == ("datetime", "IsoCalendarDate"):
+        return twins.make_iso_week, tuple(value)
+    if kind.__module__ == "sys" and value is getattr(sys, kind.__name__, None):
+        return twins.of_interpreter, (kind.__name__,)
+    return None
 
 
 def _ways(kind: Any) -> tuple[Any, Any]:

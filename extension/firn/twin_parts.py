@@ -232,6 +232,11 @@ _short_ways: dict[type, Callable[[Any], Parts]] = {
     object: lambda value: Parts(CALL, True, True, (object,), None),
     datetime: _zoned,
     time: _zoned,
+    type(date.min.isocalendar()): _short(lambda value: (twins.make_iso_week, *value)),
+    **{
+        type(getattr(sys, name)): _short(lambda value: (twins.of_interpreter, type(value).__name__))
+        for name in ("version_info", "flags", "hash_info", "int_info", "float_info", "thread_info")
+    },
 }
 # By name: importing them for a value that may never come would be slow.
 _by_module: dict[tuple[str, str], Callable[[Any], Parts]] = {

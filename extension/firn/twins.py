@@ -191,6 +191,18 @@ def make_uuid(number: int) -> UUID:
     return UUID(int=number)
 
 
+def make_iso_week(year: int, week: int, day: int) -> Any:
+    """What `date.isocalendar` gives, which pickles as a tuple."""
+    from datetime import date
+
+    return date.fromisocalendar(year, week, day).isocalendar()
+
+
+def of_interpreter(name: str) -> Any:
+    """What `sys` tells of the interpreter, of which there is one."""
+    return getattr(sys, name)
+
+
 def attach_zone(naive: datetime | time, zone: tzinfo) -> datetime | time:
     return naive.replace(tzinfo=zone)
 

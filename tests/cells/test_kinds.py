@@ -662,3 +662,21 @@ def test_what_cannot_be_frozen_is_refused_with_the_way_out(notebook, make, advic
     error = notebook.fails("firn.freeze(rows)")
     assert isinstance(error, firn.NotFreezableError)
     assert "[1]['it']" in str(error) and "nothing has been changed" in str(error) and advice in str(error)
+
+
+def test_named_tuples_of_c_that_pickle_as_plain_ones_or_not_at_all(notebook: Any) -> None:
+    notebook.ok(
+        "import datetime, sys\ndates = [datetime.date(2026, 1, d + 1) for d in range(4)]\n"
+        "days, about = [date.isocalendar() for date in dates], [sys.version_info, sys.flags, sys.float_info]\n"
+    )
+    cell = (
+        "weeks = [(day.week, type(day).__name__, day) for day in days]\nmade = [date.isocalendar() for date in dates]\n"
+        "own = [sys.version_info for x in range(2)]\nmany = [about for x in range(2)]\n"
+        "read = [(one is getattr(sys, type(one).__name__), one[0]) for one in about]\n"
+    )
+    names = ("weeks", "made", "own", "many", "read")
+    notebook.ok(cell)
+    serial = [repr(notebook[name]) for name in names]
+    notebook.ok("%%parallel --quiet --chunk 1\n" + cell)
+    assert [repr(notebook[name]) for name in names] == serial
+    assert notebook.ok("own[0] is sys.version_info and days[0].week == made[0].week == 1") is True

@@ -267,13 +267,15 @@ def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -
         ast.copy_location(generated, where)
     module = asking(located(ast.Module([*head, function], [])))
     code = compile(module, filename, "exec", dont_inherit=True)
-    constants = tuple(
-        constant.replace(co_name="<module>", co_qualname="<module>")
-        if isinstance(constant, types.CodeType) and constant.co_name == CHUNK
-        else constant
-        for constant in code.co_consts
-    )
-    return code.replace(co_consts=constants)
+    return _named(code)
+
+
+def _named(code: types.CodeType) -> types.CodeType:
+    """The code with the names that it has in the serial cell."""
+    constants = tuple(_named(part) if isinstance(part, types.CodeType) else part for part in code.co_consts)
+    if code.co_name == CHUNK:
+        return code.replace(co_name="<module>", co_qualname="<module>", co_consts=constants)
+    return code.replace(co_qualname=code.co_qualname.removeprefix(f"{CHUNK}.<locals>."), co_consts=constants)
 
 
 def names_read(code: types.CodeType) -> frozenset[str]:
