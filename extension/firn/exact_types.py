@@ -2,8 +2,8 @@
 
 A frozen list is no exact list, and the builtin looks past what an object says of its class: `type(node) is dict` would be
 False, and `type(self).__name__` the name of one of firn's classes. So the notebook's code calls `_core.type_of` wherever it
-calls the builtin with one argument: in the notebook because its cells are compiled so (`firn.type_calls`), in the workers
-because what they load is changed. Imported modules call the builtin itself.
+calls the builtin with one argument: cells are compiled so (`firn.analysis.type_calls`), and what was compiled without, before
+firn was loaded or by `exec`, is changed as bytecode. Imported modules call the builtin itself.
 
 Imported by every worker at its start; `firn.bytecode` only when there is code to change.
 """

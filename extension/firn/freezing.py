@@ -18,7 +18,12 @@ _OURS: Final = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open", "p
 """IPython's names and firn's, never rebound."""
 
 _HELD: Final = 10_000
-_NO_PARTS: Final = (str, bytes, int, float, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
+"""So many parts of what code holds are looked at, at most."""
+
+_NO_PARTS: Final = (
+    *(str, bytes, int, float, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType),
+    *FROZEN,
+)
 
 _captured: WeakKeyDictionary[Any, dict[bytes, tuple[object, int]]] = WeakKeyDictionary()
 """Function or class -> content of a container that it holds -> the frozen form and its address."""
@@ -88,7 +93,7 @@ def _used_by_code(units: list[Unit]) -> list[object] | None:
         if len(found) > _HELD:
             return None
         part = todo.pop()
-        if id(part) not in found and not isinstance(part, _NO_PARTS):
+        if id(part) not in found and not issubclass(type(part), _NO_PARTS):
             found[id(part)] = part
             todo += gc.get_referents(part)
     return [*found.values()]

@@ -126,6 +126,7 @@ class Notebook:
         shell.ast_transformers += [self._rewriter, self._type_calls]
         exact_types.install()
         type_calls.adapt(shell.user_ns)
+        type_calls.lend(shell.user_ns, shell.user_ns_hidden)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
         magics.register(self)

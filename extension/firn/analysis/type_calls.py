@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import types
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from firn import _core
@@ -106,9 +107,10 @@ def _binds_it(node: ast.AST) -> bool:
 def adapt(namespace: dict[str, Any]) -> None:
     """Changes the functions and classes that the notebook has made without `asking`: before firn was loaded."""
     for value in [*namespace.values()]:
-        for found in functions_in(value, namespace):
-            if isinstance(found, types.FunctionType):
-                found.__code__ = changed(found.__code__)
+        with suppress(Exception):  # objects that pretend to be of another class run code of their own
+            for found in functions_in(value, namespace):
+                if isinstance(found, types.FunctionType):
+                    found.__code__ = changed(found.__code__)
 
 
 def lend(namespace: dict[str, Any], hidden: dict[str, Any]) -> None:
