@@ -234,6 +234,8 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
         kind = getattr(unit.why, "type_name", type(unit.value).__name__)
         path = getattr(unit.why, "path", unit.key)
         what = f"{path}: {a(kind)} can neither be frozen nor copied to the workers"
+        if unit.over and not unit.names:
+            what = f"the loop runs over {a(kind)}, which can neither be frozen nor copied to the workers"
     else:
         what = f"{unit.key} cannot be sent to the workers"
     cause = getattr(unit.why, "__cause__", None)
@@ -245,6 +247,8 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
         )
     elif isinstance(cause, twin_parts.Refused):
         remedy = str(cause)
+    elif unit.over and not unit.names:
+        remedy = "before it, make a list of what it needs of each item (a text, a number), and run over that"
     elif path != unit.key:
         remedy = f"leave {path} out of {unit.key}, or give the loop only the part of {unit.key} that it needs"
     else:

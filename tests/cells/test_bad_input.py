@@ -418,6 +418,12 @@ def test_what_cannot_be_sent_has_a_way_out_of_its_own(notebook, data, words):
     assert not notebook.reports  # nothing began: there is nothing to report
 
 
+def test_items_that_cannot_be_sent_and_have_no_name(notebook):
+    notebook.fails("%%parallel\nimport re\nfound = [match.group() for match in re.finditer('a', 'banana')]")
+    assert "the loop runs over a re.Match, which can neither be frozen nor copied" in notebook.shown
+    assert "make a list of what it needs of each item" in notebook.shown
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
