@@ -19,7 +19,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from firn import each, errors, jobs
-from firn.analysis import type_calls
 from firn.analysis.cellfacts import CellFacts
 from firn.analysis.scopes import global_uses, loaded, stored
 from firn.kept_reports import Kept
@@ -356,7 +355,7 @@ def compiled(tree: ast.Module, run: Run) -> CodeType:
         case ast.Expr(value=value) as last:
             target = ast.copy_location(ast.Name(value_name(run.number), ast.Store()), value)
             body[-1] = ast.copy_location(ast.Assign([target], value), last)
-    module = type_calls.asking(ast.fix_missing_locations(ast.Module(body, tree.type_ignores)))
+    module = ast.fix_missing_locations(ast.Module(body, tree.type_ignores))
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     code: CodeType = compile(module, run.filename, "exec", flags=flags, dont_inherit=True)
     return code

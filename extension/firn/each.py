@@ -11,7 +11,6 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from firn import errors, jobs, modules, names, shipping
-from firn.analysis.type_calls import asking
 from firn.progress import Progress
 from firn.raised import reraise
 from firn.rebind import rebind
@@ -143,7 +142,7 @@ def _compiled(tree: ast.Module, filename: str, quiet: bool) -> CodeType:
             show = ast.parse(_SHOW, mode="eval").body
             call = ast.copy_location(ast.Call(show, [value], []), value)
             module.body = [*tree.body[:-1], ast.copy_location(ast.Expr(call), last)]
-    return compile(asking(ast.fix_missing_locations(module)), filename, "exec", dont_inherit=True)
+    return compile(ast.fix_missing_locations(module), filename, "exec", dont_inherit=True)
 
 
 def _needed(tree: ast.Module, code: CodeType) -> set[str]:

@@ -1,9 +1,9 @@
-"""`type(x)` in the notebook's code says of frozen data what it says of the original.
+"""`type(x)` in a worker says of frozen data what it says of the original.
 
 A frozen list is no exact list, and the builtin looks past what an object says of its class: `type(node) is dict` would be
-False, and `type(self).__name__` the name of one of firn's classes. So the notebook's code calls `_core.type_of` wherever it
-calls the builtin with one argument: cells are compiled so (`firn.analysis.type_calls`), and what was compiled without, before
-firn was loaded or by `exec`, is changed as bytecode. Imported modules call the builtin itself.
+False where the serial cell's is True, and `type(self).__name__` the name of one of firn's classes. So the code that a
+worker loads calls `_core.type_of` wherever it calls the builtin with one argument. Modules that a worker imports call the
+builtin itself, and so does the notebook.
 
 Imported by every worker at its start; `firn.bytecode` only when there is code to change.
 """
@@ -20,53 +20,35 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 NAME: Final = "__firn_type__"
+"""Of `type_of` among a worker's builtins."""
 
 
-_in_worker = False
-
-
-def install(worker: bool = False) -> None:
-    """Once per interpreter. Stays: code that was compiled meanwhile calls it."""
-    global _in_worker
-    _in_worker = worker
+def install() -> None:
+    """Once per worker."""
     setattr(builtins, NAME, _core.type_of)
 
 
-def names_of(code: types.CodeType) -> tuple[str, ...]:
-    """`co_names`, as the code was written."""
-    return tuple("type" if name == NAME else name for name in code.co_names) if NAME in code.co_names else code.co_names
-
-
 def follow(namespace: dict[str, Any]) -> None:
-    """In a namespace where `type` is a variable of the user's, that is what its code calls."""
-    if "type" in namespace:
+    """In a worker's namespace where `type` is a variable of the user's, that is what its code calls."""
+    if "type" in namespace and hasattr(builtins, NAME):
         namespace[NAME] = namespace["type"]
 
 
-def lend(function: types.FunctionType) -> None:
-    """The same for a function that has globals of its own, to which the name belongs if it is pickled by value."""
-    if NAME in function.__code__.co_names:
-        function.__globals__[NAME] = function.__globals__.get("type", _core.type_of)
-
-
 def loaded(code: types.CodeType) -> types.CodeType:
-    """Code that was loaded, as this interpreter is to run it."""
-    return changed(code) if _in_worker else code
+    """Code as this interpreter is to run it."""
+    return changed(code) if hasattr(builtins, NAME) else code
 
 
 def changed(code: types.CodeType) -> types.CodeType:
-    """Code that was not compiled so, calling `type_of`; what has more than 127 names, and what binds the name, as it is."""
+    """The code, calling `type_of`; what has more than 127 names, and what binds the name `type`, as it is."""
     return _asking(code) if _names_it(code) and not _binds_it(code) else code
 
 
 def as_written(code: types.CodeType) -> types.CodeType:
-    """The code as it is without firn, for another interpreter."""
-    constants = _constants(code, as_written)
-    if NAME not in code.co_names:
-        same = all(new is old for new, old in zip(constants, code.co_consts, strict=True))
-        return code if same else code.replace(co_consts=constants)
-    raw, names = bytearray(code.co_code), names_of(code)
-    if code.co_names[-1] == NAME and "type" in names[:-1]:  # `changed` has added it
+    """The code that `changed` was given, for another interpreter."""
+    constants, names = _constants(code, as_written), code.co_names
+    raw = bytearray(code.co_code)
+    if NAME in names:
         names = names[:-1]
         for at, op, argument in _instructions(code):
             shift = _shifts().get(op)

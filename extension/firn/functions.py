@@ -312,7 +312,7 @@ class _Capture:
             for word in names.reads(function.__code__).lines:
                 if word in self._own or word in function.__globals__:
                     made.__globals__[word] = final(self._global(function, word))
-            exact_types.lend(made)
+            exact_types.follow(made.__globals__)
         for cell, new in zip(function.__closure__ or (), made.__closure__ or (), strict=True):
             if _is_filled(cell) and not _is_filled(new):
                 new.cell_contents = final(cell.cell_contents)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
 
-from firn import exact_types
 from firn.bytecode import instructions
 
 _OPNAME = opcode.opname
@@ -81,7 +80,7 @@ def reads(code: CodeType) -> Reads:
 
 
 def _scan(code: CodeType, found: Reads) -> None:
-    names = exact_types.names_of(code)
+    names = code.co_names
     # A class body finds its own names first; a module's are globals.
     module = code.co_name == "<module>"
     own = set() if module else {names[argument] for _, op, argument in instructions(code) if op == _STORE_NAME}

@@ -20,13 +20,11 @@ from firn import (
     background,
     each,
     errors,
-    exact_types,
     options,
     settings,
     tracing,
     transform,
 )
-from firn.analysis import type_calls
 from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run
@@ -109,7 +107,6 @@ class Notebook:
         self._numbers = itertools.count()
         self._local = threading.local()
         self._rewriter = transform.CellRewriter(self.rewrite)
-        self._type_calls = type_calls.TypeCalls()
 
     # ---- loading and unloading
 
@@ -123,10 +120,7 @@ class Notebook:
             kind, error, [*map(transform.as_written, lines)]
         )
         shell.input_transformer_manager.line_transforms.insert(0, self.mark)
-        shell.ast_transformers += [self._rewriter, self._type_calls]
-        exact_types.install()
-        type_calls.adapt(shell.user_ns)
-        type_calls.lend(shell.user_ns, shell.user_ns_hidden)
+        shell.ast_transformers.append(self._rewriter)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
         magics.register(self)
@@ -140,9 +134,8 @@ class Notebook:
         transforms = shell.input_transformer_manager.line_transforms
         if self.mark in transforms:
             transforms.remove(self.mark)
-        for one in (self._rewriter, self._type_calls):
-            if one in shell.ast_transformers:
-                shell.ast_transformers.remove(one)
+        if self._rewriter in shell.ast_transformers:
+            shell.ast_transformers.remove(self._rewriter)
         shell.events.unregister("pre_run_cell", self._before)
         shell.events.unregister("post_run_cell", self._after)
         magics.unregister(self)
@@ -178,7 +171,6 @@ class Notebook:
     def _before(self, info: Any) -> None:
         self._between_cells()
         self._lend_module()  # %reset has taken it, or the user a variable of that name
-        type_calls.lend(self.shell.user_ns, self.shell.user_ns_hidden)
         count = self.shell.execution_count - (1 if info.store_history else 0)
         self._frames.append(_Frame(info, count))
 

@@ -75,9 +75,8 @@ def make_function(
 
 
 def set_function(function: types.FunctionType, state: dict[str, Any]) -> None:
-    function.__globals__.update(more := state.pop("globals", {}))
-    if more:
-        exact_types.lend(function)
+    function.__globals__.update(state.pop("globals", ()))
+    exact_types.follow(function.__globals__)
     function.__dict__.update(state.pop("dict"))
     if state.pop("frozen", False):
         functions.remember(function)

@@ -21,7 +21,7 @@ from collections import Counter
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firn import _core, instances, rebuild, twins
+from firn import _core, exact_types, instances, rebuild, twins
 from firn.readable import a
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def lost_method(method: Any) -> Lost:
 
 
 def _code(value: types.CodeType) -> Parts:
-    return Parts(CALL, True, False, (twins.load_code, marshal.dumps(value)), None)
+    return Parts(CALL, True, False, (twins.load_code, marshal.dumps(exact_types.as_written(value))), None)
 
 
 def _uuid(value: Any) -> Parts:

@@ -160,7 +160,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     found = space.fill(header, tuple(pointers))
     rebuild.borrowed = rebuild.Lent(header["shipment"], {number: found[number] for number in header["lent"]})
     _core.lend(rebuild.borrowed.addresses() if header["copied"] else [])
-    code = marshal.loads(header["code"])
+    code = exact_types.loaded(marshal.loads(header["code"]))
     if header["mode"] == "each":
         return Job(space, _whole_cell(space, code, header))
     plan = items.with_sources(header["items"], found)
@@ -300,7 +300,7 @@ def _let_go(error: BaseException) -> None:
 
 
 if in_worker:
-    exact_types.install(worker=True)
+    exact_types.install()
     streams.install()
     showing.install()
     warned.install()

@@ -73,9 +73,9 @@ def test_an_error_in_the_notebook_is_told_like_a_workers(notebook):
 
 def test_nothing_of_it_stays_in_the_notebook(notebook):
     notebook.ok("%%parallel\nfor i in range(3):\n    print(i)")
-    assert {name for name in notebook.shell.user_ns if name.startswith("__firn")} == {"__firn__", "__firn_type__"}
+    assert [name for name in notebook.shell.user_ns if name.startswith("__firn")] == ["__firn__"]
     notebook.fails("%%parallel\nfor i in range(3):\n    print(1 // i)")
-    assert {name for name in notebook.shell.user_ns if name.startswith("__firn")} == {"__firn__", "__firn_type__"}
+    assert [name for name in notebook.shell.user_ns if name.startswith("__firn")] == ["__firn__"]
 
 
 def test_last_values_that_could_not_leave_a_worker_stay(notebook):

@@ -174,63 +174,56 @@ class CellFacts:
                 todo.extend((first, other) for other in global_uses(code)[0])
 
     def _codes(self, value: object) -> Iterator[types.CodeType]:
-        for found in functions_in(value, self.namespace):
-            yield found.__code__ if isinstance(found, types.FunctionType) else found.gi_code
-
-
-def functions_in(
-    value: object, namespace: Mapping[str, object]
-) -> Iterator[types.FunctionType | types.GeneratorType[Any, Any, Any]]:
-    """Functions and generators of the notebook that a value leads to: itself, what it wraps, its methods, its closure."""
-    seen: set[int] = set()
-    todo: list[Any] = [value]
-    passed = 0
-    while todo and len(seen) + passed < _VISITED:
-        item = todo.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, types.FunctionType):
-            if item.__globals__ is namespace or item.__module__ == "__main__":
-                yield item
-            for cell in item.__closure__ or ():
-                try:
-                    todo.append(cell.cell_contents)
-                except ValueError:
-                    pass
-            todo += [*(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values(), *item.__dict__.values()]
-        elif isinstance(item, types.GeneratorType):
-            if item.gi_frame is not None and item.gi_frame.f_globals is namespace:
-                yield item
-        elif isinstance(item, types.MethodType):
-            todo += [item.__func__, item.__self__]
-        elif isinstance(item, functools.partial):
-            todo += [item.func, *item.args, *item.keywords.values()]
-        elif isinstance(item, (staticmethod, classmethod)):
-            todo.append(item.__func__)
-        elif isinstance(item, property):
-            todo += [item.fget, item.fset, item.fdel]
-        elif isinstance(item, (functools.cached_property, functools.partialmethod)):
-            todo.append(item.func)
-        elif isinstance(item, type):
-            if item.__module__ == "__main__":
-                todo += [*vars(item).values(), *item.__bases__]
-        elif isinstance(item, dict):
-            # Tables of functions are small; data is not searched for them.
-            parts = [*islice(item.values(), _SEARCHED), getattr(item, "default_factory", None)]
-            todo += [part for part in parts if type(part) not in _ATOMS]
-            passed += len(parts)
-        elif isinstance(item, (list, tuple, set, frozenset, deque)):
-            parts = [*islice(item, _SEARCHED)]
-            todo += [part for part in parts if type(part) not in _ATOMS]
-            passed += len(parts)
-        elif type(item) in _LAZY or type(item).__module__ == "itertools":
-            todo += gc.get_referents(item)
-        elif type(item).__module__ == "__main__" or type(item) is types.SimpleNamespace:
-            todo += [type(item), *_attributes(item)]
-            passed += 1
-        elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):
-            todo.append(inspect.unwrap(item))
+        """Code of notebook functions that a value leads to: itself, what it wraps, its methods, its closure."""
+        seen: set[int] = set()
+        todo: list[Any] = [value]
+        passed = 0
+        while todo and len(seen) + passed < _VISITED:
+            item = todo.pop()
+            if id(item) in seen:
+                continue
+            seen.add(id(item))
+            if isinstance(item, types.FunctionType):
+                if item.__globals__ is self.namespace or item.__module__ == "__main__":
+                    yield item.__code__
+                for cell in item.__closure__ or ():
+                    try:
+                        todo.append(cell.cell_contents)
+                    except ValueError:
+                        pass
+                todo += [*(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values(), *item.__dict__.values()]
+            elif isinstance(item, types.GeneratorType):
+                if item.gi_frame is not None and item.gi_frame.f_globals is self.namespace:
+                    yield item.gi_code
+            elif isinstance(item, types.MethodType):
+                todo += [item.__func__, item.__self__]
+            elif isinstance(item, functools.partial):
+                todo += [item.func, *item.args, *item.keywords.values()]
+            elif isinstance(item, (staticmethod, classmethod)):
+                todo.append(item.__func__)
+            elif isinstance(item, property):
+                todo += [item.fget, item.fset, item.fdel]
+            elif isinstance(item, (functools.cached_property, functools.partialmethod)):
+                todo.append(item.func)
+            elif isinstance(item, type):
+                if item.__module__ == "__main__":
+                    todo += [*vars(item).values(), *item.__bases__]
+            elif isinstance(item, dict):
+                # Tables of functions are small; data is not searched for them.
+                parts = [*islice(item.values(), _SEARCHED), getattr(item, "default_factory", None)]
+                todo += [part for part in parts if type(part) not in _ATOMS]
+                passed += len(parts)
+            elif isinstance(item, (list, tuple, set, frozenset, deque)):
+                parts = [*islice(item, _SEARCHED)]
+                todo += [part for part in parts if type(part) not in _ATOMS]
+                passed += len(parts)
+            elif type(item) in _LAZY or type(item).__module__ == "itertools":
+                todo += gc.get_referents(item)
+            elif type(item).__module__ == "__main__" or type(item) is types.SimpleNamespace:
+                todo += [type(item), *_attributes(item)]
+                passed += 1
+            elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):
+                todo.append(inspect.unwrap(item))
 
 
 def _attributes(value: object) -> list[Any]:

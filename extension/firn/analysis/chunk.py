@@ -15,7 +15,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from functools import partial, reduce
 
-from firn import _core, exact_types
+from firn import _core
 from firn.readable import a
 
 TYPE_CHECKING = False  # without typing, see firn.worker
@@ -437,7 +437,6 @@ _NAMES: dict[str, Any] = {
 def define(code: types.CodeType, namespace: dict[str, Any]) -> Callable[[Any, int], Any]:
     """Runs a loop's module code (`SplitLoop.code`) in a namespace, which gets what the code calls; its chunk."""
     namespace.update(_NAMES)
-    namespace[exact_types.NAME] = namespace.get("type", _core.type_of)
     exec(code, namespace)
     chunk: Callable[[Any, int], Any] = namespace["__firn_chunk__"]
     return chunk

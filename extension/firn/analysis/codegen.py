@@ -15,7 +15,6 @@ from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, harmless
 from .scopes import global_uses, located, walk
-from .type_calls import asking
 
 CHUNK = "__firn_chunk__"
 
@@ -265,7 +264,7 @@ def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -
     function = ast.FunctionDef(CHUNK, arguments, body, decorator_list=[], type_params=[])
     for generated in [*parameters, function]:
         ast.copy_location(generated, where)
-    module = asking(located(ast.Module([*head, function], [])))
+    module = located(ast.Module([*head, function], []))
     code = compile(module, filename, "exec", dont_inherit=True)
     return _named(code)
 

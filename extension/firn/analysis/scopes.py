@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from firn import exact_types
 from firn.bytecode import instructions
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -270,7 +269,7 @@ def global_uses(code: types.CodeType) -> tuple[set[str], set[str]]:
     """The globals that a code object reads, and those that it stores or deletes, nested functions included."""
     reads: set[str] = set()
     writes: set[str] = set()
-    names = exact_types.names_of(code)
+    names = code.co_names
     for _, op, argument in instructions(code):
         if op in _READS:
             reads.add(names[argument >> _READS[op]])
