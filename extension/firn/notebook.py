@@ -14,17 +14,7 @@ from typing import Any, Final
 from IPython.core.interactiveshell import InteractiveShell
 
 import firn
-from firn import (
-    _core,
-    analysis,
-    background,
-    each,
-    errors,
-    options,
-    settings,
-    tracing,
-    transform,
-)
+from firn import _core, analysis, background, each, errors, options, settings, tracing, transform
 from firn.analysis.scopes import stored
 from firn.compare import Comparison
 from firn.driver import Result, Run
