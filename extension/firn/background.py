@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from firn import each, errors, jobs
 from firn.analysis.cellfacts import CellFacts
 from firn.analysis.scopes import global_uses, loaded, stored
+from firn.analysis.type_calls import asking_in
 from firn.kept_reports import Kept
 from firn.names import BUILTINS
 from firn.raised import without_firn
@@ -355,7 +356,7 @@ def compiled(tree: ast.Module, run: Run) -> CodeType:
         case ast.Expr(value=value) as last:
             target = ast.copy_location(ast.Name(value_name(run.number), ast.Store()), value)
             body[-1] = ast.copy_location(ast.Assign([target], value), last)
-    module = ast.fix_missing_locations(ast.Module(body, tree.type_ignores))
+    module = asking_in(run.namespace, ast.fix_missing_locations(ast.Module(body, tree.type_ignores)))
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     code: CodeType = compile(module, run.filename, "exec", flags=flags, dont_inherit=True)
     return code

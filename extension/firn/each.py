@@ -11,6 +11,7 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from firn import errors, jobs, modules, names, shipping
+from firn.analysis.type_calls import asking_in
 from firn.progress import Progress
 from firn.raised import reraise
 from firn.rebind import rebind
@@ -79,7 +80,7 @@ def run(run: Run) -> Result:
 
 
 def _run(run: Run, entry: Loop) -> None:
-    code = _compiled(run.tree, run.filename, quiet=_ends_quietly(run.source))
+    code = _compiled(run, quiet=_ends_quietly(run.source))
     made = assigned(run.tree) | WORKERS.names
     if lost := [name for name in run.options.gather if name not in made and name not in run.namespace]:
         raise errors.missing_names("--gather", lost, made)
@@ -134,15 +135,16 @@ def _ends_quietly(source: str) -> bool:
     return bool(tokens) and tokens[-1].string == ";"
 
 
-def _compiled(tree: ast.Module, filename: str, quiet: bool) -> CodeType:
+def _compiled(run: Run, quiet: bool) -> CodeType:
     """The cell as the workers run it: its last expression is shown, as in the notebook, if it is not to be `quiet`."""
+    tree = run.tree
     module = copy.copy(tree)
     match tree.body[-1]:
         case ast.Expr(value=value) as last if not quiet:
             show = ast.parse(_SHOW, mode="eval").body
             call = ast.copy_location(ast.Call(show, [value], []), value)
             module.body = [*tree.body[:-1], ast.copy_location(ast.Expr(call), last)]
-    return compile(ast.fix_missing_locations(module), filename, "exec", dont_inherit=True)
+    return compile(asking_in(run.namespace, ast.fix_missing_locations(module)), run.filename, "exec", dont_inherit=True)
 
 
 def _needed(tree: ast.Module, code: CodeType) -> set[str]:

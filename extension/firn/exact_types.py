@@ -1,9 +1,9 @@
 """`type(x)` in a worker says of frozen data what it says of the original.
 
 A frozen list is no exact list, and the builtin looks past what an object says of its class: `type(node) is dict` would be
-False where the serial cell's is True, and `type(self).__name__` the name of one of firn's classes. So the code that a
-worker loads calls `_core.type_of` wherever it calls the builtin with one argument. Modules that a worker imports call the
-builtin itself, and so does the notebook.
+False where the serial cell's is True, and `type(self).__name__` the name of one of firn's classes. The notebook's
+cells are compiled to ask (`analysis.type_calls`); other code that a worker loads (of a script, of `exec`) is changed to call
+`_core.type_of` wherever it calls the builtin with one argument. Modules that a worker imports call the builtin itself.
 
 Imported by every worker at its start; `firn.bytecode` only when there is code to change.
 """
@@ -41,7 +41,7 @@ def loaded(code: types.CodeType) -> types.CodeType:
 
 def changed(code: types.CodeType) -> types.CodeType:
     """The code, calling `type_of`; what has more than 127 names, and what binds the name `type`, as it is."""
-    return _asking(code) if _names_it(code) and not _binds_it(code) else code
+    return _asking(code) if names_it(code) and not _binds_it(code) else code
 
 
 def as_written(code: types.CodeType) -> types.CodeType:
@@ -61,8 +61,8 @@ def _constants(code: types.CodeType, change: Any) -> tuple[Any, ...]:
     return tuple(change(part) if type(part) is types.CodeType else part for part in code.co_consts)
 
 
-def _names_it(code: types.CodeType) -> bool:
-    return "type" in code.co_names or any(_names_it(part) for part in code.co_consts if type(part) is types.CodeType)
+def names_it(code: types.CodeType) -> bool:
+    return "type" in code.co_names or any(names_it(part) for part in code.co_consts if type(part) is types.CodeType)
 
 
 def _binds_it(code: types.CodeType) -> bool:
@@ -78,11 +78,16 @@ def _binds_it(code: types.CodeType) -> bool:
 
 def _asking(code: types.CodeType) -> types.CodeType:
     raw, place = bytearray(code.co_code), len(code.co_names)
-    for at, shift in _calls(code):
+    for at, shift in () if _asks_itself(code) else _calls(code):
         if place << shift | shift <= 255:
             raw[at + 1] = place << shift | shift
     names = (*code.co_names, NAME) if raw != code.co_code else code.co_names
     return code.replace(co_code=bytes(raw), co_names=names, co_consts=_constants(code, _asking))
+
+
+def _asks_itself(code: types.CodeType) -> bool:
+    """Whether it was compiled so (see `analysis.type_calls`)."""
+    return "__module__" in code.co_names and "firn" in code.co_consts
 
 
 def _calls(code: types.CodeType) -> list[tuple[int, int]]:

@@ -14,8 +14,9 @@ from typing import Any, Final
 from IPython.core.interactiveshell import InteractiveShell
 
 import firn
-from firn import _core, analysis, background, each, errors, options, settings, tracing, transform
+from firn import _core, analysis, background, each, errors, options, recompiling, settings, tracing, transform
 from firn.analysis.scopes import stored
+from firn.analysis.type_calls import TypeCalls
 from firn.compare import Comparison
 from firn.driver import Result, Run
 from firn.kept_reports import Kept
@@ -97,6 +98,7 @@ class Notebook:
         self._numbers = itertools.count()
         self._local = threading.local()
         self._rewriter = transform.CellRewriter(self.rewrite)
+        self._type_calls = TypeCalls(shell.user_ns)
 
     # ---- loading and unloading
 
@@ -110,7 +112,8 @@ class Notebook:
             kind, error, [*map(transform.as_written, lines)]
         )
         shell.input_transformer_manager.line_transforms.insert(0, self.mark)
-        shell.ast_transformers.append(self._rewriter)
+        shell.ast_transformers += [self._rewriter, self._type_calls]
+        recompiling.recompile(shell.user_ns, shell.compile.flags)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
         magics.register(self)
@@ -124,8 +127,9 @@ class Notebook:
         transforms = shell.input_transformer_manager.line_transforms
         if self.mark in transforms:
             transforms.remove(self.mark)
-        if self._rewriter in shell.ast_transformers:
-            shell.ast_transformers.remove(self._rewriter)
+        for one in (self._rewriter, self._type_calls):
+            if one in shell.ast_transformers:
+                shell.ast_transformers.remove(one)
         shell.events.unregister("pre_run_cell", self._before)
         shell.events.unregister("post_run_cell", self._after)
         magics.unregister(self)

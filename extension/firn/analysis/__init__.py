@@ -1,9 +1,10 @@
 """Which loops of a cell can run in parallel with the result of the serial cell: pure, knows neither pool nor heap.
 
-scopes (names), flow (definite assignment), cellfacts (what is known before the cell runs), body (what may not stand in
-a loop), reductions, forms and containers (changes that can be merged), classify and comprehensions (verdicts), codegen
-and rewrite (the two halves of the cell), chunk (the workers' part at run time), later (what must be copied), plan (the
-result), refusals (every message).
+scopes (names), flow (definite assignment), cellfacts (what is known before the cell runs), body (what may not stand
+in a loop), reductions, forms and containers (changes that can be merged), classify and comprehensions (verdicts),
+codegen and rewrite (the two halves of the cell), type_calls (what `type(x)` becomes), templates (code written as
+text), chunk (the workers' part at run time), later (what must be copied), plan (the result), refusals (every
+message).
 
 Workers import `chunk` only, so that the rest is imported when it is asked for.
 """

@@ -80,8 +80,8 @@ def check_expressions(facts: CellFacts, nodes: Iterable[ast.AST], bound: set[str
                     )
                 case ast.Yield() | ast.YieldFrom():
                     raise refusals.not_in_body(node, "'yield'", "Collect the values in a list.")
-                case ast.Call(func=ast.Name(id=name)) if name in _FORBIDDEN and name not in bound:
-                    if name == "get_ipython" or facts.is_builtin(name):
+                case ast.Call(func=ast.Name(id=name), args=args) if name in _FORBIDDEN and name not in bound:
+                    if name == "get_ipython" or (facts.is_builtin(name) and not (name == "vars" and args)):
                         raise refusals.not_in_body(node, f"{name}()", _FORBIDDEN[name])
                 case ast.Name(id=name) if name.startswith("__firn"):
                     raise refusals.reserved(node, name)
@@ -147,11 +147,11 @@ def mutations(node: ast.AST) -> Iterator[tuple[ast.AST, ast.Name | None, str]]:
             case ast.Subscript(ctx=ast.Store() | ast.Del()):
                 yield part, root(part), "assignment to an item"
             case ast.Call(func=ast.Attribute(value=receiver, attr=method), args=arguments) if method in MUTATORS:
-                owner = root(receiver)
                 if isinstance(receiver, ast.Name) and receiver.id in _TYPES and arguments:  # list.append(found, x)
-                    owner = root(arguments[0])
-                if owner is not None:
-                    yield part, owner, f".{method}()"
+                    receiver = arguments[0]
+                for owner in map(root, _either(receiver)):
+                    if owner is not None:
+                        yield part, owner, f".{method}()"
             case ast.Call(func=ast.Name(id="print"), keywords=keywords):
                 for keyword in keywords:
                     if keyword.arg == "file" and (owner := root(keyword.value)) is not None:
@@ -165,6 +165,16 @@ def mutations(node: ast.AST) -> Iterator[tuple[ast.AST, ast.Name | None, str]]:
                             yield part, root(first), f"{module}.{name}()"
                     case ast.Name(id=name) if name in _MUTATING_NAMES and root(first) is not None:
                         yield part, root(first), f"{name}()"
+
+
+def _either(node: ast.expr) -> list[ast.expr]:
+    """What `a if c else b`, and `a or b`, may be."""
+    match node:
+        case ast.IfExp(body=one, orelse=other):
+            return [*_either(one), *_either(other)]
+        case ast.BoolOp(values=values):
+            return [found for value in values for found in _either(value)]
+    return [node]
 
 
 def walrus_targets(node: ast.AST) -> set[str]:

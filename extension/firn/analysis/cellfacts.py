@@ -5,6 +5,7 @@ import builtins
 import functools
 import gc
 import inspect
+import linecache
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -139,8 +140,9 @@ class CellFacts:
                 return True
         return False
 
-    def mutable_value(self, name: str) -> bool:
-        """Whether a name may be bound to something whose methods called `add`, `pop`, `update` change it."""
+    def mutable_value(self, name: str, where: ast.AST) -> bool:
+        """Whether a name may be bound to something that a call of its `add`, `pop`, `update` changes. What methods of the
+        notebook's own classes change is read from their code (`firn.effects`)."""
         if name in self._imported:
             return False
         if name in self.stored or name not in self.namespace:
@@ -148,7 +150,12 @@ class CellFacts:
         value = self.namespace[name]
         if isinstance(value, (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType)):
             return False
-        return not isinstance(value, (str, bytes, int, float, tuple, frozenset))
+        if isinstance(value, (str, bytes, int, float, tuple, frozenset)):
+            return False
+        match where:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=method)) if owner == name:
+                return not _has_code(value, method)
+        return True
 
     def functions(self, names: Iterable[str]) -> Iterator[tuple[str, types.CodeType]]:
         """The code that can be reached from names, and that of the notebook's classes: (the first name on the way, or
@@ -174,56 +181,75 @@ class CellFacts:
                 todo.extend((first, other) for other in global_uses(code)[0])
 
     def _codes(self, value: object) -> Iterator[types.CodeType]:
-        """Code of notebook functions that a value leads to: itself, what it wraps, its methods, its closure."""
-        seen: set[int] = set()
-        todo: list[Any] = [value]
-        passed = 0
-        while todo and len(seen) + passed < _VISITED:
-            item = todo.pop()
-            if id(item) in seen:
-                continue
-            seen.add(id(item))
-            if isinstance(item, types.FunctionType):
-                if item.__globals__ is self.namespace or item.__module__ == "__main__":
-                    yield item.__code__
-                for cell in item.__closure__ or ():
-                    try:
-                        todo.append(cell.cell_contents)
-                    except ValueError:
-                        pass
-                todo += [*(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values(), *item.__dict__.values()]
-            elif isinstance(item, types.GeneratorType):
-                if item.gi_frame is not None and item.gi_frame.f_globals is self.namespace:
-                    yield item.gi_code
-            elif isinstance(item, types.MethodType):
-                todo += [item.__func__, item.__self__]
-            elif isinstance(item, functools.partial):
-                todo += [item.func, *item.args, *item.keywords.values()]
-            elif isinstance(item, (staticmethod, classmethod)):
-                todo.append(item.__func__)
-            elif isinstance(item, property):
-                todo += [item.fget, item.fset, item.fdel]
-            elif isinstance(item, (functools.cached_property, functools.partialmethod)):
-                todo.append(item.func)
-            elif isinstance(item, type):
-                if item.__module__ == "__main__":
-                    todo += [*vars(item).values(), *item.__bases__]
-            elif isinstance(item, dict):
-                # Tables of functions are small; data is not searched for them.
-                parts = [*islice(item.values(), _SEARCHED), getattr(item, "default_factory", None)]
-                todo += [part for part in parts if type(part) not in _ATOMS]
-                passed += len(parts)
-            elif isinstance(item, (list, tuple, set, frozenset, deque)):
-                parts = [*islice(item, _SEARCHED)]
-                todo += [part for part in parts if type(part) not in _ATOMS]
-                passed += len(parts)
-            elif type(item) in _LAZY or type(item).__module__ == "itertools":
-                todo += gc.get_referents(item)
-            elif type(item).__module__ == "__main__" or type(item) is types.SimpleNamespace:
-                todo += [type(item), *_attributes(item)]
-                passed += 1
-            elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):
-                todo.append(inspect.unwrap(item))
+        for found in functions_in(value, self.namespace):
+            yield found.__code__ if isinstance(found, types.FunctionType) else found.gi_code
+
+
+def functions_in(
+    value: object, namespace: Mapping[str, object]
+) -> Iterator[types.FunctionType | types.GeneratorType[Any, Any, Any]]:
+    """Functions and generators of the notebook that a value leads to: itself, what it wraps, its methods, its closure."""
+    seen: set[int] = set()
+    todo: list[Any] = [value]
+    passed = 0
+    while todo and len(seen) + passed < _VISITED:
+        item = todo.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, types.FunctionType):
+            if item.__globals__ is namespace or item.__module__ == "__main__":
+                yield item
+            for cell in item.__closure__ or ():
+                try:
+                    todo.append(cell.cell_contents)
+                except ValueError:
+                    pass
+            todo += [*(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values(), *item.__dict__.values()]
+        elif isinstance(item, types.GeneratorType):
+            if item.gi_frame is not None and item.gi_frame.f_globals is namespace:
+                yield item
+        elif isinstance(item, types.MethodType):
+            todo += [item.__func__, item.__self__]
+        elif isinstance(item, functools.partial):
+            todo += [item.func, *item.args, *item.keywords.values()]
+        elif isinstance(item, (staticmethod, classmethod)):
+            todo.append(item.__func__)
+        elif isinstance(item, property):
+            todo += [item.fget, item.fset, item.fdel]
+        elif isinstance(item, (functools.cached_property, functools.partialmethod)):
+            todo.append(item.func)
+        elif isinstance(item, type):
+            if item.__module__ == "__main__":
+                todo += [*vars(item).values(), *item.__bases__]
+        elif isinstance(item, dict):
+            # Tables of functions are small; data is not searched for them.
+            parts = [*islice(item.values(), _SEARCHED), getattr(item, "default_factory", None)]
+            todo += [part for part in parts if type(part) not in _ATOMS]
+            passed += len(parts)
+        elif isinstance(item, (list, tuple, set, frozenset, deque)):
+            parts = [*islice(item, _SEARCHED)]
+            todo += [part for part in parts if type(part) not in _ATOMS]
+            passed += len(parts)
+        elif type(item) in _LAZY or type(item).__module__ == "itertools":
+            todo += gc.get_referents(item)
+        elif type(item).__module__ == "__main__" or type(item) is types.SimpleNamespace:
+            todo += [type(item), *_attributes(item)]
+            passed += 1
+        elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):
+            todo.append(inspect.unwrap(item))
+
+
+def _has_code(value: object, method: str) -> bool:
+    """Whether a method is a function of a class in a cell that is no container."""
+    if isinstance(value, (list, dict, set, deque, bytearray)):
+        return False
+    found = inspect.getattr_static(type(value), method, None)
+    return (
+        isinstance(found, types.FunctionType)
+        and found.__module__ == "__main__"
+        and bool(linecache.getlines(found.__code__.co_filename))
+    )
 
 
 def _attributes(value: object) -> list[Any]:

@@ -5,56 +5,23 @@ It carries the file name and the line numbers of the notebook's cell, so that tr
 
 import ast
 import copy
-import functools
 import types
 from collections.abc import Callable
-from typing import Any
 
+from .cellfacts import CellFacts
 from .classify import LoopClasses
 from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change, harmless
 from .scopes import global_uses, located, walk
+from .templates import template
+from .type_calls import asking
 
 CHUNK = "__firn_chunk__"
 
 
 def _name(name: str, store: bool = False) -> ast.Name:
     return ast.Name(name, ast.Store() if store else ast.Load())
-
-
-def template(source: str, where: ast.AST, **parts: ast.expr) -> list[ast.stmt]:
-    """The statements of `source` at the place of `where`, with the parts in the place of the names in capitals."""
-    place = {name: getattr(where, name) for name in _PLACE if getattr(where, name, None) is not None}
-    return [_filled(statement, parts, place) for statement in _parsed(source)]
-
-
-_PLACE = ("lineno", "col_offset", "end_lineno", "end_col_offset")
-
-
-@functools.lru_cache(256)
-def _parsed(source: str) -> list[ast.stmt]:
-    return ast.parse(source).body
-
-
-def _filled(node: Any, parts: dict[str, ast.expr], place: dict[str, int]) -> Any:
-    """A copy of a template's node."""
-    if not node._fields and not node._attributes:
-        return node
-    if node.__class__ is ast.Name and node.id in parts:
-        return parts[node.id]
-    new = node.__class__.__new__(node.__class__)
-    values = new.__dict__
-    if node._attributes:
-        values.update(place)
-    for field in node._fields:
-        value = getattr(node, field, None)
-        if isinstance(value, ast.AST):
-            value = _filled(value, parts, place)
-        elif isinstance(value, list):
-            value = [_filled(part, parts, place) if isinstance(part, ast.AST) else part for part in value]
-        values[field] = value
-    return new
 
 
 _FRESH_CALLS = frozenset(
@@ -207,8 +174,7 @@ class _Deletions(ast.NodeTransformer):
 def loop_code(
     loop: ast.For,
     classes: LoopClasses,
-    filename: str,
-    is_builtin: Callable[[str], bool],
+    facts: CellFacts,
     unmerged: frozenset[str] = frozenset(),
 ) -> tuple[types.CodeType, tuple[str, ...]]:
     """The chunk's code of a `for` loop and the order of its reductions in the effects. Uses up the loop's tree. The changes
@@ -216,7 +182,7 @@ def loop_code(
     order = tuple(classes.reductions)
     locals_ = {name: f"__firn_{number}" for number, name in enumerate(order)}
     merged = [c for c in classes.changes if c.name not in unmerged]
-    recorder = _Recorder(merged, classes.reductions, locals_, is_builtin)
+    recorder = _Recorder(merged, classes.reductions, locals_, facts.is_builtin)
     changed: list[ast.stmt] = []
     for statement in loop.body:
         result = recorder.visit(statement)
@@ -245,19 +211,21 @@ def loop_code(
     bound = tuple(sorted(classes.loop | classes.temporary))
     prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r})\n"
     end = template("return __firn_effects__(__firn_locals__())", loop)
-    return _module(prelude, [*start, new_loop, *end], loop, filename), order
+    return _module(prelude, [*start, new_loop, *end], loop, facts), order
 
 
-def comprehension_code(result: list[ast.stmt], where: ast.AST, filename: str, bound: tuple[str, ...]) -> types.CodeType:
+def comprehension_code(
+    result: list[ast.stmt], where: ast.AST, facts: CellFacts, bound: tuple[str, ...]
+) -> types.CodeType:
     """The chunk's code of a comprehension; the statements `result` read __firn_items__ and bind __firn_result, the
     packed effects."""
     accumulators = (("__firn_result", "same", ""),)
     prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r})\n"
     end = template("return __firn_effects__(__firn_locals__())", where)
-    return _module(prelude, [*result, *end], where, filename)
+    return _module(prelude, [*result, *end], where, facts)
 
 
-def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -> types.CodeType:
+def _module(prelude: str, body: list[ast.stmt], where: ast.AST, facts: CellFacts) -> types.CodeType:
     head = template(prelude, where)
     parameters = [ast.arg("__firn_items__"), ast.arg("__firn_start__")]
     arguments = ast.arguments(posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[])
@@ -265,7 +233,9 @@ def _module(prelude: str, body: list[ast.stmt], where: ast.AST, filename: str) -
     for generated in [*parameters, function]:
         ast.copy_location(generated, where)
     module = located(ast.Module([*head, function], []))
-    code = compile(module, filename, "exec", dont_inherit=True)
+    if facts.is_builtin("type"):
+        module = asking(module)
+    code = compile(module, facts.filename, "exec", dont_inherit=True)
     return _named(code)
 
 

@@ -10,9 +10,9 @@ from . import plan, refusals
 from .body import check_expressions, mutations, walrus_targets
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, check_lazy, check_reached
-from .codegen import template
 from .flow import Flow
 from .scopes import comprehension_targets, elements, loaded, uses
+from .templates import template
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _NAMES: dict[type[ast.expr], str] = {
@@ -231,7 +231,7 @@ def check(split: Split, facts: CellFacts) -> None:
         raise refusals.carried(node, min(split.bound), node.lineno)
     for part in inside:
         for where, owner, how in mutations(part):
-            if owner is not None and (owner.id in split.bound or not facts.mutable_value(owner.id)):
+            if owner is not None and (owner.id in split.bound or not facts.mutable_value(owner.id, where)):
                 continue
             raise refusals.mutates_broadcast(where, owner.id if owner else "", how)
     for use in uses(iterable):

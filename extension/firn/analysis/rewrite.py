@@ -13,6 +13,7 @@ from .cellfacts import CellFacts
 from .classify import cannot_swallow, classify
 from .refusals import Refusal
 from .scopes import COMPREHENSIONS, loaded, stored, walk
+from .templates import template
 
 
 class Rewriter:
@@ -121,7 +122,7 @@ class Rewriter:
         return self.lines[number - 1].strip() if number <= len(self.lines) else ""
 
     def _split_call(self, index: int, iterable: ast.expr, where: ast.AST) -> ast.expr:
-        [statement] = codegen.template(f"__firn__.split({index}, ITEMS)", where, ITEMS=iterable)
+        [statement] = template(f"__firn__.split({index}, ITEMS)", where, ITEMS=iterable)
         assert isinstance(statement, ast.Expr)
         return statement.value
 
@@ -137,7 +138,7 @@ class Rewriter:
         # The line of the loop is taken before its tree is used up.
         source, target = self._line(node), ast.unparse(node.target)
         shows = not classes.reductions and only_shows(node, self.facts)
-        code, order = codegen.loop_code(node, classes, self.filename, self.facts.is_builtin)
+        code, order = codegen.loop_code(node, classes, self.facts)
         forms = tuple(classes.reductions[name] for name in order)
         fixed = tuple((name, getattr(builtins, name)) for form in forms for name in form.builtins)
         kinds = {
@@ -178,7 +179,7 @@ class Rewriter:
         """A loop's code where the changes of some variables stand as they are written."""
         loop = copy.deepcopy(twin)
         classes = classify(loop, self.facts, before)
-        return codegen.loop_code(loop, classes, self.filename, self.facts.is_builtin, names)[0]
+        return codegen.loop_code(loop, classes, self.facts, names)[0]
 
     def comprehension(self, found: comprehensions.Split, whole: ast.expr, catching: str) -> ast.expr:
         what = found.what if "comprehension" in found.what else f"{found.what}() over a comprehension"
@@ -192,7 +193,7 @@ class Rewriter:
         target = ast.unparse(first.target)
         iterable = self._expression(first.iter, catching)
         bound = tuple(sorted(found.bound))
-        code = codegen.comprehension_code(comprehensions.made(found), whole, self.filename, bound)
+        code = codegen.comprehension_code(comprehensions.made(found), whole, self.facts, bound)
         loop = plan.SplitLoop(
             len(self.loops),
             whole.lineno,

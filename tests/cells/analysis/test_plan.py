@@ -259,6 +259,8 @@ def test_effects_are_plain_data() -> None:
         "for x in xs:\n    class C: pass",
         "for x in xs:\n    breakpoint()",
         "[vars() for x in xs]",
+        "for x in xs:\n    (out if x else rows).append(x)",
+        "for x in xs:\n    (rows and out or prev).append(x)",
     ],
 )
 def test_refusals_say_where_why_and_what_instead(code: str) -> None:
