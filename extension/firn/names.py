@@ -44,6 +44,10 @@ class ShippingRefusal(Exception):
         self.reason, self.remedy, self.name, self.line, self.filename = reason, remedy, name, line, filename
 
 
+class Unshippable(ShippingRefusal, TypeError):
+    """A value that can neither be frozen nor copied to the workers."""
+
+
 class MissingName(ShippingRefusal, NameError):  # type: ignore[misc]
     """A name that the cell, or a function that it uses, reads and that exists nowhere."""
 

@@ -261,6 +261,18 @@ class Refused:
         raise ImportError(self.__dict__["_message"])
 
 
+class Withheld:
+    """Stands for a class's attribute that no worker can have; says so when code asks for it."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self._what, self._remedy = what, remedy
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        from firn.names import Unshippable
+
+        raise Unshippable(self._what, self._remedy)
+
+
 type Link = tuple[int | None, int | None, bool, str | None]
 """Of an exception: the places of its cause and its context among several, whether it hides the context (`from None`), and
 the name of a NameError."""

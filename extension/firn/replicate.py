@@ -27,8 +27,9 @@ from typing import Any, Protocol
 import cloudpickle  # type: ignore[import-untyped]
 from cloudpickle import cloudpickle as internals
 
-from firn import exact_types, instances, names, rebuild, results, twins
+from firn import exact_types, instances, names, rebuild, results, twin_parts, twins
 from firn.functions import is_frozen
+from firn.readable import a
 
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _LONG = frozenset({str, bytes})
@@ -194,7 +195,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not (type(value) is types.MemberDescriptorType and value.__objclass__ is cls)
         }
         body = {name: own.pop(name) for name in _AT_BIRTH if name in own}
-        state: dict[str, Any] = {"dict": _without_machinery(own)}
+        attributes = _without_machinery(own)
+        state: dict[str, Any] = {"dict": {name: _kept(cls, name, value) for name, value in attributes.items()}}
         if isinstance(cls, EnumType):
             state["dict"]["_value2member_map_"] = _named_members(cls)
         if isinstance(cls, abc.ABCMeta):
@@ -248,6 +250,31 @@ def _without_machinery(body: dict[str, Any]) -> dict[str, Any]:
         for name, value in body.items()
         if name not in _SKIPPED and type(value) is not types.GetSetDescriptorType
     }
+
+
+def _kept(cls: type, name: str, value: Any) -> Any:
+    """An attribute of a class, or what stands for it in a worker: a lock or a counter is no reason to refuse a class that
+    the loop can do without it."""
+    if type(value) in _ATOMS or isinstance(value, (types.FunctionType, types.ModuleType)):
+        return value
+    try:
+        twin_parts.refuse_if_known(type(value))
+    except twin_parts.Refused as refusal:
+        try:
+            value.__reduce_ex__(5)
+        except Exception:
+            kind = type(value)
+            called = (
+                kind.__qualname__.lstrip("_")
+                if kind.__module__[:1] in "_b"
+                else f"{kind.__module__}.{kind.__qualname__}"
+            )
+            lost = isinstance(refusal, twin_parts.Lost)
+            return rebuild.Withheld(
+                f"the loop's code uses {cls.__qualname__}.{name}, {a(called)}, which no worker can have",
+                "do what needs it before or after the loop" if lost else str(refusal),
+            )
+    return value
 
 
 def _cell(cell: types.CellType) -> Any:

@@ -19,10 +19,10 @@ from typing import Any
 
 from firn import _core, effects, names, rebuild
 from firn.items import Items
-from firn.names import ShippingRefusal
+from firn.names import ShippingRefusal, Unshippable
 from firn.planner import Planner
 from firn.progress import Screen
-from firn.units import Figures, Unit, Unshippable, components
+from firn.units import Figures, Unit, components
 from firn.watch import LARGE
 
 __all__ = ["Figures", "Shipment", "ShippingRefusal", "Unshippable", "look", "prepare", "unpack"]

@@ -79,6 +79,7 @@ _ADVICE: dict[str, str] = {
     "mmap.mmap": "copy it into bytes, or keep its path and map it where it is used",
     "_thread.lock": "frozen values never change, and no lock is needed to read them: leave it out",
     "_thread.RLock": "frozen values never change, and no lock is needed to read them: leave it out",
+    "_thread._local": "make it where it is used",
     "threading.Thread": "leave it out",
     "_contextvars.ContextVar": "keep its value",
     "_contextvars.Context": "keep the values",
@@ -114,7 +115,8 @@ _BY_NAME: dict[type, str] = {
 }
 
 
-def _refuse_if_known(kind: type) -> None:
+def refuse_if_known(kind: type) -> None:
+    """Raises Refused for objects of a type that are of use only where they are."""
     for base in kind.__mro__:
         name = _BY_NAME.get(base) or f"{base.__module__}.{base.__qualname__}"
         if name in _ADVICE:
@@ -192,7 +194,7 @@ def _method_of_c(value: Any) -> Parts:
 def _bound(method: Any, make: Any, how: Any) -> Parts:
     owner = method.__self__
     try:
-        _refuse_if_known(type(owner))
+        refuse_if_known(type(owner))
     except Refused:
         raise lost_method(method) from None
     logging = sys.modules.get("logging")
@@ -276,7 +278,7 @@ def take_apart(value: Any) -> Parts:
     if issubclass(type(kind), enum.EnumType):
         parts = kind, value._name_ if value._name_ in kind._member_map_ else None, value._value_
         return Parts(MEMBER, True, False, parts, None)
-    _refuse_if_known(kind)
+    refuse_if_known(kind)
     return _in_general(value, kind)
 
 

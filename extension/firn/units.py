@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import datetime
 import io
+import re
 import sys
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -19,7 +20,7 @@ from itertools import islice
 from typing import Any, Final
 
 from firn import _core, effects, rebuild, replicate, twin_parts
-from firn.names import ShippingRefusal
+from firn.names import ShippingRefusal, Unshippable
 from firn.readable import a
 from firn.shared import Local, SharedField
 from firn.teach import FROZEN_TYPES
@@ -39,11 +40,8 @@ FREEZABLE: Final = CONTAINERS | {
 _BUFFERS: Final = frozenset({("array", "array"), ("numpy", "ndarray")})
 _SHAREABLE: Final = FREEZABLE - {list, dict, set}
 FROZEN: Final = frozenset(FROZEN_TYPES)
+_NOTED: Final = re.compile(r"when serializing (?:dict item '(?P<key>[^']+)'|tuple item (?P<index>\d+))")
 _LOCKS: Final = (_thread.LockType, _thread.RLock)
-
-
-class Unshippable(ShippingRefusal, TypeError):
-    """A value that can neither be frozen nor copied to the workers."""
 
 
 @dataclass
@@ -228,6 +226,26 @@ def refuse_other_class(cls: type) -> None:
         )
 
 
+def _inside(unit: Unit, error: Exception) -> str:
+    """Where in a class or a function the value is that pickle stopped at, by the notes that it leaves from there outwards."""
+    notes = [_NOTED.fullmatch(note) for note in getattr(error, "__notes__", ())]
+    way = [found["key"] or int(found["index"]) for found in notes if found]
+    value = unit.value
+    if isinstance(value, type):
+        name = next((name for name in reversed(way) if name in vars(value)), None)
+        return f"{unit.key}.{name}" if name else ""
+    if isinstance(value, types.FunctionType):
+        code, defaults = value.__code__, value.__defaults__ or ()
+        match way[-2:]:
+            case [int(index), "__defaults__"]:
+                return f"the default of {code.co_varnames[code.co_argcount - len(defaults) + index]} in {unit.key}"
+            case [str(name), "__kwdefaults__"]:
+                return f"the default of {name} in {unit.key}"
+            case [int(index), 3]:  # its closure (`replicate`)
+                return f"{code.co_freevars[index]} in {unit.key}"
+    return ""
+
+
 def unshippable(unit: Unit, error: Exception) -> Unshippable:
     path = unit.key
     if unit.why is not None:
@@ -237,7 +255,8 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
         if unit.over and not unit.names:
             what = f"the loop runs over {a(kind)}, which can neither be frozen nor copied to the workers"
     else:
-        what = f"{unit.key} cannot be sent to the workers"
+        path = _inside(unit, error) or path
+        what = f"{path} cannot be sent to the workers"
     cause = getattr(unit.why, "__cause__", None)
     told = "" if isinstance(error, twin_parts.Refused) else f" ({type(error).__name__}: {error})"
     if type(unit.value) in _LOCKS:
@@ -249,6 +268,8 @@ def unshippable(unit: Unit, error: Exception) -> Unshippable:
         remedy = str(cause)
     elif unit.over and not unit.names:
         remedy = "before it, make a list of what it needs of each item (a text, a number), and run over that"
+    elif path != unit.key and isinstance(unit.value, types.FunctionType):
+        remedy = f"make it inside {unit.key}, each time that this is called"
     elif path != unit.key:
         remedy = f"leave {path} out of {unit.key}, or give the loop only the part of {unit.key} that it needs"
     else:

@@ -553,6 +553,58 @@ def test_names_for_types(notebook):
     assert "Deep cannot be sent to the workers" in notebook.shown and "refers to itself" in notebook.shown
 
 
+HELD = """
+import itertools, sqlite3, threading
+class Node:
+    ids = itertools.count()
+    lock, local = threading.Lock(), threading.local()
+    numbers = (x for x in range(3))
+    base = sqlite3.connect(":memory:")
+    def __init__(self, value):
+        self.value, self.id = value, next(Node.ids)
+    def twice(self):
+        return self.value * 2
+    def locked(self):
+        with self.lock:
+            return self.value
+nodes = [Node(x) for x in range(4)]
+"""
+
+
+def test_a_class_goes_without_what_no_worker_can_have(notebook):
+    notebook.ok(HELD)
+    assert seen(notebook, "[node.twice() for node in nodes]") == [0, 2, 4, 6]
+    assert firn.is_frozen(notebook["nodes"])
+    for use, what in {
+        "Node(5).id": "Node.ids, an itertools.count,",
+        "nodes[1].locked()": "Node.lock, a lock,",
+        "Node.local.x": "Node.local, a local,",
+        "list(nodes[0].numbers)": "Node.numbers, a generator,",
+        "hasattr(Node, 'base')": "Node.base, a sqlite3.Connection,",
+    }.items():
+        error = notebook.fails(f"%%parallel\nfound = [{use} for x in range(3)]")
+        assert type(error).__name__ == "Unshippable" and what in str(error) and "which no worker can have" in str(error)
+    assert notebook.ok("Node(5).id, nodes[1].locked(), next(Node.numbers)") == (4, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "place"),
+    [
+        ("def f(x, lock=threading.Lock()): return x", "the default of lock in f"),
+        ("def f(x, y=1, *, lock=threading.Lock()): return x", "the default of lock in f"),
+        ("def make(y, lock):\n    return lambda x: (x, y, lock)\nf = make(1, threading.Lock())", "lock in f"),
+        (
+            "class f:\n    table = {'a': [threading.Lock()]}\n    def __init__(self, x): pass",
+            "f.table['a'][0]: a _thread.lock",
+        ),
+    ],
+)
+def test_where_in_a_definition_it_is(notebook, code, place):
+    notebook.ok("import threading\n" + code)
+    error = notebook.fails("%%parallel\nfound = [f(x) for x in range(3)]")
+    assert str(error).startswith(place)
+
+
 def test_code_objects(notebook):
     code = compile("2 * 21", "cell", "eval")
     assert firn.freeze([code])[0] == code
