@@ -220,7 +220,7 @@ def test_loading_twice_and_unloading(notebook, shell):
     assert len(shell.ast_transformers) == before
     notebook.ok("%%parallel\nys = [x for x in range(3)]")
     firn.unload_ipython_extension(shell)
-    assert len(shell.ast_transformers) == before - 1
+    assert len(shell.ast_transformers) == before - 2
     assert not [finder for finder in sys.meta_path if type(finder).__module__ == "firn.settings"]
     notebook.run("%%parallel\nx = 1")
     assert "`%%parallel` not found" in notebook.shown

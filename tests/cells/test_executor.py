@@ -138,7 +138,7 @@ evens, odds = data
 def total(values): return sum(value.twice() for value in values)
 def named(): return total(evens)
 assert list(executor.map(total, data)) == [90, 90]
-Odd.lock = threading.Lock()
+Odd.locks = [threading.Lock()]
 """)
     assert notebook.ok("executor.submit(total, evens).result()") == 90
     assert notebook.ok("list(executor.map(total, [evens] * 3, chunksize=2))") == [90] * 3
