@@ -112,6 +112,7 @@ def _operand(value: Any) -> Any:
 class FrozenByteArray(_Frozen):
     """A bytearray that was frozen."""
 
+    __module__ = "firn"  # as of all types that read as others
     __slots__ = ()
     _kind = bytearray
 
@@ -161,6 +162,7 @@ class FrozenByteArray(_Frozen):
 class FrozenTypedArray(_Frozen):
     """An array.array that was frozen."""
 
+    __module__ = "firn"  # as of all types that read as others
     __slots__ = ("typecode",)
     _kind = array
     typecode: str

@@ -261,6 +261,10 @@ class Refused:
         raise ImportError(self.__dict__["_message"])
 
 
+missed: list[BaseException] = []
+"""In a worker: what its job has asked for and cannot have. The job fails by it, whatever the user's code catches."""
+
+
 class Withheld:
     """Stands for a class's attribute that no worker can have; says so when code asks for it."""
 
@@ -270,7 +274,9 @@ class Withheld:
     def __get__(self, instance: object, owner: type) -> NoReturn:
         from firn.names import Unshippable
 
-        raise Unshippable(self._what, self._remedy)
+        error = Unshippable(self._what, self._remedy)
+        missed.append(error)
+        raise error
 
 
 type Link = tuple[int | None, int | None, bool, str | None]

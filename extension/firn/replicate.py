@@ -255,7 +255,7 @@ def _without_machinery(body: dict[str, Any]) -> dict[str, Any]:
 def _kept(cls: type, name: str, value: Any) -> Any:
     """An attribute of a class, or what stands for it in a worker: a lock or a counter is no reason to refuse a class that
     the loop can do without it."""
-    if type(value) in _ATOMS or isinstance(value, (types.FunctionType, types.ModuleType)):
+    if isinstance(value, (types.FunctionType, types.ModuleType)) or value is sys.stdout or value is sys.stderr:
         return value
     try:
         twin_parts.refuse_if_known(type(value))

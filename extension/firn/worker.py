@@ -180,6 +180,8 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             warned.travel(True)
             effects = chunk(items.Slice(stopwatch.watched(source, stop - start), part), start)
             slowest = stopwatch.slowest(start, stop - start)
+            if rebuild.missed:
+                raise rebuild.missed[0]
             if looks and (changed := watch.changed(before)):
                 raise _lost(changed)
             return ("ok", effects, slowest)
@@ -188,6 +190,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
         except BaseException as error:
             return _failure(stop - length_hint(part) - 1, error)
         finally:
+            rebuild.missed.clear()
             warned.travel(False)
             streams.flush()
 
@@ -229,12 +232,15 @@ def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> C
         space.names["parallel"] = Parallel(rank, header["size"])
         try:
             exec(code, space.names)
+            if rebuild.missed:
+                raise rebuild.missed[0]
             return ("ok", {name: _gathered(space, name) for name in header["gather"]})
         except Stopped:
             raise
         except BaseException as error:
             return _failure(rank, error)
         finally:
+            rebuild.missed.clear()
             space.assigned |= {
                 name for name, value in space.names.items() if name not in before or before[name] is not value
             } - {"parallel"}

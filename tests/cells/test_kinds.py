@@ -585,6 +585,19 @@ def test_a_class_goes_without_what_no_worker_can_have(notebook):
         error = notebook.fails(f"%%parallel\nfound = [{use} for x in range(3)]")
         assert type(error).__name__ == "Unshippable" and what in str(error) and "which no worker can have" in str(error)
     assert notebook.ok("Node(5).id, nodes[1].locked(), next(Node.numbers)") == (4, 1, 0)
+    for way in ("", "--each "):
+        notebook.ok("def number():\n    try:\n        return next(Node.ids)\n    except Exception:\n        return -1")
+        error = notebook.fails(f"%%parallel {way}\nfound = [number() for x in range(3)]")
+        assert "Node.ids" in str(error)
+    notebook.ok("%%parallel\nfound = [x for x in range(3)]")
+
+
+def test_a_class_may_hold_the_streams(notebook):
+    notebook.ok(
+        "%%parallel --quiet\nimport sys\nclass Log:\n    out, err = sys.stdout, sys.stderr\n"
+        "    def say(self, x): print(x, file=self.out)\nlog = Log()\nfor x in range(3):\n    log.say(x)"
+    )
+    assert notebook.out == "0\n1\n2\n"
 
 
 @pytest.mark.parametrize(

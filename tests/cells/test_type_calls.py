@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import ast
 import subprocess
 import sys
 from typing import Any
@@ -226,6 +228,44 @@ def test_it_is_the_builtin_for_everything_else(notebook: Any) -> None:
     assert isinstance(notebook.fails("def f():\n    type = type(5)\nf()"), UnboundLocalError)
 
 
+def test_however_large_the_cell_is_and_whatever_it_imports(frozen: Any) -> None:
+    frozen.ok("found = type(tree)" + " or 1" + " + 1" * 600)
+    frozen.ok("from math import *\ndef f(x):\n    return type(x)")
+    assert frozen.ok("f(tree), type(tree)") == (dict, dict)
+    assert frozen.ok("from builtins import type\ntype(tree)") is dict
+    assert frozen.ok("del type\ntype(tree)") is dict
+
+
+def test_attributes_and_buffers(frozen: Any) -> None:
+    frozen.ok("import array\nraw, numbers = bytearray(b'abc'), array.array('d', [1.5])")
+    frozen.ok("%%parallel --quiet\nfound = [(type(shapes[0].__dict__), type(raw), type(numbers)) for n in range(3)]")
+    assert frozen["found"] == [(dict, bytearray, array.array)] * 3
+    assert frozen.ok("type(vars(shapes[0])), type(shapes[0].__dict__)") == (dict, dict)
+
+
+def test_another_map(frozen: Any) -> None:
+    frozen.ok("def apply(f, xs): return f is type")
+    assert frozen.ok("def f(map):\n    return map(type, [1])\nf(apply)") is True
+    frozen.ok("map = apply")
+    assert frozen.ok("map(type, [1]), type(tree)") == (True, dict)
+    frozen.ok("%%parallel --quiet\nfound = [(map(type, [1]), type(tree)) for n in range(3)]")
+    assert frozen["found"] == [(True, dict)] * 3
+    frozen.ok("del map")
+
+
+def test_other_transformers_of_the_notebook(frozen: Any) -> None:
+    class Renaming(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.Name:
+            node.id = node.id.removeprefix("q")
+            return node
+
+    frozen.shell.ast_transformers.append(renaming := Renaming())
+    try:
+        assert frozen.ok("qqx = 'seven'\nx = 7\ntype(qqx)") is str
+    finally:
+        frozen.shell.ast_transformers.remove(renaming)
+
+
 def test_annotations_and_namespaces_of_metaclasses_are_left_alone(frozen: Any) -> None:
     frozen.ok(
         "from __future__ import annotations\ndef f(x: type(3)) -> type(4):\n    y: type(5) = type(x)\n    return y"
@@ -236,6 +276,8 @@ def test_annotations_and_namespaces_of_metaclasses_are_left_alone(frozen: Any) -
         "class Made(metaclass=Meta):\n    made = type(5)\n    def asks(self, x):\n        return type(x)"
     )
     assert frozen["Made"].made == ("own", 5) and frozen.ok("Made().asks(tree)") is dict
+    frozen.ok("class Other(Made):\n    made = type(6)")
+    assert frozen["Other"].made == ("own", 6)
 
 
 MORE = """

@@ -5,7 +5,6 @@ import builtins
 import functools
 import gc
 import inspect
-import linecache
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -140,9 +139,8 @@ class CellFacts:
                 return True
         return False
 
-    def mutable_value(self, name: str, where: ast.AST) -> bool:
-        """Whether a name may be bound to something that a call of its `add`, `pop`, `update` changes. What methods of the
-        notebook's own classes change is read from their code (`firn.effects`)."""
+    def mutable_value(self, name: str) -> bool:
+        """Whether a name may be bound to something whose methods called `add`, `pop`, `update` change it."""
         if name in self._imported:
             return False
         if name in self.stored or name not in self.namespace:
@@ -150,12 +148,7 @@ class CellFacts:
         value = self.namespace[name]
         if isinstance(value, (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType)):
             return False
-        if isinstance(value, (str, bytes, int, float, tuple, frozenset)):
-            return False
-        match where:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=method)) if owner == name:
-                return not _has_code(value, method)
-        return True
+        return not isinstance(value, (str, bytes, int, float, tuple, frozenset))
 
     def functions(self, names: Iterable[str]) -> Iterator[tuple[str, types.CodeType]]:
         """The code that can be reached from names, and that of the notebook's classes: (the first name on the way, or
@@ -238,18 +231,6 @@ def functions_in(
             passed += 1
         elif hasattr(type(item), "__wrapped__") or isinstance(item, functools._lru_cache_wrapper):
             todo.append(inspect.unwrap(item))
-
-
-def _has_code(value: object, method: str) -> bool:
-    """Whether a method is a function of a class in a cell that is no container."""
-    if isinstance(value, (list, dict, set, deque, bytearray)):
-        return False
-    found = inspect.getattr_static(type(value), method, None)
-    return (
-        isinstance(found, types.FunctionType)
-        and found.__module__ == "__main__"
-        and bool(linecache.getlines(found.__code__.co_filename))
-    )
 
 
 def _attributes(value: object) -> list[Any]:

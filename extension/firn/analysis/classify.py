@@ -252,7 +252,7 @@ def _check_mutation(
         raise refusals.mutates_item(where, owner.id)
     if owner.id in bound:
         return
-    if how.startswith(".") and not facts.mutable_value(owner.id, where):
+    if how.startswith(".") and not facts.mutable_value(owner.id):
         return
     raise refusals.mutates_broadcast(where, owner.id, how)
 

@@ -234,7 +234,7 @@ def _module(prelude: str, body: list[ast.stmt], where: ast.AST, facts: CellFacts
         ast.copy_location(generated, where)
     module = located(ast.Module([*head, function], []))
     if facts.is_builtin("type"):
-        module = asking(module)
+        module = asking(module, maps=facts.is_builtin("map"))
     code = compile(module, facts.filename, "exec", dont_inherit=True)
     return _named(code)
 

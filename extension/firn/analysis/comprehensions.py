@@ -231,7 +231,7 @@ def check(split: Split, facts: CellFacts) -> None:
         raise refusals.carried(node, min(split.bound), node.lineno)
     for part in inside:
         for where, owner, how in mutations(part):
-            if owner is not None and (owner.id in split.bound or not facts.mutable_value(owner.id, where)):
+            if owner is not None and (owner.id in split.bound or not facts.mutable_value(owner.id)):
                 continue
             raise refusals.mutates_broadcast(where, owner.id if owner else "", how)
     for use in uses(iterable):

@@ -9,13 +9,14 @@ could lack. In workers, see `firn.exact_types`, too.
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .scopes import FUNCTIONS, walk
 from .templates import expression
 
-_NAMED = "X.__class__ if type(X).__module__ == 'firn' else type(X)"
+_NAMED = "X.__class__ if type(Y).__module__ == 'firn' else type(Z)"
 _FUNCTION = "lambda x: x.__class__ if type(x).__module__ == 'firn' else type(x)"
 
 
@@ -26,27 +27,33 @@ class TypeCalls(ast.NodeTransformer):
         self.namespace = namespace
 
     def visit(self, tree: ast.AST) -> ast.AST:
-        return asking_in(self.namespace, tree)
+        try:
+            return asking_in(self.namespace, tree)
+        except RecursionError:  # IPython would drop what raises
+            return tree
 
 
 def asking_in[T: ast.AST](namespace: Mapping[str, object], tree: T) -> T:
-    """The same of a whole cell; where `type` is a variable of the notebook, it stays as it is."""
-    return tree if "type" in namespace else asking(tree)
+    """The same of a whole cell; where `type` is a variable of the notebook's own, it stays as it is."""
+    if namespace.get("type", type) is not type:
+        return tree
+    return asking(tree, maps=namespace.get("map", map) is map)
 
 
-def asking[T: ast.AST](tree: T) -> T:
-    """The tree, changed wherever the name means the builtin."""
+def asking[T: ast.AST](tree: T, maps: bool = True) -> T:
+    """The tree, changed wherever the name means the builtin. `maps`: so does the name `map`."""
     nodes = walk(tree)
     if any(map(_asks, nodes)) and not _binds([tree]) and not any(map(_is_declared, nodes)):
-        _Asking(bound=False).visit(tree)
+        _Asking(bound=False, maps=maps and not any(_binds_it(node, "map") for node in nodes)).visit(tree)
     return tree
 
 
 class _Asking(ast.NodeTransformer):
     """For one scope, whose own statements bind the name or do not; what they bind in a function holds in all of it."""
 
-    def __init__(self, bound: bool) -> None:
+    def __init__(self, bound: bool, maps: bool) -> None:
         self.bound = bound
+        self.maps = maps
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         asks = not self.bound and _asks(node)
@@ -54,11 +61,12 @@ class _Asking(ast.NodeTransformer):
         if not asks:
             return node
         if len(node.args) == 2:
-            node.args[0] = expression(_FUNCTION, node.args[0])
+            if self.maps:
+                node.args[0] = expression(_FUNCTION, node.args[0])
             return node
         [argument] = node.args
         if isinstance(argument, ast.Name):
-            return expression(_NAMED, node, X=argument)
+            return expression(_NAMED, node, X=argument, Y=copy.copy(argument), Z=copy.copy(argument))
         return expression(f"({_FUNCTION})(X)", node, X=argument)
 
     def _visit_function(self, node: Any) -> Any:
@@ -67,8 +75,7 @@ class _Asking(ast.NodeTransformer):
         node.args.kw_defaults = [default and self.visit(default) for default in node.args.kw_defaults]
         body = node.body if isinstance(node.body, list) else [node.body]
         if not _binds([node.args, *body, *getattr(node, "type_params", ())]):
-            inner = _Asking(bound=False)
-            inner._visit_list(body)
+            _Asking(False, self.maps)._visit_list(body)
             if isinstance(node, ast.Lambda):
                 [node.body] = body
         return node  # its annotations may be read as text
@@ -81,7 +88,7 @@ class _Asking(ast.NodeTransformer):
         self._visit_list(node.keywords)
         if not _binds(node.type_params):
             # A metaclass may give the body a namespace of its own.
-            _Asking(bound=bool(node.keywords) or _binds(node.body))._visit_list(node.body)
+            _Asking(bool(node.keywords or node.bases) or _binds(node.body), self.maps)._visit_list(node.body)
         return node
 
     def _visit_comprehension(self, node: Any) -> Any:
@@ -132,12 +139,10 @@ def _is_declared(node: ast.AST) -> bool:
     return isinstance(node, (ast.Global, ast.Nonlocal)) and "type" in node.names
 
 
-def _binds_it(node: ast.AST) -> bool:
+def _binds_it(node: ast.AST, wanted: str = "type") -> bool:
     match node:
-        case ast.Name(id="type", ctx=ast.Store() | ast.Del()):
-            return True
-        case ast.arg(arg=name) | ast.MatchMapping(rest=name):
-            return name == "type"
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name) | ast.MatchMapping(rest=name):
+            return name == wanted
         case ast.alias(name=name, asname=other):
-            return "type" in (name, other) or name == "*"
-    return getattr(node, "name", None) == "type"  # functions, classes, exceptions, patterns, type parameters
+            return wanted in (name, other)
+    return getattr(node, "name", None) == wanted  # functions, classes, exceptions, patterns, type parameters

@@ -58,6 +58,15 @@ PyMethodDef attributes_methods[] = {
     {},
 };
 
+PyObject* get_class(PyObject*, void*) {
+  return Py_NewRef(reinterpret_cast<PyObject*>(&PyDict_Type));
+}
+
+PyGetSetDef attributes_members[] = {
+    {"__class__", get_class, nullptr, nullptr, nullptr},
+    {},
+};
+
 }  // namespace
 
 PyTypeObject* make_attributes_type() {
@@ -65,6 +74,7 @@ PyTypeObject* make_attributes_type() {
       {Py_mp_ass_subscript, reinterpret_cast<void*>(refuse_item)},
       {Py_nb_inplace_or, reinterpret_cast<void*>(refuse_operator)},
       {Py_tp_methods, attributes_methods},
+      {Py_tp_getset, attributes_members},
       {0, nullptr},
   };
   PyType_Spec spec = {"firn.attributes", sizeof(Attributes), 0,

@@ -4,7 +4,6 @@ import ast
 import contextlib
 import copy
 import io
-import linecache
 import re
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -42,7 +41,6 @@ class Outcome:
 def fresh(setup: str) -> dict:
     namespace: dict = {"__name__": "__main__", "__builtins__": __builtins__}
     exec(compile(setup, "<setup>", "exec"), namespace)
-    linecache.cache["<setup>"] = len(setup), None, setup.splitlines(keepends=True), "<setup>"  # as IPython does
     return namespace
 
 
