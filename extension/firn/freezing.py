@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from firn import _core, long_freezes
+from firn.functions import not_captured
 from firn.units import FREEZABLE, FROZEN, Figures, Unit, is_buffer, is_data
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     results = []
     if shared:
         kept = _used_by_code(shared)
-        with long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
+        with not_captured(), long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
             result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, values, 0, kept or [])
         results.append((shared, result))
         figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})
@@ -65,7 +66,8 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
             planner.holders.append(result.holders)
             figures.holders |= {names[number] for _, number in result.holders.found}
     if own:
-        results.append((own, _core.freeze_roots({roots[unit]: unit.value for unit in own})))
+        with not_captured():
+            results.append((own, _core.freeze_roots({roots[unit]: unit.value for unit in own})))
     for units, result in results:
         if result.segment and label:
             _core.set_cell(result.segment, label)

@@ -19,6 +19,7 @@ import types
 import weakref
 from _thread import get_ident
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from firn import _core, exact_types, optouts
 
@@ -48,6 +49,9 @@ _STORE_FREE: Final = frozenset(opcode.opmap[name] for name in ("STORE_DEREF", "D
 
 _frozen: dict[int, weakref.ref[Any]] = {}
 """The frozen functions, methods ... of this interpreter, by id."""
+
+_as_they_are: set[int] = set()
+"""Threads whose freezing captures nothing."""
 
 _active: dict[int, _Capture] = {}
 """Thread -> what it is capturing: freezing data may meet functions, and these belong to the same capture."""
@@ -91,12 +95,24 @@ def _is_field(obj: object) -> bool:
 def is_frozen(obj: object, /) -> bool:
     """Whether `obj` is frozen (PEP 795): data is shared with other interpreters by reference, code is replicated in
     them and reads frozen values only. O(1)."""
-    if _core.is_frozen(obj) or _is_field(obj):
-        return True
     if issubclass(type(obj), type):
-        return optouts.SEALED in vars(obj)
+        return optouts.SEALED in vars(obj) or (not _is_own(obj) and _core.is_frozen(obj))  # type: ignore[arg-type]
+    # The heap knows of any function in frozen data that it never changes there.
+    if type(obj) is not types.FunctionType and (_core.is_frozen(obj) or _is_field(obj)):
+        return True
     held = _frozen.get(id(obj))
     return held is not None and held() is obj
+
+
+@contextmanager
+def not_captured() -> Iterator[None]:
+    """Within, functions in what this thread freezes are referred to as they are: `%%parallel` freezes data for a loop, and
+    the notebook's functions stay what they are by that."""
+    _as_they_are.add(get_ident())
+    try:
+        yield
+    finally:
+        _as_they_are.discard(get_ident())
 
 
 def captured[T](code: T) -> T:
@@ -105,7 +121,7 @@ def captured[T](code: T) -> T:
     Freezing data calls it for each function in the data; what that function reads is frozen with the data's own
     capture then, if there is one, so that functions may refer to each other through the data.
     """
-    if _stays(code):
+    if _stays(code) or get_ident() in _as_they_are:
         return code
     running = _active.get(get_ident())
     if running is not None and type(code) is types.FunctionType:

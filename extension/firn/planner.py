@@ -17,6 +17,7 @@ from typing import Any
 
 from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, twin_parts
 from firn.bytecode import instructions
+from firn.functions import not_captured
 from firn.names import BUILTINS, ShippingRefusal
 from firn.progress import Screen
 from firn.units import (
@@ -333,7 +334,8 @@ class Planner:
         """Refuses what can neither be frozen nor copied, as `_freeze` would."""
         for path, part in forecast.suspects(unit.value, unit.key):
             try:
-                _core.freeze_roots({path: part})
+                with not_captured():
+                    _core.freeze_roots({path: part})
             except _core.NotFreezableError as error:
                 if isinstance(error.__cause__, twin_parts.Lost):
                     raise lost_effect(unit, error, error.__cause__) from None

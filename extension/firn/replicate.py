@@ -101,7 +101,7 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         if is_for_types(value):
             return _for_types(value)
         if kind is types.CodeType:
-            return rebuild.load_code, (marshal.dumps(value),)
+            return rebuild.load_code, (_marshalled(value),)
         if kind is types.CellType:
             return _cell(value)
         if kind is functools._lru_cache_wrapper and is_by_value(value.__wrapped__):
@@ -275,6 +275,14 @@ def _kept(cls: type, name: str, value: Any) -> Any:
                 "do what needs it before or after the loop" if lost else str(refusal),
             )
     return value
+
+
+def _marshalled(code: types.CodeType) -> bytes:
+    """Code as bytes that are the same each time: later formats refer back to what others than the code refer to, too."""
+    try:
+        return marshal.dumps(code, 2)
+    except ValueError:  # a slice among its constants
+        return marshal.dumps(code)
 
 
 def _cell(cell: types.CellType) -> Any:

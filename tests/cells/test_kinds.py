@@ -533,6 +533,53 @@ def test_elements_of_a_tree(notebook):
     assert isinstance(notebook.fails("import firn\nfirn.freeze(root)"), firn.NotFreezableError)
 
 
+FUNCTIONS = """
+import functools
+limit = 5
+def up(s): return s.upper()
+def lo(s): return s.lower()
+def make(n):
+    return lambda v: v + n > limit
+@functools.cache
+def cached(n): return n + limit
+class Tool:
+    def name(self): return "tool"
+label, steps = {up: "U", lo: "L"}, [up, lo]
+rules = [("big", lambda v: v > limit), ("bigger", make(-1)), ("cached", cached), ("name", Tool.name), ("up", functools.partial(up))]
+before = [rule for _, rule in rules]
+"""
+
+
+def test_functions_in_data_stay_the_notebooks_own(notebook):
+    notebook.ok(FUNCTIONS)
+    expression = "[label.get(f) for f in (up, lo)], [f is g for f, g in zip(steps, label)], [f('a') for f in steps], rules[0][1](8), rules[1][1](6)"
+    for limit in (5, 10):
+        notebook.ok(f"limit = {limit}")
+        expected = notebook.ok(f"({expression})")
+        assert seen(notebook, expression) == expected
+        assert notebook.ok(f"({expression})") == expected
+    assert firn.is_frozen(notebook["label"]) and firn.is_frozen(notebook["rules"]) and firn.is_frozen(notebook["steps"])
+    assert notebook.ok("[rule is own for (_, rule), own in zip(rules, before)]") == [True] * 5
+    notebook.ok("%%parallel\nfound = [[steps[0], rules[1][1], up] for _ in range(4)]")
+    assert notebook.ok("[f is own for f, own in zip(found[3], (up, before[1], up))]") == [True] * 3
+    notebook.ok("tools = [Tool, up]")
+    assert (
+        seen(notebook, "tools[0] is Tool, tools[1] is up")
+        == notebook.ok("(tools[0] is Tool, tools[1] is up)")
+        == (True, True)
+    )
+    assert not firn.is_frozen(notebook["up"]) and not firn.is_frozen(notebook["Tool"])
+
+
+@pytest.mark.parametrize("code", ["log.append(x)", "global calls; calls = x"])
+def test_functions_in_data_that_change_something_are_refused(notebook, code):
+    notebook.ok(f"log, calls = [], 0\ndef step(x):\n    {code}\nplug = {{'step': step}}")
+    error = notebook.fails("%%parallel\nfound = [plug['step'](x) for x in range(3)]")
+    assert type(error).__name__ == "LostEffect" and "step()" in str(error)
+    notebook.ok("plug['step'](5)")
+    assert (notebook["log"], notebook["calls"]) in (([5], 0), ([], 5))
+
+
 def test_names_for_types(notebook):
     notebook.ok(
         "import typing\nT = typing.NewType('T', int)\nU = typing.NewType('U', T)\nV = typing.TypeVar('V', bound=U)\n"

@@ -1,6 +1,7 @@
 #include "heap/cpython_layout.hpp"
 #include "heap/interpreter.hpp"
 #include "heap/records/state.hpp"
+#include "heap/twins/resolved.hpp"
 
 #include "heap/records/definitions.hpp"
 
@@ -269,7 +270,10 @@ int define(std::uint32_t number, PyObject* object) {
     return -1;
   }
   try {
+    PyObject* const before = number < own->objects.size() ? own->objects[number] : nullptr;
+    const bool replaced = before && before != object;
     enter(*own, number, object);
+    if (replaced) forget_what_can_be_made_again();
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
     return -1;

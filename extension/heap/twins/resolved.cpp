@@ -219,6 +219,21 @@ int remember(PyObject* twin, PyObject* object) {
   return 0;
 }
 
+void forget_what_can_be_made_again() {
+  Resolved* const own = resolved();
+  if (!own) {
+    PyErr_Clear();
+    return;
+  }
+  std::vector<std::size_t> offsets;
+  own->table.for_each_in({Span{0, kReservedBytes}}, [&](std::size_t at, bool may_change) {
+    if (!may_change) offsets.push_back(at);
+  });
+  own->leaving.reserve(own->leaving.size() + offsets.size());
+  for (const std::size_t at : offsets) own->leaving.push_back(own->table.take_at(at));
+  let_leaving_go(*own);
+}
+
 void unremember(PyObject* twin) {
   if (Resolved* const own = resolved()) {
     Py_XDECREF(own->table.take(twin));

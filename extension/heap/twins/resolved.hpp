@@ -161,6 +161,10 @@ class OwnShells {
 // nullptr when there are none.
 std::unique_ptr<const OwnShells> own_shells();
 
+// Lets go of all that the calling interpreter has made and can make again: it may hold a definition
+// that another one has replaced.
+void forget_what_can_be_made_again();
+
 // Takes the twin's object away again: it could not be completed.
 void unremember(PyObject* twin);
 
