@@ -35,9 +35,23 @@ _ODICT_VIEWS: Final = {
     type(OrderedDict().values()): "values",
     type(OrderedDict().items()): "items",
 }
+_KINDS: Final = frozenset("biufcSU")
+"""Of arrays whose elements are numbers, bytes or texts: in workers, Python's own."""
+
+
+class _ByIndex:
+    """Is iterated as arrays are."""
+
+    def __getitem__(self, index: int) -> Any:
+        raise IndexError
+
+
 _REDUCED: Final = tuple(
     type(iterator)
-    for iterator in (iter([]), iter(()), iter(""), iter("é"), iter(b""), iter(range(0)), reversed([]), reversed(()))
+    for iterator in (
+        *(iter([]), iter(()), iter(""), iter("é"), iter(b""), iter(range(0)), reversed([]), reversed(())),
+        iter(_ByIndex()),
+    )
 )
 
 
@@ -186,6 +200,8 @@ def _plan(value: Any) -> tuple[Plan, int] | None:
     view = _VIEWS.get(kind) or _ODICT_VIEWS.get(kind)
     if view is not None:
         return _plan_of_view(value, view)
+    if (kind.__module__, kind.__name__) == ("numpy", "ndarray") and value.ndim and value.dtype.kind in _KINDS:
+        return ("slice", value), len(value)
     return None
 
 
@@ -243,7 +259,7 @@ def _exhaust(iterator: Iterator[Any]) -> None:
     if kind is enumerate:
         inner: Any = iterator.__reduce__()[1][0]
         _exhaust(inner)
-    elif kind in _REDUCED and "reverse" not in kind.__name__:
+    elif kind in _REDUCED and "reverse" not in kind.__name__ and kind is not type(iter(_ByIndex())):
         iterator.__setstate__(sys.maxsize)  # type: ignore[attr-defined]
     deque(iterator, maxlen=0)
 

@@ -533,6 +533,33 @@ def test_elements_of_a_tree(notebook):
     assert isinstance(notebook.fails("import firn\nfirn.freeze(root)"), firn.NotFreezableError)
 
 
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "x for x in w", "float(x) for x in w", "(i, x) for i, x in enumerate(w, 3)", "(x, n) for x, n in zip(w, k)",
+        "x for x in reversed(k)", "x for x in w[::-2]", "x for x in np.sqrt(w)", "x for x in np.array(['a', 'bc'])",
+        "x for x in k > 2", "row.sum() for row in m", "row[1] for row in m.T", "x for x in np.array([1, 'a', None], dtype=object)",
+    ],
+)  # fmt: skip
+def test_loops_over_arrays(notebook, loop):
+    notebook.ok("import numpy as np\nw, k = np.arange(6) * 1.5, np.arange(5)\nm = w.reshape(2, 3)")
+    expected = notebook.ok(f"[{loop}]")
+    notebook.ok(f"%%parallel --chunk 1\nfound = [{loop}]")
+    assert notebook["found"] == expected and notebook.report.way == "split"
+    assert not any(
+        type(part).__module__ == "numpy" for one in notebook["found"] for part in (one if type(one) is tuple else [one])
+    )
+
+
+def test_an_iterator_over_an_array_goes_on_and_an_error_has_its_item(notebook):
+    notebook.ok("import numpy as np\nw = np.arange(6) * 1.5\nit = iter(w)\nnext(it)")
+    notebook.ok("%%parallel\nfound = [x for x in it]")
+    assert notebook["found"] == [1.5, 3.0, 4.5, 6.0, 7.5] and notebook.ok("list(it)") == []
+    error = notebook.fails("%%parallel\nfor x in w:\n    if x > 3:\n        raise ValueError(x)")
+    assert error.args == (4.5,) and "iteration 3" in notebook.shown
+    assert isinstance(notebook.fails("%%parallel\nfound = [x for x in np.array(5)]"), TypeError)
+
+
 FUNCTIONS = """
 import functools
 limit = 5
