@@ -83,13 +83,18 @@ def odd_keys(record: dict[Any, Any], is_list: bool) -> Callable[[Any], Any]:
     return odd
 
 
+def is_plain(kind: type) -> bool:
+    """Whether a type of the standard library has values that never change."""
+    return (kind.__module__, kind.__qualname__) in _PLAIN_NAMES
+
+
 def _settled(value: Any) -> bool:
     """Whether nobody can change a value (frozen values included, whose __class__ is that of the original)."""
     kind = type(value)
     return (
         kind in PLAIN
         or value.__class__ is not kind
-        or (kind.__module__, kind.__qualname__) in _PLAIN_NAMES
+        or is_plain(kind)
         or isinstance(value, (int, float, str, bytes, tuple, frozenset))
     )
 

@@ -82,15 +82,16 @@ class Flow:
             case ast.Try() | ast.TryStar():
                 return self._try(node, state)
             case ast.With(items=items, body=body):
-                after = state
+                swallowed: State = None  # what is bound at least where a context manager has swallowed an exception
                 for item in items:
                     state = self._read(item.context_expr, state)
+                    entered = state
                     if item.optional_vars is not None:
                         state = self._bind(item.optional_vars, state)
+                    if swallowed is None and not self._cannot_swallow(item.context_expr):
+                        swallowed = state if isinstance(item.optional_vars, ast.Name) else entered
                 inside = self._block(body, state)
-                if all(self._cannot_swallow(item.context_expr) for item in items):
-                    return inside
-                return _meet([inside, after])
+                return _meet([inside, swallowed])
             case ast.Match(subject=subject, cases=cases):
                 state = self._read(subject, state)
                 ends: list[State] = []

@@ -22,7 +22,7 @@ from typing import Any
 from firn import _core
 
 from . import refusals
-from .chunk import CODES, unpack
+from .chunk import CODES, is_plain, unpack
 from .forms import Form
 
 Effects = tuple[Any, ...]
@@ -234,7 +234,9 @@ class SplitLoop:
                 continue
             value = namespace[form.name]
             form.check(value)
-            if isinstance(value, (int, float, complex, str, bytes, tuple, frozenset, type(None))):
+            if isinstance(value, (int, float, complex, str, bytes, tuple, frozenset, type(None))) or is_plain(
+                type(value)
+            ):
                 continue
             for changed in (value, *form.inside(value)):
                 if id(changed) in objects:

@@ -259,6 +259,7 @@ def test_effects_are_plain_data() -> None:
         "for x in xs:\n    class C: pass",
         "for x in xs:\n    breakpoint()",
         "[vars() for x in xs]",
+        "for x in xs:\n    if x: break\nelse:\n    out.append(0)",
         "for x in xs:\n    (out if x else rows).append(x)",
         "for x in xs:\n    (rows and out or prev).append(x)",
     ],
