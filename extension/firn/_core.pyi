@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NoReturn, TypedDict
 
 # --- heap ---
@@ -142,6 +142,15 @@ def shallow(obj: Any, /) -> Any:
 
     No code of its class runs. Anything else is returned as it is.
     """
+
+def has_made() -> bool:
+    """Whether this interpreter has made objects of frozen data that code may have changed since."""
+
+def made_anew(wanted: Callable[[Any], bool], /) -> list[tuple[Any, Any]]:
+    """Those of these objects (the first 200) that are wanted, each with another one that is made of the same data."""
+
+def forget_made() -> None:
+    """Lets go of these objects: who reads the data again gets others."""
 
 def iterate_part[T](sequence: Sequence[T], start: int, stop: int, /) -> Iterator[T]:
     """The items `start` to `stop` (exclusive; 0 <= `start` <= `stop`), of a frozen list or tuple without a copy."""

@@ -2,8 +2,9 @@
 would otherwise be lost in silence (`def poke(p): p.n += 1`, called for each item).
 
 A copy is compared by its pickle before and after; of the notebook's classes and functions it is what they hold (class
-attributes, defaults, captured variables). Not everything is looked at all the time: the first chunk always, later ones as
-long as looking takes a small part of the time. What `functools.cached_property` keeps does not count.
+attributes, defaults, captured variables). Objects that a worker makes of frozen data (a namespace, a deque of a class of
+one's own) are compared with others that are made of the same data. Not everything is looked at all the time: the first
+chunks always, later ones as long as looking takes a small part of the time. What `functools.cached_property` keeps does not count.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ import functools
 import io
 import pickle
 import types
+from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import EnumType
 from time import perf_counter
 from typing import Any, Final
 
+from firn import _core, instances, rebuild
+from firn.readable import a
 from firn.teach import FROZEN_TYPES
 
 LARGE: Final = 1 << 21
 """Copies of more bytes are only watched where they are a loop's items, a chunk at a time."""
 
 _SHARE: Final = 0.05
+_ALWAYS: Final = 3
 _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SAME: Final = (
     type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.CellType,
@@ -47,12 +52,12 @@ class Watch:
         self._held = _shaped(part for part in parts if type(part[1]) not in _ATOMS)
         self._before = _shaped(values)
         self._cost = perf_counter() - began
-        self._looked = 0.0
+        self._looked, self._looks = 0.0, 0
 
     @property
     def due(self) -> bool:
         """Whether it is time to look (again)."""
-        return not self._looked or perf_counter() - self._looked > self._cost / _SHARE
+        return self._looks < _ALWAYS or perf_counter() - self._looked > self._cost / _SHARE
 
     def also(self, name: str, value: Any) -> tuple[str, Any, bytes | None]:
         """Looks at a chunk's items before they are worked on."""
@@ -63,8 +68,29 @@ class Watch:
 
     def changed(self, more: tuple[str, Any, bytes | None] | None) -> str:
         """The name of a value that is not what it was, or ""."""
-        self._looked = perf_counter()
-        return self.changed_in_definitions() or _changed([*self._before, *([more] if more is not None else [])])
+        began = perf_counter()
+        found = (
+            self.changed_in_definitions()
+            or _changed([*self._before, *([more] if more is not None else [])])
+            or self.changed_object()
+        )
+        self._looked, self._looks = perf_counter(), self._looks + 1
+        self._cost = max(self._cost, self._looked - began)
+        return found
+
+    def changed_object(self) -> str:
+        """What an object is called that this interpreter has made of frozen data and that code has changed, or "". It is
+        compared with another one that is made of the same data."""
+        if not _core.has_made():
+            return ""
+        for value, other in _core.made_anew(_is_compared):
+            try:
+                same = _same(value, other, {})
+            except Exception:  # nothing that can be compared
+                same = True
+            if not same:
+                return f"{a(type(value).__qualname__)} in the notebook's data"
+        return ""
 
     def changed_in_definitions(self) -> str:
         """The name of what a definition holds that is not what it was, or ""."""
@@ -74,6 +100,43 @@ class Watch:
                 if name not in now or name not in held or now[name] is not held[name]:
                     return name
         return _changed(self._held)
+
+
+def _is_compared(value: Any) -> bool:
+    """Objects of libraries may keep what they have computed."""
+    kind = type(value)
+    return kind is types.SimpleNamespace or (kind.__module__ == "__main__" and rebuild.is_mutable(kind))
+
+
+def _same(value: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
+    """Whether two objects that were made of the same data hold the same, by no code of their classes, if these do not speak
+    for themselves."""
+    kind: Any = type(value)
+    if value is other or (id(value), id(other)) in seen:
+        return True
+    if kind is not type(other) or isinstance(value, _SAME):
+        return False
+    if kind in _ATOMS:
+        return bool(value == other or value != value)
+    seen[id(value), id(other)] = value, other  # alive, so that their ids stay theirs
+    if kind in (list, tuple, deque):
+        return len(value) == len(other) and all(_same(a, b, seen) for a, b in zip(value, other, strict=True))
+    if kind is dict:
+        return _same([*value], [*other], seen) and _same([*value.values()], [*other.values()], seen)
+    if kind is types.SimpleNamespace:
+        return _same(vars(value), vars(other), seen)
+    if kind in (set, frozenset):
+        return bool(value == other)
+    if instances.speaker_of(kind) is not None:
+        return _shape(value) == _shape(other)
+    held, expected = instances.take_apart(value), instances.take_apart(other)
+    return held is None or all(_same(_kept(kind, a), _kept(kind, b), seen) for a, b in zip(held, expected, strict=True))
+
+
+def _kept(kind: type, part: Any) -> Any:
+    """Without what `functools.cached_property` keeps."""
+    cached = _cached_names(kind)
+    return {name: value for name, value in part.items() if name not in cached} if type(part) is dict else part
 
 
 def _shaped(values: Iterable[tuple[str, Any]]) -> list[tuple[str, Any, bytes | None]]:

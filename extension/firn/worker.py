@@ -117,25 +117,36 @@ class Space:
 class Job:
     """What begin() gives the pool. It goes when the job is done, and with it what the worker knows of the data."""
 
-    def __init__(self, space: Space, run: Callable[[int, int], Result], watch: Any = None) -> None:
-        self._space, self._run, self._watch = space, run, watch
+    def __init__(self, space: Space, run: Callable[[int, int], Result], watching: list[Any] | None = None) -> None:
+        self._space, self._run, self._watching = space, run, watching or [None]
+        _unchecked.add(id(self))
         self._shipment = rebuild.borrowed
 
     def __call__(self, start: int, stop: int) -> Result:
         return self._run(start, stop)
 
     def __del__(self) -> None:
-        if self._watch is not None:
+        [watch] = self._watching
+        if watch is None and _core.has_made():
+            watch = _watch_of([], [])
+        if watch is not None:  # the next job is to find things as the notebook has them
             try:
-                spoilt = bool(self._watch.changed_in_definitions())
+                spoilt = bool(watch.changed_in_definitions())
+                changed = bool(watch.changed_object())
             except Exception:  # code of the user's classes
-                spoilt = True
+                spoilt = changed = True
             if spoilt:
                 self._space.forget_definitions()
+            if changed:
+                _core.forget_made()
+        _unchecked.discard(id(self))
         # In a cycle (an exception's frames) it may outlive its job: these are the next one's things then.
         if rebuild.borrowed is self._shipment:
             self._space.let_go()
 
+
+_unchecked: set[int] = set()
+"""Jobs that may have changed what the interpreter has made of frozen data."""
 
 _files: OrderedDict[str, None] = OrderedDict()
 _split = Space()
@@ -147,6 +158,9 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     """Prepares this worker for a job; `setup` is a shipment's. Nothing of the setup itself is kept but the pointers,
     for it is gone after the job."""
     rebuild.borrowed = None  # a job that goes from now on is not this one
+    if _unchecked:  # one has not gone, for an exception's frames hold it
+        _unchecked.clear()
+        _core.forget_made()
     raw, pointers = setup
     header = pickle.loads(raw)
     if in_worker:
@@ -166,11 +180,12 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     plan = items.with_sources(header["items"], found)
     chunk = define(code, space.names)
     seed = header["seed"]
-    watch = _watch(header["copies"], [found[number] for number in header["watched"]], found)
+    watching = [_watch(header["copies"], [found[number] for number in header["watched"]], found)]
     stopwatch = Stopwatch()
 
     def run(start: int, stop: int) -> Result:
         part = items.slice_items(plan, start, stop)
+        watch = watching[0]
         looks = watch is not None and watch.due
         try:
             before = None
@@ -182,6 +197,9 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             slowest = stopwatch.slowest(start, stop - start)
             if rebuild.missed:
                 raise rebuild.missed[0]
+            if watch is None and _core.has_made():
+                watch = watching[0] = _watch_of([], [])
+                looks = True
             if looks and (changed := watch.changed(before)):
                 raise _lost(changed)
             return ("ok", effects, slowest)
@@ -194,15 +212,19 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             warned.travel(False)
             streams.flush()
 
-    return Job(space, run, watch)
+    return Job(space, run, watching)
 
 
 def _watch(copies: list[tuple[int, str]], definitions: list[Any], found: list[Any]) -> Any:
     if not copies and not definitions:
         return None
+    return _watch_of([(name, found[number]) for number, name in copies if number >= 0], definitions)
+
+
+def _watch_of(values: list[tuple[str, Any]], definitions: list[Any]) -> Any:
     from firn.watch import Watch
 
-    return Watch([(name, found[number]) for number, name in copies if number >= 0], definitions)
+    return Watch(values, definitions)
 
 
 def _lost(name: str) -> BaseException:

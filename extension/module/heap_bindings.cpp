@@ -3,6 +3,7 @@
 #include "heap/holders.hpp"
 #include "heap/buffers/frozen.hpp"
 #include "heap/records/definitions.hpp"
+#include "heap/twins/anew.hpp"
 #include "heap/twins/twins.hpp"
 #include "heap/types.hpp"
 #include "heap/unused_pools.hpp"
@@ -297,6 +298,19 @@ void bind_heap(py::module_& module) {
         return py::reinterpret_steal<py::object>(made);
       },
       py::arg("sequence"), py::arg("start"), py::arg("stop"), py::pos_only());
+  module.def("has_made", &heap::has_made);
+  module.def("forget_made", &heap::forget_made);
+  module.def(
+      "made_anew",
+      [](const py::object& wanted) {
+        py::list pairs;
+        for (auto& [object, other] : heap::made_anew(wanted.ptr())) {
+          pairs.append(py::make_tuple(py::reinterpret_steal<py::object>(object.release()),
+                                      py::reinterpret_steal<py::object>(other.release())));
+        }
+        return pairs;
+      },
+      py::arg("wanted"), py::pos_only());
   module.def("is_frozen", &is_frozen, py::arg("obj"), py::pos_only());
   module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
              py::arg("threads") = 0, py::arg("kept") = py::list(),

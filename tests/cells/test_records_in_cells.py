@@ -104,6 +104,52 @@ def test_changes_that_it_does_not_see_raise(points: Any, body: str) -> None:
     assert "out" not in points and [p.x for p in points["points"]] == list(range(1000))
 
 
+STATES = """
+from collections import deque
+from types import SimpleNamespace
+class Jobs(deque): pass
+class Owner:
+    def __init__(self):
+        self.jobs, self.state = Jobs(range(50)), SimpleNamespace(n=0, seen=[1])
+    def take(self):
+        jobs = self.jobs
+        return jobs.pop()
+    def tick(self):
+        state = self.state
+        state.n += 1
+        return state.n
+    def read(self): return len(self.jobs) + self.state.n
+class Stated:
+    def __init__(self): self.n = 0
+    def __getstate__(self): return dict(self.__dict__)
+    def poke(self, x):
+        setattr(self, "n", x + 1)
+        return x
+def push(owner, x):
+    owner.jobs.append(x)
+owner, owners, stated = Owner(), [Owner()], [Stated()]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("owner.take()", "a Jobs"), ("owners[0].take()", "a Jobs"), ("push(owner, x)", "a Jobs"), ("owner.tick()", "a SimpleNamespace"),
+        ("stated[0].poke(x)", "a Stated"),
+    ],
+)  # fmt: skip
+def test_changes_of_what_a_worker_makes_of_frozen_data_are_found(notebook: Any, change: str, what: str) -> None:
+    notebook.ok(STATES)
+    notebook.ok("%%parallel\nbefore = [(owner.read(), owners[0].read(), stated[0].n) for x in range(4)]")
+    error = notebook.fails(f"%%parallel\nout = [{change} for x in range(40)]")
+    assert type(error).__name__ == "LostEffect" and f"changes {what} in the notebook's data" in str(error)
+    assert "out" not in notebook
+    # No worker goes on with what is changed.
+    notebook.ok("%%parallel --chunk 1\nafter = [(owner.read(), owners[0].read(), stated[0].n) for x in range(8)]")
+    assert notebook["after"] == [(50, 50, 0)] * 8 and notebook["before"] == [(50, 50, 0)] * 4
+    assert notebook.ok("owner.read(), owners[0].read(), stated[0].n") == (50, 50, 0)
+
+
 def test_a_method_that_is_put_in_is_never_stale(points: Any) -> None:
     points.ok("%%parallel\na = [p.norm() for p in points]")
     points.ok("Point.norm = lambda self: -self.x")

@@ -88,6 +88,9 @@ PyObject* make_and_keep(Resolved& own, PyObject* twin) {
   // Making it may have led to the same twin by way of other code: the first object stays.
   if (PyObject* known = own.table.object_of(twin)) return Py_NewRef(known);
   if (remember(twin, made.get()) < 0) return nullptr;
+  if (own.made.size() < Resolved::kNoted && !(as_twin(twin)->flags & kUnchanging)) {
+    own.made.push_back(heap_offset(twin));
+  }
   if (as_twin(twin)->state) own.unfilled.push_back({twin, made.get()});
   return made.release();
 }

@@ -229,8 +229,12 @@ void forget_what_can_be_made_again() {
   own->table.for_each_in({Span{0, kReservedBytes}}, [&](std::size_t at, bool may_change) {
     if (!may_change) offsets.push_back(at);
   });
+  offsets.insert(offsets.end(), own->made.begin(), own->made.end());
+  own->made.clear();
   own->leaving.reserve(own->leaving.size() + offsets.size());
-  for (const std::size_t at : offsets) own->leaving.push_back(own->table.take_at(at));
+  for (const std::size_t at : offsets) {
+    if (PyObject* object = own->table.take_at(at)) own->leaving.push_back(object);
+  }
   let_leaving_go(*own);
 }
 

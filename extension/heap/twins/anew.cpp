@@ -1,0 +1,79 @@
+#include "heap/twins/anew.hpp"
+
+#include <algorithm>
+
+#include "heap/segments.hpp"
+#include "heap/twins/resolved.hpp"
+#include "heap/twins/twins.hpp"
+
+namespace firn::heap {
+
+using faces::Ref;
+
+namespace {
+
+// Of what was noted, that which is there still.
+std::vector<std::size_t> noted(Resolved& own) {
+  std::erase_if(own.made, [&](std::size_t at) {
+    return !own.table.object_at(at) || !is_in_use(heap_base + at);
+  });
+  return own.made;
+}
+
+PyObject* twin_at(std::size_t offset) { return reinterpret_cast<PyObject*>(heap_base + offset); }
+
+}  // namespace
+
+bool has_made() {
+  Resolved* const own = resolved();
+  if (!own) PyErr_Clear();
+  return own && !own->made.empty();
+}
+
+std::vector<std::pair<Ref, Ref>> made_anew(PyObject* wanted) {
+  std::vector<std::pair<Ref, Ref>> found;
+  Resolved* const own = resolved();
+  if (!own) {
+    PyErr_Clear();
+    return found;
+  }
+  const std::vector<std::size_t> before = noted(*own);
+  std::vector<std::pair<std::size_t, Ref>> taken;
+  for (const std::size_t at : before) {
+    PyObject* const object = own->table.object_at(at);
+    if (!object) continue;
+    const Ref held = faces::borrowed(object);
+    const Ref answer(PyObject_CallOneArg(wanted, object));
+    if (!answer) PyErr_Clear();
+    if (answer && answer.get() == Py_True && own->table.object_at(at) == object) {
+      taken.emplace_back(at, Ref(own->table.take_at(at)));
+    }
+  }
+  std::vector<Ref> fresh;
+  fresh.reserve(taken.size());
+  for (const auto& [at, object] : taken) {
+    fresh.emplace_back(resolve(twin_at(at)));
+    if (!fresh.back()) PyErr_Clear();
+  }
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    const Ref made(own->table.take_at(taken[i].first));
+    Ref kept = faces::borrowed(taken[i].second.get());
+    const Ref other(
+        own->table.set(twin_at(taken[i].first), kept.release(), Resolutions::Nature::given));
+    if (fresh[i]) found.emplace_back(std::move(taken[i].second), std::move(fresh[i]));
+  }
+  own->made = before;
+  return found;
+}
+
+void forget_made() {
+  Resolved* const own = resolved();
+  if (!own) return PyErr_Clear();
+  for (const std::size_t at : noted(*own)) {
+    if (PyObject* object = own->table.take_at(at)) own->leaving.push_back(object);
+  }
+  own->made.clear();
+  let_leaving_go(*own);
+}
+
+}  // namespace firn::heap

@@ -1,0 +1,24 @@
+// Objects that the calling interpreter has made of frozen data and that code may have changed.
+#pragma once
+
+#include "heap/cpython_layout.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "heap/faces/faces.hpp"
+
+namespace firn::heap {
+
+// Each such object for which wanted(object) is true, with another one that is made of the same
+// twin; the first stay what the interpreter has. Of the first kNoted that were made. Runs code of
+// the objects' classes. Throws std::bad_alloc.
+std::vector<std::pair<faces::Ref, faces::Ref>> made_anew(PyObject* wanted);
+
+// Whether there are any.
+bool has_made();
+
+// Lets go of them: who reads one again gets another object.
+void forget_made();
+
+}  // namespace firn::heap
