@@ -1,9 +1,10 @@
 """`type(x)` in a worker says of frozen data what it says of the original.
 
-A frozen list is no exact list, and the builtin looks past what an object says of its class: `type(node) is dict` would be
-False where the serial cell's is True, and `type(self).__name__` the name of one of firn's classes. The notebook's
-cells are compiled to ask (`analysis.type_calls`); other code that a worker loads (of a script, of `exec`) is changed to call
-`_core.type_of` wherever it calls the builtin with one argument. Modules that a worker imports call the builtin itself.
+A frozen list is no exact list, and the builtin looks past what an object says of its class: `type(node) is dict`
+would be False where the serial cell's is True, and `type(self).__name__` the name of one of firn's classes. The
+notebook's cells are compiled to ask (`analysis.type_calls`); other code that a worker loads (of a script, of `exec`)
+is changed to call `_core.type_of` wherever it calls the builtin with one argument. Modules that a worker imports call
+the builtin itself.
 
 Imported by every worker at its start; `firn.bytecode` only when there is code to change.
 """

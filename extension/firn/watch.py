@@ -4,7 +4,8 @@ would otherwise be lost in silence (`def poke(p): p.n += 1`, called for each ite
 A copy is compared by its pickle before and after; of the notebook's classes and functions it is what they hold (class
 attributes, defaults, captured variables). Objects that a worker makes of frozen data (a namespace, a deque of a class of
 one's own) are compared with others that are made of the same data. Not everything is looked at all the time: the first
-chunks always, later ones as long as looking takes a small part of the time. What `functools.cached_property` keeps does not count.
+chunks always, later ones as long as looking takes a small part of the time. What `functools.cached_property` keeps does
+not count.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ LARGE: Final = 1 << 21
 
 _SHARE: Final = 0.05
 _ALWAYS: Final = 3
+"""So many chunks are looked at, whatever that takes."""
 _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SAME: Final = (
     type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.CellType,

@@ -206,7 +206,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
         except Stopped:
             raise
         except BaseException as error:
-            return _failure(stop - length_hint(part) - 1, error)
+            return _failure(stop - length_hint(part) - 1, rebuild.missed[0] if rebuild.missed else error)
         finally:
             rebuild.missed.clear()
             warned.travel(False)
@@ -260,7 +260,7 @@ def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> C
         except Stopped:
             raise
         except BaseException as error:
-            return _failure(rank, error)
+            return _failure(rank, rebuild.missed[0] if rebuild.missed else error)
         finally:
             rebuild.missed.clear()
             space.assigned |= {
