@@ -126,19 +126,17 @@ class Job:
         return self._run(start, stop)
 
     def __del__(self) -> None:
-        [watch] = self._watching
-        if watch is None and _core.has_made():
-            watch = _watch_of([], [])
-        if watch is not None:  # the next job is to find things as the notebook has them
-            try:
-                spoilt = bool(watch.changed_in_definitions())
-                changed = bool(watch.changed_object())
-            except Exception:  # code of the user's classes
-                spoilt = changed = True
-            if spoilt:
-                self._space.forget_definitions()
-            if changed:
-                _core.forget_made()
+        # The next job is to find things as the notebook has them.
+        try:
+            watch = self._watching[0] or (_watch_of([], []) if _core.has_made() else None)
+            spoilt = watch is not None and bool(watch.changed_in_definitions())
+            changed = watch is not None and bool(watch.changed_object())
+        except Exception:  # code of the user's classes
+            spoilt = changed = True
+        if spoilt:
+            self._space.forget_definitions()
+        if changed:
+            _core.forget_made()
         _unchecked.discard(id(self))
         # In a cycle (an exception's frames) it may outlive its job: these are the next one's things then.
         if rebuild.borrowed is self._shipment:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from .scopes import FUNCTIONS, walk
@@ -27,10 +28,7 @@ class TypeCalls(ast.NodeTransformer):
         self.namespace = namespace
 
     def visit(self, tree: ast.AST) -> ast.AST:
-        try:
-            return asking_in(self.namespace, tree)
-        except RecursionError:  # IPython would drop what raises
-            return tree
+        return asking_in(self.namespace, tree)
 
 
 def asking_in[T: ast.AST](namespace: Mapping[str, object], tree: T) -> T:
@@ -44,7 +42,8 @@ def asking[T: ast.AST](tree: T, maps: bool = True) -> T:
     """The tree, changed wherever the name means the builtin. `maps`: so does the name `map`."""
     nodes = walk(tree)
     if any(map(_asks, nodes)) and not _binds([tree]) and not any(map(_is_declared, nodes)):
-        _Asking(bound=False, maps=maps and not any(_binds_it(node, "map") for node in nodes)).visit(tree)
+        with suppress(RecursionError):  # an expression of hundreds of terms
+            _Asking(bound=False, maps=maps and not any(_binds_it(node, "map") for node in nodes)).visit(tree)
     return tree
 
 

@@ -49,18 +49,24 @@ std::vector<std::pair<Ref, Ref>> made_anew(PyObject* wanted) {
       taken.emplace_back(at, Ref(own->table.take_at(at)));
     }
   }
+  const std::uint64_t forgotten_before = own->forgotten;
   std::vector<Ref> fresh;
   fresh.reserve(taken.size());
   for (const auto& [at, object] : taken) {
     fresh.emplace_back(resolve(twin_at(at)));
     if (!fresh.back()) PyErr_Clear();
   }
+  // Something else may stand at these places by now.
+  if (!resolved()) PyErr_Clear();
+  const bool usable = own->forgotten == forgotten_before;
   for (std::size_t i = 0; i < taken.size(); ++i) {
-    const Ref made(own->table.take_at(taken[i].first));
-    Ref kept = faces::borrowed(taken[i].second.get());
-    const Ref other(
-        own->table.set(twin_at(taken[i].first), kept.release(), Resolutions::Nature::given));
-    if (fresh[i]) found.emplace_back(std::move(taken[i].second), std::move(fresh[i]));
+    auto& [at, object] = taken[i];
+    if (usable) {
+      const Ref dropped(own->table.take_at(at));
+      const auto nature = Resolutions::Nature::given;
+      const Ref other(own->table.set(twin_at(at), Py_NewRef(object.get()), nature));
+    }
+    if (fresh[i]) found.emplace_back(std::move(object), std::move(fresh[i]));
   }
   own->made = before;
   return found;
