@@ -58,10 +58,9 @@ def cannot_swallow(expression: ast.expr) -> bool:
 
 def classify(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> LoopClasses:
     """before: the statements that certainly ran before the loop. Raises Refusal."""
+    _check_statements(loop.body, in_loop=False)  # first, for where a `break` stands its way out is the better one
     if loop.orelse:
-        _check_statements(loop.body, in_loop=False)  # `break` would end it, too
         raise refusals.for_else(loop.orelse[0])
-    _check_statements(loop.body, in_loop=False)
     changes = _changes(loop, facts, before)
     own = {node for c in changes for node in c.own}
     found = uses(loop.target, *loop.body)
