@@ -72,6 +72,31 @@ class CellFacts:
 
     def kind_of(self, name: str, before: list[ast.stmt]) -> type | None:
         """The exact type that a name is bound to when control reaches the end of `before`; None if not certain."""
+        value = self._value_of(name, before)
+        if isinstance(value, ast.expr):
+            return self._kind(value)
+        if value is None and name in self.namespace:
+            kind = type(self.namespace[name])
+            shown = getattr(self.namespace[name], "__class__", kind)
+            return shown if isinstance(shown, type) else kind
+        return None
+
+    def item_kind(self, name: str, before: list[ast.stmt]) -> type | None:
+        """The type of the items that the defaultdict makes that a name is bound to then; None if not certain."""
+        value = self._value_of(name, before)
+        match value:
+            case ast.Call(args=[ast.Name(id=factory), *_]) if self._kind(value) is defaultdict:
+                return self._kind(ast.Call(ast.Name(factory), [], []))
+            case ast.Call(args=[ast.Lambda(body=made), *_]) if self._kind(value) is defaultdict:
+                return self._kind(made)
+            case None if name in self.namespace:
+                makes = getattr(self.namespace[name], "default_factory", None)
+                return next((kind for kind in _CONSTRUCTORS.values() if kind is makes), None)
+        return None
+
+    def _value_of(self, name: str, before: list[ast.stmt]) -> ast.expr | str | None:
+        """The expression that a name is bound to at the end of `before`; None if it is what it was before the cell, "" if
+        that is not certain."""
         for statement in reversed(before):
             if name not in stored(statement):
                 continue
@@ -79,13 +104,13 @@ class CellFacts:
                 case ast.Assign(targets=targets, value=value):
                     for target in targets:
                         if isinstance(target, ast.Name) and target.id == name:
-                            return self._kind(value)
+                            return value
                         if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
                             for part, item in zip(target.elts, value.elts, strict=False):
                                 if isinstance(part, ast.Name) and part.id == name:
-                                    return self._kind(item)
+                                    return item
                 case ast.AnnAssign(target=ast.Name(id=target_name), value=ast.expr() as value) if target_name == name:
-                    return self._kind(value)
+                    return value
                 case ast.AugAssign():
                     continue
                 case ast.For(target=target, body=body):
@@ -100,11 +125,7 @@ class CellFacts:
                         }
                     if name not in plain:
                         continue
-            return None
-        if name in self.namespace:
-            kind = type(self.namespace[name])
-            shown = getattr(self.namespace[name], "__class__", kind)
-            return shown if isinstance(shown, type) else kind
+            return ""
         return None
 
     def _kind(self, value: ast.expr) -> type | None:

@@ -58,12 +58,12 @@ FIRM = frozenset({int, bool, str, bytes, tuple})
 """Types of which no key hides another one that a list tells from it."""
 
 
-def odd_keys(record: dict[Any, Any], is_list: bool) -> Callable[[Any], Any]:
-    """A function for the keys of other types than `FIRM`: gives the key for the record, or raises. is_list: the record
-    is of a list's items for certain; else it may be of a dict's."""
-    known: dict[Any, None] = {}
+def odd_keys(is_list: bool) -> Callable[[Any, dict[Any, Any]], Any]:
+    """A function for keys of other types than `FIRM`, and the record that they belong to: gives the key for the record, or
+    raises. is_list: the record is of a list's items for certain; else it may be of a dict's."""
+    known: dict[tuple[int, Any], None] = {}
 
-    def odd(key: Any) -> Any:
+    def odd(key: Any, record: dict[Any, Any]) -> Any:
         if is_list:
             try:
                 return operator.index(key)
@@ -71,13 +71,12 @@ def odd_keys(record: dict[Any, Any], is_list: bool) -> Callable[[Any], Any]:
                 pass
             [][key]  # raises what the list would
             raise NotMergeable("slices of a list are assigned in a split loop: assign its items")
-        if key not in known:
-            if key in record:
-                raise NotMergeable(
-                    f"{key!r} is used as a key, and equals an earlier one of another type, which only a dict takes for"
-                    " the same: use keys of one type"
-                )
-            known[key] = None
+        if key in record and (id(record), key) not in known:
+            raise NotMergeable(
+                f"{key!r} is used as a key, and equals an earlier one of another type, which only a dict takes for the"
+                " same: use keys of one type"
+            )
+        known[id(record), key] = None
         return key
 
     return odd
@@ -299,6 +298,8 @@ def _check_keys(keys: dict[Any, Any]) -> None:
 def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
     """The operands of `d[k] op= v` by key: ("ints" | "bools", keys, sums, counts, raw) | ("lists", {key: operands})."""
     _check_keys(acc)
+    if op.startswith("m"):
+        return ("lists", {key: pack_extreme(operands, op) for key, operands in acc.items()})
     flat = [value for operands in acc.values() for value in operands]
     if op in ("+", "-") and (kind := _whole(flat)) is not None:
         counts = list(map(len, acc.values()))
@@ -332,6 +333,13 @@ def pack_grouped(acc: dict[Any, list[Any]], how: str) -> dict[Any, list[Any]]:
     return dict(acc)
 
 
+def pack_nested(acc: dict[Any, Any], how: tuple[str, Any]) -> dict[Any, Any]:
+    """how: the packer of the records by key, and its argument."""
+    _check_keys(acc)
+    packer, argument = how
+    return {key: PACKERS[packer](record, argument) for key, record in acc.items()}
+
+
 def pack_counts(acc: Counter[Any], _: str) -> dict[Any, Any]:
     _check_keys(acc)
     if set(map(type, acc.values())) - {int}:
@@ -342,7 +350,7 @@ def pack_counts(acc: Counter[Any], _: str) -> dict[Any, Any]:
     return dict(acc)
 
 
-PACKERS: dict[str, Callable[[Any, str], Any]] = {
+PACKERS: dict[str, Callable[[Any, Any], Any]] = {
     "fold": pack_fold,
     "extreme": pack_extreme,
     "champion": pack_champion,
@@ -354,6 +362,7 @@ PACKERS: dict[str, Callable[[Any, str], Any]] = {
     "dict": pack_dict,
     "grouped": pack_grouped,
     "counts": pack_counts,
+    "nested": pack_nested,
 }
 
 
@@ -411,7 +420,7 @@ def last_values(variables: dict[str, Any], names: tuple[str, ...]) -> dict[str, 
 
 
 def ending(
-    accumulators: tuple[tuple[str, str, str], ...], names: tuple[str, ...]
+    accumulators: tuple[tuple[str, str, Any], ...], names: tuple[str, ...]
 ) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
     """The last call of a chunk: from its local variables to its effects, (last values, *packed accumulators).
 

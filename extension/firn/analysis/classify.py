@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from . import refusals
 from .body import MUTATORS, check_expressions, mutations
 from .cellfacts import CellFacts
-from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
+from .containers import Appended, Counts, Distinct, First, Grouped, Keyed, Nested, Store, Tally
 from .flow import Flow
 from .forms import Best, Extreme, Fold, Form
-from .reductions import Change, change, harmless
+from .places import harmless, own_names
+from .presence import Known, conditional
+from .reductions import SETS, Change, change
 from .scopes import Use, global_uses, own_statements, root, stored, uses, walk
 
 _SWALLOW_NOTHING = frozenset(
@@ -95,7 +97,7 @@ def classify(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> LoopCla
     check_expressions(facts, loop.body, changing)
     _check_reads(rest, bound, reductions)
     _check_exposed(loop, bound, kept, found)
-    _check_mutations(loop, facts, bound, targets, {id(c.statement) for c in kept})
+    _check_mutations(loop, facts, bound, targets, kept)
     forms = {name: _form(name, cs) for name, cs in reductions.items() if cs[0].name == name}
     for name, form in forms.items():
         if isinstance(form, Keyed):
@@ -141,47 +143,49 @@ def _check_statements(body: list[ast.stmt], in_loop: bool) -> None:
 def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Change]:
     found: list[Change] = []
 
-    def kind_of(name: str) -> type | None:
-        return facts.kind_of(name, before)
+    def kind_of(name: str, items: bool) -> type | None:
+        return facts.item_kind(name, before) if items else facts.kind_of(name, before)
 
-    def block(body: list[ast.stmt], guarded: bool, tail: bool) -> None:
+    def recognised(node: ast.stmt, guarded: bool) -> Change | None:
+        c = conditional(node, kind_of) if isinstance(node, ast.If) else None
+        c = c or change(node, kind_of)
+        if c is None or not all(facts.is_builtin(name) for name in own_names(c.fixed)):
+            return None
+        return None if c.calm and guarded and not harmless(c.parts["value"]) else c
+
+    def block(body: list[ast.stmt], guarded: bool, tail: bool, known: Known) -> None:
+        known = known.inside()
         for number, node in enumerate(body):
             last = tail and number == len(body) - 1
-            c = change(node, kind_of)
-            if c is not None and c.kind is Extreme and not facts.is_builtin(c.op.rstrip(">")):
-                c = None
-            if c is not None and c.kind is Grouped and c.default and not facts.is_builtin(str(c.default[0])):
-                c = None
-            if c is not None and c.kind is Best:
-                found.append(c)
-                c.guarded = guarded
-                continue
+            known.forget(node)
+            c = recognised(node, guarded)
             if c is not None:
-                c.guarded, c.tail = guarded, last
+                known.meet(c)
+                c.guarded, c.tail = guarded, last and c.kind is not Best
                 found.append(c)
                 continue
             match node:
                 case ast.Try() | ast.TryStar():
                     outside = guarded or _goes_on(node.finalbody)
-                    block(node.body, outside or bool(node.handlers), False)
-                    block(node.orelse, outside, last and not node.finalbody)
-                    block(node.finalbody, guarded, last)
+                    block(node.body, outside or bool(node.handlers), False, known)
+                    block(node.orelse, outside, last and not node.finalbody, known)
+                    block(node.finalbody, guarded, last, known)
                     for handler in node.handlers:
-                        block(handler.body, outside, last and not node.finalbody)
+                        block(handler.body, outside, last and not node.finalbody, known)
                 case ast.With(items=items, body=inner):
                     safe = all(cannot_swallow(item.context_expr) for item in items)
-                    block(inner, guarded or not safe, last and safe)
+                    block(inner, guarded or not safe, last and safe, known)
                 case ast.For(body=inner, orelse=orelse) | ast.While(body=inner, orelse=orelse):
-                    block(inner, guarded, False)
-                    block(orelse, guarded, last)
+                    block(inner, guarded, False, known)
+                    block(orelse, guarded, last, known)
                 case ast.If(body=inner, orelse=orelse):
-                    block(inner, guarded, last)
-                    block(orelse, guarded, last)
+                    block(inner, guarded, last, known)
+                    block(orelse, guarded, last, known)
                 case ast.Match(cases=cases):
                     for case in cases:
-                        block(case.body, guarded, last)
+                        block(case.body, guarded, last, known)
 
-    block(loop.body, False, True)
+    block(loop.body, False, True, Known())
     return found
 
 
@@ -217,14 +221,16 @@ def _check_exposed(loop: ast.For, bound: set[str], kept: list[Change], found: li
         raise refusals.carried(node, name, getattr(written, "lineno", loop.lineno))
 
 
-def _check_mutations(loop: ast.For, facts: CellFacts, bound: set[str], targets: set[str], kept: set[int]) -> None:
+def _check_mutations(loop: ast.For, facts: CellFacts, bound: set[str], targets: set[str], kept: list[Change]) -> None:
+    changes = {id(c.statement): c for c in kept}
+    inside: set[int] = set()  # the statements of changes that are more than one
     for statement in own_statements(loop.body):
-        parts: list[ast.AST]
-        if id(statement) in kept:
-            parts = _expressions_of_change(statement)
-        else:
-            parts = _own_expressions(statement)
-        for part in parts:
+        if id(statement) in inside:
+            continue
+        c = changes.get(id(statement))
+        if c is not None:
+            inside.update(id(part) for part in walk(statement))
+        for part in _own_expressions(statement) if c is None else (*c.parts.values(), *(step.key for step in c.path)):
             for where, owner, how in mutations(part):
                 _check_mutation(where, owner, how, facts, bound, targets)
     for where, owner, how in mutations(loop.target):
@@ -255,26 +261,6 @@ def _check_mutation(
     if how.startswith(".") and not facts.mutable_value(owner.id):
         return
     raise refusals.mutates_broadcast(where, owner.id, how)
-
-
-def _expressions_of_change(statement: ast.stmt) -> list[ast.AST]:
-    """The expressions of a mergeable change, without the change itself."""
-    match statement:
-        case ast.AugAssign(target=ast.Name(), value=value) | ast.Assign(targets=[ast.Name()], value=value):
-            return [value]
-        case (
-            ast.AugAssign(target=ast.Subscript(slice=key), value=value)
-            | ast.Assign(targets=[ast.Subscript(slice=key)], value=value)
-        ):
-            return [key, value]
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=receiver), args=args)):
-            match receiver:
-                case ast.Subscript(slice=key):
-                    return [key, *args]
-                case ast.Call(args=[key, _]):
-                    return [key, *args]
-            return list(args)
-    return [statement]
 
 
 def _check_functions(
@@ -385,19 +371,34 @@ def _eager(iterable: ast.expr, facts: CellFacts) -> set[str]:
 
 def _form(name: str, changes: list[Change]) -> Form:
     """One form for all the changes of one variable."""
+    real = [c for c in changes if not c.covers]
+    path = [step.creates for step in real[0].path]
+    for c in changes:
+        if [step.creates for step in c.path] != (path[: len(c.path)] if c.covers else path):
+            raise refusals.mixed_changes(c.statement, name, real[0].kind.what, c.kind.what)
+    form = _form_inside(f"{name}[...]" if path else name, real)
+    for depth in reversed(range(len(path))):
+        outer = f"{name}[...]" if depth else name
+        form = Nested(outer, form.line, form.guarded, path[depth], inner=form)
+    form.fixed = {word: value for c in changes for word, value in c.fixed.items()}
+    return form
+
+
+def _form_inside(name: str, changes: list[Change]) -> Form:
+    """The form of changes at the end of one path; name: what messages call the object there."""
     first = changes[0]
     line = first.statement.lineno
     guarded = any(c.guarded for c in changes)
     for c in changes:
         if c.ambiguous:
-            raise refusals.unknown_kind(c.statement, name, c.method)
+            raise refusals.unknown_kind(c.statement, c.name, c.method, item=c.kind is Grouped)
     kinds = {c.kind for c in changes}
     if kinds == {Fold, Appended} and all(c.op == "+" for c in changes if c.kind is Fold):
         # x.append(a) and x += [b]: one list.
         kinds = {Appended}
     if len(kinds) > 1:
         other = next(c for c in changes if c.kind is not first.kind)
-        raise refusals.mixed_changes(other.statement, name, first.kind.what, other.kind.what)
+        raise refusals.mixed_changes(other.statement, first.name, first.kind.what, other.kind.what)
     kind = kinds.pop()
     if kind is Fold:
         return Fold(name, line, guarded, [c.op for c in changes], _unit(changes))
@@ -418,12 +419,14 @@ def _form(name: str, changes: list[Change]) -> Form:
                 )
         return Best(name, line, guarded, first.op, first.none_first, names)
     if kind is Tally:
-        form = Tally(name, line, guarded, first.op, first.default, _unit(changes))
-        return _alike(changes, form, lambda c: (c.op, c.default))
+        form = Tally(name, line, guarded, first.op, first.default, _unit(changes), first.certain)
+        return _alike(changes, form, lambda c: (c.op, repr(c.default), c.certain))
     if kind is Grouped:
-        inner = "set" if first.method == "add" else "list"
+        inner = "set" if first.method in SETS else "list"
         form_ = Grouped(name, line, guarded, inner, bool(first.default))
-        return _alike(changes, form_, lambda c: (c.method == "add", bool(c.default)))
+        return _alike(changes, form_, lambda c: (c.method in SETS, bool(c.default)))
+    if kind is First:
+        return First(name, line, guarded)
     if kind is Store:
         return Store(name, line, guarded, any(c.method == "update" for c in changes))
     if kind is Counts:
@@ -445,5 +448,5 @@ def _unit(changes: list[Change]) -> int:
 def _alike(changes: list[Change], form: Form, key: Callable[[Change], object]) -> Form:
     for other in changes[1:]:
         if key(other) != key(changes[0]):
-            raise refusals.mixed_changes(other.statement, form.name, form.what, form.what)
+            raise refusals.mixed_changes(other.statement, other.name, form.what, form.what)
     return form

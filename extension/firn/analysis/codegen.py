@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from .cellfacts import CellFacts
 from .classify import LoopClasses
-from .containers import Appended, Counts, Distinct, Grouped, Keyed, Store, Tally
+from .containers import Appended, Counts, Distinct, First, Grouped, Keyed, Nested, Store, Tally
 from .forms import Best, Extreme, Fold, Form
-from .reductions import Change, harmless
+from .reductions import Change
 from .scopes import global_uses, located, walk
-from .templates import template
+from .templates import expression, template
 from .type_calls import asking
 
 CHUNK = "__firn_chunk__"
@@ -43,9 +43,7 @@ def _recorded(
     if tail:
         return value
     source = f"__firn_v if (__firn_v := VALUE).__class__ in __firn_plain__ else {keep}(__firn_v)"
-    [statement] = template(source, value, VALUE=value)
-    assert isinstance(statement, ast.Expr)
-    return statement.value
+    return expression(source, value, VALUE=value)
 
 
 class _Recorder(ast.NodeTransformer):
@@ -71,15 +69,22 @@ class _Recorder(ast.NodeTransformer):
 
     def _record(self, node: ast.stmt, c: Change) -> list[ast.stmt]:
         form = self._forms[c.name]
-        acc = _name(self._locals[c.name])
+        local = self._locals[c.name]
+        acc: ast.expr = _name(local)
         value = c.parts["value"]
         key = c.parts.get("key", value)
-        if isinstance(form, Keyed) and form.may_be_list:
-            key = _key(key, acc.id)
+        for step in c.path:
+            assert isinstance(form, Nested)
+            acc, inner = _keyed(form, acc, step.key, local)
+            acc, form = expression("ACC[KEY]", node, ACC=acc, KEY=inner), form.inner
+        if isinstance(form, Keyed):
+            acc, key = _keyed(form, acc, key, local)
+        if c.covers:
+            return template("ACC[KEY]", node, ACC=acc, KEY=key)
         match form:
             case Fold():
                 if form.unit:
-                    return template("ACC += VALUE", node, ACC=_name(acc.id, store=True), VALUE=value)
+                    return template("ACC += VALUE", node, ACC=_name(local, store=True), VALUE=value)
                 operand = _recorded(value, c.tail, self._is_builtin)
                 if form.journal:
                     return template("ACC.append((OP, VALUE))", node, ACC=acc, OP=ast.Constant(c.op), VALUE=operand)
@@ -89,7 +94,7 @@ class _Recorder(ast.NodeTransformer):
                 return template("ACC.append(VALUE)", node, ACC=acc, VALUE=operand)
             case Best():
                 others = [c.parts[f"={name}"] if name != form.name else _name("__firn_v") for name in form.names]
-                fence = f"{acc.id}_fence"
+                fence = f"{local}_fence"
                 source = (
                     f"if (__firn_v := VALUE).__class__ is {fence}.__class__:\n"
                     f"    if __firn_v {form.sign} {fence}:\n"
@@ -116,16 +121,17 @@ class _Recorder(ast.NodeTransformer):
                 if c.method == "update":
                     return template("ACC.update(VALUE)", node, ACC=acc, VALUE=value)
                 return template("ACC[KEY] = VALUE", node, ACC=acc, KEY=key, VALUE=value)
+            case First():
+                return template("ACC.setdefault(KEY, VALUE)", node, ACC=acc, KEY=key, VALUE=value)
             case Tally() if form.unit:
                 return template("ACC[KEY] += VALUE", node, ACC=acc, KEY=key, VALUE=value)
             case Tally():
-                operand = _recorded(value, c.tail, self._is_builtin)
-                parts = {"ACC": acc, "KEY": key, "VALUE": operand}
-                if c.guarded and not harmless(value):
-                    # The value first: a failure of it leaves no key behind.
-                    return template("__firn_k, __firn_v = KEY, VALUE\nACC[__firn_k].append(__firn_v)", node, **parts)
-                return template("ACC[KEY].append(VALUE)", node, **parts)
+                keep = "__firn_settled__" if form.picks else "__firn_snapshot__"
+                operand = _recorded(value, c.tail, self._is_builtin, keep)
+                return template("ACC[KEY].append(VALUE)", node, ACC=acc, KEY=key, VALUE=operand)
             case Grouped():
+                if c.method == "update":
+                    return template("ACC[KEY].extend(__firn_hashed__(VALUE))", node, ACC=acc, KEY=key, VALUE=value)
                 if form.inner == "set":
                     value = _hashed(value)
                 method = "extend" if c.method == "extend" else "append"
@@ -133,19 +139,22 @@ class _Recorder(ast.NodeTransformer):
         raise AssertionError(form)
 
 
-def _key(key: ast.expr, record: str) -> ast.expr:
-    """The key of an item that may be a list's."""
-    source = f"__firn_k if (__firn_k := KEY).__class__ in __firn_firm__ else {record}_odd(__firn_k)"
-    [statement] = template(source, key, KEY=key)
-    assert isinstance(statement, ast.Expr)
-    return statement.value
+def _keyed(form: Keyed, record: ast.expr, key: ast.expr, local: str) -> tuple[ast.expr, ast.expr]:
+    """A record and a key for it, which is evaluated after it. local: the name of the variable's outermost record."""
+    if not form.may_be_list:
+        return record, key
+    again = "__firn_r"
+    if isinstance(record, ast.Name):
+        again = record.id
+    else:
+        record = expression(f"({again} := RECORD)", record, RECORD=record)
+    source = f"__firn_k if (__firn_k := KEY).__class__ in __firn_firm__ else {local}_odd(__firn_k, {again})"
+    return record, expression(source, key, KEY=key)
 
 
 def _hashed(value: ast.expr) -> ast.expr:
     """The value, after a set has taken it: what cannot be hashed fails here, as it does in the serial cell."""
-    [statement] = template("(__firn_taken__(__firn_v := VALUE), __firn_v)[1]", value, VALUE=value)
-    assert isinstance(statement, ast.Expr)
-    return statement.value
+    return expression("(__firn_taken__(__firn_v := VALUE), __firn_v)[1]", value, VALUE=value)
 
 
 class _Deletions(ast.NodeTransformer):
@@ -202,9 +211,9 @@ def loop_code(
             start += template(f"{locals_[name]}_fence = {locals_[name]}.fence", loop)
     for name in order:
         form = classes.reductions[name]
-        if isinstance(form, Keyed) and form.may_be_list:
-            record, is_list = locals_[name], form.target is list
-            start += template(f"{record}_odd = __firn_tools__.odd_keys({record}, {is_list})", loop)
+        if isinstance(form, Keyed):
+            is_list = form.target is list and not isinstance(form, Nested)
+            start += template(f"{locals_[name]}_odd = __firn_tools__.odd_keys({is_list})", loop)
     accumulators = tuple(
         (locals_[name], classes.reductions[name].packer, classes.reductions[name].argument) for name in order
     )

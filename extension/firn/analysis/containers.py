@@ -4,16 +4,19 @@ import operator
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, Final
 
 from firn import _core
 
 from . import refusals
 from .chunk import CODES, NUMBERS, unpack
-from .forms import IN_PLACE, MUTABLE, RUNNING, Commit, Form, Namespace, nothing, operate
+from .forms import IN_PLACE, MUTABLE, PICKS, RUNNING, Commit, Form, Namespace, nothing, operate
+from .places import fresh
 
 _DICTS = (dict, defaultdict, OrderedDict, Counter)
+OPERAND: Final = object()
+"""The default of `d[k] = max(d.get(k, v), v)`: the first operand."""
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: classes written in Python, and some others
 
 
@@ -136,6 +139,36 @@ class Store(Keyed):
         return commit
 
 
+@dataclass
+class First(Keyed):
+    """`d.setdefault(k, v)`, `if k not in d: d[k] = v`."""
+
+    packer = "dict"
+    accumulator = "{}"
+    what = "a setdefault"
+    role = "output"
+
+    @property
+    def may_be_list(self) -> bool:
+        return False
+
+    def check(self, value: Any) -> None:
+        _kind(self, value, _DICTS, "a dict")
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+
+        def commit() -> None:
+            for values in effects:
+                for key, value in values.items():
+                    target.setdefault(key, value)
+
+        return commit
+
+
 def _assign(target: Any, values: dict[Any, Any]) -> None:
     for key, value in values.items():
         target[key] = value
@@ -160,11 +193,13 @@ def _indices(form: Form, target: list[Any], effects: Sequence[dict[Any, Any]]) -
 
 @dataclass
 class Tally(Keyed):
-    """`d[k] += v`, `d[k] = d.get(k, c) + v` on dicts of numbers and the like; `d[i] += v` on lists."""
+    """`d[k] += v`, `d[k] = d.get(k, c) + v`, `d[k] = max(d.get(k, c), v)` on dicts of numbers and the like; `d[i] += v` on
+    lists. op: see `operate`."""
 
     op: str = "+"
     default: tuple[Any, ...] = ()
     unit: int = 0  # the one constant that all operands are, or 0
+    certain: bool = False  # an item without operands is there, too
     what = "an augmented item assignment"
 
     @property
@@ -178,6 +213,11 @@ class Tally(Keyed):
     @property
     def argument(self) -> str:
         return self.op.strip("=")
+
+    @property
+    def picks(self) -> bool:
+        """Whether the item becomes one of the operands."""
+        return self.op.rstrip(">") in PICKS
 
     @property
     def may_be_list(self) -> bool:
@@ -230,12 +270,14 @@ class Tally(Keyed):
         """The new items, if all that is added to are ints, too; in any case fills in the items that were looked at."""
         new: dict[Any, Any] = {}
         absent = self.default[0] if self.default else 0
+        if absent is OPERAND and self.unit:
+            absent = 0
         plain = type(target) is Counter or bool(self.default)
         for key, total in sums.items():
             known[key] = state = target.get(key, absent) if plain else self._state(target, key)
             if type(state) is not int and type(state) is not bool:
                 return None
-            new[key] = state + total
+            new[key] = state + total if total or not self.unit else state
         return new
 
     def _replayed(self, target: Any, effects: Sequence[Any], known: dict[Any, Any]) -> Commit:
@@ -248,16 +290,19 @@ class Tally(Keyed):
                 signs.add(operator.index(key) < 0)
                 key = operator.index(key)
             order[key] = None
-            if not count:
+            if not count and not self.certain:
                 continue
             if key not in new:
                 state = known[key] if key in known else self._state(target, key)
-                if type(state) in MUTABLE:
+                if type(state) in MUTABLE and self.op in IN_PLACE:
                     state = state.copy()
+                if state is OPERAND:
+                    operands = iter(operands)
+                    state, value = next(operands), None
                 new[key] = state
             state = new[key]
             if value is not None and type(state) in (int, bool):
-                new[key] = operate(self.op, state, value)
+                new[key] = operate(self.op, state, value) if count else state
                 continue
             for operand in operands:
                 if self.guarded and type(operand) not in NUMBERS:
@@ -384,10 +429,6 @@ class Grouped(Keyed):
         _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
         _distinct(self, self.inside(value))
 
-    @property
-    def builtins(self) -> tuple[str, ...]:
-        return (self.inner,) if self.create else ()
-
     def inside(self, value: Any) -> list[Any]:
         return _mutable(value)
 
@@ -482,3 +523,77 @@ class Counts(Form):
                     raise refusals.wrong_kind(self.line, f"{self.name}[{key!r}]", old, "an int")
                 new[key] = old + count
         return lambda: dict.update(target, new)
+
+
+@dataclass
+class Nested(Keyed):
+    """Changes of what an item holds: `d[a][b] += v`, `d.setdefault(a, {})[b] = v`. inner: how one item changes; create:
+    what is there if nothing was, see `places.fresh`."""
+
+    inner: Form = field(kw_only=True)
+    create: str = ""
+    packer = "nested"
+    what = "a change in an item"
+
+    @property
+    def accumulator(self) -> str:
+        return f"__firn_tools__.defaultdict(lambda: {self.inner.accumulator})"
+
+    @property
+    def argument(self) -> tuple[Any, ...]:
+        return (self.inner.packer, self.inner.argument)
+
+    @property
+    def may_be_list(self) -> bool:
+        return super().may_be_list and not (self.create or self.guarded)
+
+    def check(self, value: Any) -> None:
+        kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict)
+        if self.guarded and not self.create:
+            kinds = (defaultdict,)
+        if self.may_be_list:
+            kinds = (list,) if self.target is list else (*kinds, list)
+        _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or list")
+        _distinct(self, self.inside(value))
+
+    def inside(self, value: Any) -> list[Any]:
+        holders = [item for item in _mutable(value) if isinstance(item, (list, dict))]
+        return [*holders, *chain.from_iterable(map(self.inner.inside, holders))]
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+        parts: dict[Any, list[Any]] = {}
+        for effect in effects:
+            for key, inner in effect.items():
+                parts.setdefault(key, []).append(inner)
+        created: dict[Any, Any] = {}
+        found: list[Any] = []
+        commits: list[Commit] = []
+        for key, inner in parts.items():
+            if type(target) is list or key in target:
+                item = target[key]
+            else:
+                item = created[key] = self._made(target, key)
+                found += self.inner.inside(item)
+            found.append(item)
+            commits.append(self.inner.prepare(inner, {self.inner.name: item}))
+        _distinct(self, found)  # two keys of one object would need the order among them
+
+        def commit() -> None:
+            for key, item in created.items():
+                target[key] = item
+            for change in commits:
+                change()
+
+        return commit
+
+    def _made(self, target: Any, key: Any) -> Any:
+        if self.create:
+            return fresh(self.create)
+        factory = getattr(target, "default_factory", None)
+        if factory is None:
+            raise KeyError(key)
+        return factory()

@@ -43,6 +43,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "&": operator.and_,
     "^": operator.xor,
 }
+PICKS: dict[str, Callable[[Any, Any], Any]] = {"max": max, "min": min}
 _OF_FLOATS = ("+", "=+", "+=", "-", "=-")  # of which _core.fold_floats knows that they give what operate() gives
 SIGNS: dict[str, str] = {
     "Add": "+",
@@ -63,9 +64,14 @@ MUTABLE = (list, set, dict, Counter, deque, OrderedDict, defaultdict, bytearray)
 
 
 def operate(op: str, left: Any, right: Any) -> Any:
-    """`left op right`: "+" is `left += right`, "=+" is `left = left + right`, "+=" is `left = right + left`."""
+    """`left op right`: "+" is `left += right`, "=+" is `left = left + right`, "+=" is `left = right + left`, "max" is
+    `max(left, right)`, "max>" is `max(right, left)`."""
     if op in IN_PLACE:
         return IN_PLACE[op](left, right)
+    if op in PICKS:
+        return PICKS[op](left, right)
+    if op.endswith(">"):
+        return PICKS[op[:-1]](right, left)
     if op.startswith("="):
         return _BINARY[op[1:]](left, right)
     return _BINARY[op[:-1]](right, left)
@@ -76,15 +82,17 @@ RUNNING: Final = "for its value at each step collect what it is made of in a lis
 
 @dataclass
 class Form(ABC):
-    """One reduction variable of one loop. guarded: some change stands in a `try` that would catch its failure.
-    otherwise: what to write for what people want who read the variable in the loop, too."""
+    """One reduction variable of one loop. guarded: some change stands in a `try` that would catch its failure. fixed: names
+    in the changes, and what they are taken for. otherwise: what to write for what people want who read the variable in
+    the loop, too."""
 
     name: str
     line: int
     guarded: bool = False
+    fixed: dict[str, object] = field(default_factory=dict, kw_only=True)
     what: ClassVar[str]
     otherwise: ClassVar[str] = (
-        "for one value per key write {name}[k] += v, {name}[k] = {name}.get(k, 0) + v or {name}.setdefault(k, []).append(v)"
+        "for one value per key write {name}[k] += v, {name}[k] = max({name}.get(k, 0), v) or {name}.setdefault(k, []).append(v)"
     )
     role: ClassVar[str] = "reduction"  # or "output": each value stands for itself in the result
 
@@ -99,8 +107,8 @@ class Form(ABC):
         return "[]"
 
     @property
-    def argument(self) -> str:
-        """Of the packer."""
+    def argument(self) -> Any:
+        """Of the packer: text, or a tuple of it."""
         return ""
 
     def check(self, value: Any) -> None:
@@ -116,11 +124,6 @@ class Form(ABC):
         """The effects of two neighbouring chunks, which are used up, as one. It is called while workers still compute, so
         it runs no code of the user's."""
         raise NotImplementedError
-
-    @property
-    def builtins(self) -> tuple[str, ...]:
-        """The names in the change that it takes for Python's own."""
-        return ()
 
     def inside(self, value: Any) -> Iterable[Any]:
         """The objects in the variable's value that the loop changes, too."""
@@ -253,10 +256,6 @@ class Extreme(Form):
     what, otherwise = "a minimum or maximum", RUNNING
 
     @property
-    def builtins(self) -> tuple[str, ...]:
-        return (self.spec.rstrip(">"),)
-
-    @property
     def argument(self) -> str:
         return self.spec
 
@@ -268,10 +267,8 @@ class Extreme(Form):
         kinds = {type(value), *map(type, values)}
         if self.guarded and kinds - NUMBERS | kinds & {complex} and kinds not in ({str}, {bytes}):
             raise refusals.cannot_replay(self.line, self.name)  # the cell would have caught what comparing them raises
-        pick: Callable[..., Any] = max if self.spec.startswith("max") else min
-        last = self.spec.endswith(">")
         for operand in values:
-            value = pick(operand, value) if last else pick(value, operand)
+            value = operate(self.spec, value, operand)
         return self.binder(namespace, value)
 
 

@@ -1,26 +1,37 @@
 """Recognises the statements of a loop body that change a variable in a way that can be merged."""
 
 import ast
+import builtins
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from .containers import Appended, Counts, Distinct, Grouped, Store, Tally
+from .containers import OPERAND, Appended, Counts, Distinct, First, Grouped, Store, Tally
 from .forms import SIGNS, Best, Extreme, Fold, Form
-from .scopes import uses, walk
+from .places import Place, Step, constant, fresh, makers, place, repeatable, same, slices, written
+from .scopes import uses
 
 PREPENDABLE = frozenset("+*|&^")
-KindOf = Callable[[str], type | None]
+LISTS = ("append", "extend")
+SETS = ("add", "update")
+KindOf = Callable[[str, bool], type | None]
+"""The type of a variable, or of the items that a defaultdict makes, where it is certain."""
 
 
 @dataclass
 class Change:
-    """One statement that changes `name`. own: the Name nodes that the form accounts for; parts: its expressions."""
+    """One statement that changes `name`, or what lies inside of it at the end of `path`. own: the Name nodes that the form
+    accounts for; parts: its expressions; fixed: names that must be bound to these objects. covers: it only sees to it that
+    an item is there, for changes after it, which are certain of that. calm: it counts only where no failure is caught."""
 
     name: str
     kind: type[Form]
     statement: ast.stmt
     own: set[int]
     parts: dict[str, ast.expr] = field(default_factory=dict)
+    path: list[Step] = field(default_factory=list)
+    fixed: dict[str, object] = field(default_factory=dict)
     op: str = ""
     default: tuple[object, ...] = ()
     method: str = ""
@@ -29,57 +40,25 @@ class Change:
     guarded: bool = False
     tail: bool = False
     ambiguous: bool = False
+    certain: bool = False
+    covers: bool = False
+    calm: bool = False
 
 
-def same(first: ast.expr, second: ast.expr) -> bool:
-    """Whether two expressions are written alike (loads and stores not told apart)."""
-    return ast.dump(first).replace("Store()", "Load()") == ast.dump(second).replace("Store()", "Load()")
+def changed(where: Place, kind: type[Form], node: ast.stmt, parts: dict[str, ast.expr], **others: Any) -> Change:
+    """A change of an item of what is at a place. Of `own` it takes the Name nodes."""
+    fixed = {**where.fixed, **others.pop("fixed", {})}
+    own = {id(name) for name in (where.name, *others.pop("own", ()))}
+    return Change(where.name.id, kind, node, own, parts, where.path, fixed, **others)
 
 
-_PURE_METHODS = frozenset(
-    [
-        "lower",
-        "upper",
-        "strip",
-        "lstrip",
-        "rstrip",
-        "casefold",
-        "title",
-        "removeprefix",
-        "removesuffix",
-        "capitalize",
-        "isoformat",
-        "year",
-        "month",
-    ]
-)
-_PURE_FUNCTIONS = frozenset(["len", "int", "str", "abs", "ord", "chr", "bool", "float", "round", "repr"])
-
-
-def repeatable(node: ast.expr) -> bool:
-    """Whether evaluating an expression twice is the same as evaluating it once, as far as one can see."""
-    for part in walk(node):
-        match part:
-            case ast.Call(func=ast.Name(id=name)) if name in _PURE_FUNCTIONS:
-                pass
-            case ast.Call(func=ast.Attribute(attr=attr)) if attr in _PURE_METHODS:
-                pass
-            case ast.Call() | ast.NamedExpr() | ast.Await() | ast.Yield() | ast.YieldFrom() | ast.Lambda():
-                return False
-            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                return False
-    return True
-
-
-def harmless(node: ast.expr) -> bool:
-    """Whether evaluating an expression can neither raise nor change anything (names are bound by then)."""
-    match node:
-        case ast.Constant() | ast.Name():
-            return True
-        case ast.Tuple(elts=elts) | ast.List(elts=elts):
-            return all(harmless(e) for e in elts)
-        case _:
-            return False
+def keys_of(where: Place | Change) -> tuple[str, ...]:
+    """A variable's name, and the keys that lead from it to the item, as they are written."""
+    name = where.name.id if isinstance(where, Place) else where.name
+    keys = [step.key for step in where.path]
+    if isinstance(where, Change) and "key" in where.parts:
+        keys.append(where.parts["key"])
+    return (name, *map(written, keys))
 
 
 def change(node: ast.stmt, kind_of: KindOf) -> Change | None:
@@ -88,19 +67,17 @@ def change(node: ast.stmt, kind_of: KindOf) -> Change | None:
         case ast.AugAssign(target=ast.Name(id=name) as target, op=op, value=value):
             sign = SIGNS[type(op).__name__]
             return Change(name, Fold, node, {id(target)}, {"value": value}, op=sign)
-        case ast.AugAssign(target=ast.Subscript(value=ast.Name(id=name) as target, slice=key), op=op, value=value):
-            if isinstance(key, ast.Slice):
-                return None
+        case ast.AugAssign(target=ast.Subscript(value=holder, slice=key), op=op, value=value):
+            where = None if slices(key) else place(holder)
             sign = SIGNS[type(op).__name__]
-            return Change(name, Tally, node, {id(target)}, {"key": key, "value": value}, op=sign)
+            parts = {"key": key, "value": value}
+            return None if where is None else changed(where, Tally, node, parts, op=sign)
         case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
             return _assignment(node, name, target, value)
-        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name) as target, slice=key)], value=value):
-            return _item_assignment(node, name, target, key, value)
+        case ast.Assign(targets=[ast.Subscript(value=holder, slice=key)], value=value):
+            return None if slices(key) else _item_assignment(node, holder, key, value)
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=receiver, attr=method), args=args, keywords=keywords)):
             return _method(node, receiver, method, args, keywords, kind_of)
-        case ast.If(test=test, body=[ast.Assign() as assign], orelse=[]):
-            return _best(node, test, [assign])
         case ast.If(test=test, body=body, orelse=[]) if all(isinstance(s, ast.Assign) for s in body):
             return _best(node, test, [s for s in body if isinstance(s, ast.Assign)])
         case _:
@@ -119,48 +96,59 @@ def _assignment(node: ast.stmt, name: str, target: ast.Name, value: ast.expr) ->
                 return Change(name, Fold, node, {id(target), id(own)}, {"value": left_value}, op=sign + "=")
         case ast.Call(func=ast.Name(id="max" | "min" as pick), args=[ast.Name(id=first) as own, other], keywords=[]):
             if first == name and not isinstance(other, ast.Starred):
-                return Change(name, Extreme, node, {id(target), id(own)}, {"value": other}, op=pick)
+                return _extreme(node, target, own, other, pick)
             if isinstance(other, ast.Name) and other.id == name:
-                return Change(name, Extreme, node, {id(target), id(other)}, {"value": own}, op=pick + ">")
+                return _extreme(node, target, other, own, pick, last=True)
         case ast.Call(func=ast.Name(id="max" | "min" as pick), args=[other, ast.Name(id=last) as own], keywords=[]):
             if last == name and not isinstance(other, ast.Starred):
-                return Change(name, Extreme, node, {id(target), id(own)}, {"value": other}, op=pick + ">")
+                return _extreme(node, target, own, other, pick, last=True)
     return None
 
 
-def _item_assignment(node: ast.stmt, name: str, target: ast.Name, key: ast.expr, value: ast.expr) -> Change | None:
-    if isinstance(key, ast.Slice) or any(isinstance(part, ast.Slice) for part in getattr(key, "elts", [])):
+def _extreme(node: ast.stmt, target: ast.Name, own: ast.Name, value: ast.expr, pick: str, last: bool = False) -> Change:
+    """last: the variable itself is the second argument."""
+    names = {id(target), id(own)}
+    fixed = {pick: getattr(builtins, pick)}
+    return Change(target.id, Extreme, node, names, {"value": value}, fixed=fixed, op=f"{pick}>" if last else pick)
+
+
+def _item_assignment(node: ast.stmt, holder: ast.expr, key: ast.expr, value: ast.expr) -> Change | None:
+    where = place(holder)
+    if where is None:
         return None
     match value:
-        case ast.BinOp(
-            left=ast.Call(
-                func=ast.Attribute(value=ast.Name(id=again) as own, attr="get"), args=[k, default], keywords=[]
-            ),
-            op=ast.Add() | ast.Sub() | ast.BitOr() | ast.Mult() as op,
-            right=right,
-        ) if again == name and same(k, key) and repeatable(key):
-            constant = _constant(default)
-            if constant is not None:
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.BitOr() | ast.Mult() as op, right=right):
+            if (known := item(left, holder, key, right)) is not None:
                 sign = "=" + SIGNS[type(op).__name__]
-                parts = {"key": key, "value": right}
-                return Change(name, Tally, node, {id(target), id(own)}, parts, op=sign, default=constant)
-        case ast.BinOp(
-            left=ast.Subscript(value=ast.Name(id=again) as own, slice=k),
-            op=ast.Add() | ast.Sub() | ast.BitOr() | ast.Mult() as op,
-            right=right,
-        ) if again == name and same(k, key) and repeatable(key):
-            sign = "=" + SIGNS[type(op).__name__]
-            return Change(name, Tally, node, {id(target), id(own)}, {"key": key, "value": right}, op=sign)
-    return Change(name, Store, node, {id(target)}, {"key": key, "value": value})
+                return changed(where, Tally, node, {"key": key, "value": right}, op=sign, **known)
+        case ast.Call(func=ast.Name(id="max" | "min" as pick), args=[first, second], keywords=[]):
+            for old, new, op_ in ((first, second, pick), (second, first, f"{pick}>")):
+                known = None if isinstance(new, ast.Starred) else item(old, holder, key, new)
+                if known is not None:
+                    known["fixed"][pick] = getattr(builtins, pick)
+                    return changed(where, Tally, node, {"key": key, "value": new}, op=op_, **known)
+    return changed(where, Store, node, {"key": key, "value": value})
 
 
-def _constant(node: ast.expr) -> tuple[object, ...] | None:
-    """The value of a default, in a tuple: a literal without mutable parts."""
-    try:
-        value = ast.literal_eval(node)
-    except ValueError:
+def item(old: ast.expr, holder: ast.expr, key: ast.expr, new: ast.expr) -> dict[str, Any] | None:
+    """What a Change is to know of `holder[key]` or `holder.get(key, default)`, if `old` is that; new: what it meets."""
+    match old:
+        case ast.Subscript(value=again, slice=k):
+            known: dict[str, Any] = {"fixed": {}}
+        case ast.Call(func=ast.Attribute(value=again, attr="get"), args=[k, default], keywords=[]):
+            if same(default, new) and repeatable(new) and not isinstance(new, ast.Constant):
+                known = {"default": (OPERAND,), "fixed": {}}
+            else:
+                value, fixed = constant(default)
+                if not value:
+                    return None
+                known = {"default": value, "fixed": fixed}
+        case _:
+            return None
+    other = place(again)
+    if other is None or not (same(again, holder) and same(k, key) and repeatable(holder, key)):
         return None
-    return (value,) if isinstance(value, (int, float, complex, str, bytes, tuple, type(None))) else None
+    return {**known, "own": [other.name]}
 
 
 def _method(
@@ -171,42 +159,53 @@ def _method(
     keywords: list[ast.keyword],
     kind_of: KindOf,
 ) -> Change | None:
-    if keywords or len(args) != 1 or isinstance(args[0], ast.Starred):
+    if keywords or any(isinstance(argument, ast.Starred) for argument in args):
         return None
-    value = args[0]
-    match receiver:
-        case ast.Name(id=name) as own:
-            parts = {"value": value}
-            if method in ("append", "extend"):
-                return Change(name, Appended, node, {id(own)}, parts, method=method)
-            if method == "add":
-                return Change(name, Distinct, node, {id(own)}, parts, method=method)
-            if method == "update":
-                kind = kind_of(name)
-                form: dict[str, type[Form]] = {"set": Distinct, "Counter": Counts, "dict": Store, "defaultdict": Store}
-                if kind is not None and kind.__name__ in form:
-                    return Change(name, form[kind.__name__], node, {id(own)}, parts, method=method)
-                return Change(name, Store, node, {id(own)}, parts, method=method, ambiguous=kind is None)
-        case ast.Subscript(value=ast.Name(id=name) as own, slice=key) if not isinstance(key, ast.Slice):
-            if method in ("append", "extend", "add"):
-                return Change(name, Grouped, node, {id(own)}, {"key": key, "value": value}, method=method)
-        case ast.Call(
-            func=ast.Attribute(value=ast.Name(id=name) as own, attr="setdefault"), args=[key, default], keywords=[]
-        ):
-            inner = _empty(default)
-            if (inner == "list" and method in ("append", "extend")) or (inner == "set" and method == "add"):
-                parts = {"key": key, "value": value}
-                return Change(name, Grouped, node, {id(own)}, parts, method=method, default=(inner,))
-    return None
+    where = place(receiver)
+    match method, args:
+        case "setdefault", [key, value]:
+            parts = {"key": key, "value": value}
+            return None if where is None else changed(where, First, node, parts, fixed=makers(value) or {})
+        case (("append" | "extend" | "add" | "update"), [value]) if where is not None:
+            if where.path:
+                return _of_item(node, where, method, value, kind_of)
+        case _:
+            return None
+    parts = {"value": value}
+    if method in LISTS:
+        return changed(where, Appended, node, parts, method=method)
+    if method == "add":
+        return changed(where, Distinct, node, parts, method=method)
+    kind = kind_of(where.name.id, False)
+    forms: dict[type | None, type[Form]] = {set: Distinct, Counter: Counts, dict: Store, defaultdict: Store}
+    return changed(where, forms.get(kind, Store), node, parts, method=method, ambiguous=kind is None)
 
 
-def _empty(node: ast.expr) -> str | None:
-    match node:
-        case ast.List(elts=[]):
-            return "list"
-        case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in ("list", "set"):
-            return name
-    return None
+def _of_item(node: ast.stmt, where: Place, method: str, value: ast.expr, kind_of: KindOf) -> Change | None:
+    """`d[k].append(v)`, `d.setdefault(k, set()).update(v)` and their like."""
+    *path, last = where.path
+    made = fresh(last.creates) if last.creates else None
+    outer, parts = Place(where.name, path, where.fixed), {"key": last.key, "value": value}
+    if made is not None and (inner := grouped(made, method)):
+        return changed(outer, Grouped, node, parts, method=method, default=(inner,))
+    kind = type(made) if last.creates else kind_of(where.name.id, True) if len(where.path) == 1 else None
+    if method == "update" and (form := updated(kind)) is not None:
+        return changed(where, form, node, {"value": value}, method=method)
+    if last.creates:
+        return None
+    return changed(outer, Grouped, node, parts, method=method, ambiguous=method == "update" and kind is not set)
+
+
+def updated(kind: type | None) -> type[Form] | None:
+    """What update() is on an item of a type, other than a set."""
+    return Counts if kind is Counter else Store if kind in (dict, defaultdict) else None
+
+
+def grouped(made: object, method: str) -> str:
+    """Which kind of Grouped a method of a new item makes: list, set, or "" for none."""
+    if made == [] and method in LISTS:
+        return "list"
+    return "set" if made == set() and method in SETS else ""
 
 
 _MIRROR = {">": "<", "<": ">", ">=": "<=", "<=": ">="}

@@ -176,7 +176,16 @@ def unsupported_form(node: ast.AST, name: str, reason: str, remedy: str) -> Refu
     return Refusal(_line(node), name, reason, remedy)
 
 
-def unknown_kind(node: ast.AST, name: str, method: str) -> Refusal:
+def unknown_kind(node: ast.AST, name: str, method: str, item: bool) -> Refusal:
+    if item:
+        return Refusal(
+            _line(node),
+            name,
+            f"'.{method}' means different things for a set, a dict and a Counter, and what the items of '{name}' are cannot"
+            " be told from the cell.",
+            f"Bind '{name}' in an earlier cell, or just before the loop ({name} = defaultdict(set), ...), or write"
+            f" {name}.setdefault(key, set()).{method}(...).",
+        )
     return Refusal(
         _line(node),
         name,

@@ -1,7 +1,6 @@
 """Walks a cell and puts calls of `__firn__.split` in the place of the loops that are split."""
 
 import ast
-import builtins
 import copy
 from functools import partial
 from types import CodeType
@@ -140,7 +139,7 @@ class Rewriter:
         shows = not classes.reductions and only_shows(node, self.facts)
         code, order = codegen.loop_code(node, classes, self.facts)
         forms = tuple(classes.reductions[name] for name in order)
-        fixed = tuple((name, getattr(builtins, name)) for form in forms for name in form.builtins)
+        fixed = tuple(pair for form in forms for pair in form.fixed.items())
         kinds = {
             **dict.fromkeys(self._shared(classes.broadcast), "broadcast"),
             **dict.fromkeys(sorted(classes.temporary), "temporary"),

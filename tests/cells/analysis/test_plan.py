@@ -252,7 +252,7 @@ def test_effects_are_plain_data() -> None:
         "for x in xs:\n    prev = prev + [x] if x else prev",
         "for x in xs:\n    out.append(len(out))",
         "for x in xs:\n    yield x",
-        "for x in xs:\n    rows[0]['k'] = x",
+        "for x in xs:\n    rows[0].k = x",
         "for __firn_x in xs:\n    pass",
         "for x in xs:\n    from math import *",
         "for x in xs:\n    type T = int",

@@ -22,6 +22,11 @@ out, more, seen, d, counts, groups = [], deque(maxlen=4), set(), {}, Counter(), 
 bins = [0] * 12
 inner, flag, nan = [0], True, float("nan")
 nested = {1: inner, 2: [], 5: []}
+peaks, firsts, rows, sets, tree = {5: 2}, {}, {}, defaultdict(set), defaultdict(Counter)
+deep = defaultdict(lambda: defaultdict(list))
+grid = [[0] * 3 for _ in range(12)]
+one = {0: 0.5}
+pair = {1: one, 2: {}, 5: one, 0: defaultdict(int), 3: [1, 2, 3]}
 a = b = "before"
 """
 ITEMS = st.one_of(
@@ -83,6 +88,36 @@ def simple(draw: st.DrawFn) -> str:
                 f"total += x > {f}",
                 f"fraction += x > {f}",
                 f"counts[{f}] += x > {e}",
+                f"peaks[{f}] = max(peaks.get({f}, 0), {e})",
+                f"peaks[{f}] = min({e}, peaks.get({f}, {e}))",
+                f"peaks[{f}] = min(peaks.get({f}, float('inf')), {e})",
+                f"bins[{f}] = max(bins[{f}], {e})",
+                f"firsts.setdefault({f}, {e})",
+                f"if {f} not in firsts: firsts[{f}] = x",
+                f"if {f} not in peaks or {e} > peaks[{f}]: peaks[{f}] = {e}",
+                f"if {f} not in peaks or peaks[{f}] > {e}: peaks[{f}] = {e}",
+                f"rows.setdefault({f}, {{}})[{e}] = i",
+                f"rows.setdefault({f}, {{}}).setdefault({e}, []).append(i)",
+                f"sets[{f}].update([{e}, i])",
+                f"tree[{f}][{e}] += 1",
+                f"tree[{f}][i] += {e}",
+                f"tree[{f}].update([{e}])",
+                f"deep[{f}][{e}].append(i)",
+                f"deep[{f}][i] = [{e}]",
+                f"grid[i][{f}] += {e}",
+                f"grid[{f}][{e}] = x",
+                f"pair[{f}][{e}] = i",
+                f"pair[{f}][i] += {e}",
+                f"pair[{f}][i] = pair[{f}].get(i, 0) + {e}",
+                f"if {f} not in peaks: peaks[{f}] = 0\npeaks[{f}] += {e}",
+                f"if not {f} in d: d[{f}] = []\nd[{f}].append({e})",
+                f"if {f} not in rows: rows[{f}] = {{'n': 0, 'sum': 0.0}}\nrows[{f}]['n'] += 1\nif {e}: rows[{f}]['sum'] += {e}",
+                f"if {f} not in rows: rows[{f}] = {{}}\nif {e} not in rows[{f}]: rows[{f}][{e}] = 0\nrows[{f}][{e}] += i",
+                f"if {f} in peaks: peaks[{f}] += {e}\nelse: peaks[{f}] = {e}",
+                f"if {f} not in d: d[{f}] = [{e}]\nelse: d[{f}].append({e})",
+                f"d.setdefault({f}, 0)\nd[{f}] += {e}",
+                f"d.setdefault({f}, set())\nd[{f}].update([{e}])",
+                f"d.setdefault({f}, Counter()).update([{e}])",
                 f"absent += {e}",
                 f"absent.append({e})",
                 f"unknown[{e}] = {f}",
@@ -118,7 +153,7 @@ def block(draw: st.DrawFn, depth: int = 2) -> list[str]:
     for _ in range(draw(st.integers(1, 4 if depth == 2 else 2))):
         kind = draw(st.integers(0, 9)) if depth else 0
         if kind <= 5:
-            lines.append(draw(simple()))
+            lines += draw(simple()).splitlines()
         elif kind <= 7:
             lines += [f"if {draw(TESTS)}:", *indent(draw(block(depth - 1)))]
             if draw(st.booleans()):

@@ -1,0 +1,164 @@
+"""What stands in a change of a variable: the place that is changed (`d`, `d[a]`, `d.setdefault(a, {})`), and what may be
+evaluated twice, or anew."""
+
+import ast
+import builtins
+import functools
+import math
+from collections import Counter, OrderedDict, defaultdict, deque
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any, NamedTuple
+
+from .scopes import walk
+
+_MAKERS: dict[str, Any] = {
+    **{kind.__name__: kind for kind in (dict, list, set, int, float, str)},
+    **{kind.__name__: kind for kind in (Counter, OrderedDict, defaultdict, deque)},
+}
+_INFINITE = frozenset({"inf", "-inf", "infinity", "-infinity"})
+_ATOMS = (int, float, complex, str, bytes, tuple, type(None))
+
+
+class Step(NamedTuple):
+    """One step into what a variable holds: `[key]`. creates: what stands there if nothing did, see `fresh`."""
+
+    key: ast.expr
+    creates: str = ""
+
+
+@dataclass
+class Place:
+    """What `d`, `d[a]` or `d.setdefault(a, {})` stands for. fixed: names that must be bound to these objects."""
+
+    name: ast.Name
+    path: list[Step]
+    fixed: dict[str, object]
+
+
+def place(node: ast.expr) -> Place | None:
+    match node:
+        case ast.Name():
+            return Place(node, [], {})
+        case ast.Subscript(value=inner, slice=key) if not slices(key):
+            creates = ""
+            fixed: dict[str, object] | None = {}
+        case ast.Call(func=ast.Attribute(value=inner, attr="setdefault"), args=[key, default], keywords=[]):
+            creates, fixed = ast.unparse(default), makers(default)
+        case _:
+            return None
+    outer = place(inner)
+    if outer is None or fixed is None:
+        return None
+    return Place(outer.name, [*outer.path, Step(key, creates)], outer.fixed | fixed)
+
+
+def slices(key: ast.expr) -> bool:
+    return any(isinstance(part, ast.Slice) for part in (key, *getattr(key, "elts", ())))
+
+
+def makers(node: ast.expr) -> dict[str, object] | None:
+    """For an expression that gives a new object of always the same content (`[]`, `{"n": 0}`, `Counter()`), and cannot
+    fail: what its names must be bound to. None for others."""
+    match node:
+        case ast.Constant():
+            return {}
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
+            return {}
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            found = [makers(part) for part in parts]
+        case ast.Dict(keys=keys, values=parts) if all(isinstance(key, ast.Constant) for key in keys):
+            found = [makers(part) for part in parts]
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))], keywords=[]):
+            return {"float": float} if text.lower() in _INFINITE else None
+        case ast.Call(func=ast.Name(id="defaultdict"), args=[ast.Name(id=inner)], keywords=[]) if inner in _MAKERS:
+            return {"defaultdict": defaultdict, inner: _MAKERS[inner]}
+        case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in _MAKERS:
+            return {name: _MAKERS[name]}
+        case _:
+            return None
+    return None if None in found else {name: value for part in found if part for name, value in part.items()}
+
+
+@functools.cache
+def _compiled(source: str) -> CodeType:
+    return compile(source, "<firn>", "eval")
+
+
+def fresh(source: str) -> Any:
+    """What such an expression gives."""
+    return eval(_compiled(source), {"__builtins__": {}}, _MAKERS)
+
+
+def constant(node: ast.expr) -> tuple[tuple[object, ...], dict[str, object]]:
+    """The value of a default that nobody can change, in a tuple, and what its names must be bound to."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Call() | ast.Attribute() as operand):
+            found, fixed = constant(operand)
+            return ((-found[0],), fixed) if found and isinstance(found[0], float) else ((), {})
+        case ast.Attribute(value=ast.Name(id="math"), attr="inf"):
+            return (math.inf,), {"math": math}
+    names = makers(node)
+    value = [] if names is None else fresh(ast.unparse(node))
+    settled = isinstance(value, _ATOMS) and all(isinstance(part, ast.Constant) for part in getattr(node, "elts", ()))
+    return ((value,), names or {}) if settled else ((), {})
+
+
+def own_names(fixed: dict[str, object]) -> set[str]:
+    """Those of the names that must be Python's own."""
+    return {name for name in fixed if hasattr(builtins, name)}
+
+
+def same(first: ast.expr, second: ast.expr) -> bool:
+    """Whether two expressions are written alike (loads and stores not told apart)."""
+    return written(first) == written(second)
+
+
+def written(node: ast.expr) -> str:
+    return ast.dump(node).replace("Store()", "Load()")
+
+
+_PURE_METHODS = frozenset(
+    [
+        "lower",
+        "upper",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "casefold",
+        "title",
+        "removeprefix",
+        "removesuffix",
+        "capitalize",
+        "isoformat",
+        "year",
+        "month",
+    ]
+)
+_PURE_FUNCTIONS = frozenset(["len", "int", "str", "abs", "ord", "chr", "bool", "float", "round", "repr"])
+
+
+def repeatable(*nodes: ast.expr) -> bool:
+    """Whether evaluating expressions twice is the same as evaluating them once, as far as one can see."""
+    for part in (part for node in nodes for part in walk(node)):
+        match part:
+            case ast.Call(func=ast.Name(id=name)) if name in _PURE_FUNCTIONS:
+                pass
+            case ast.Call(func=ast.Attribute(attr=attr)) if attr in _PURE_METHODS:
+                pass
+            case ast.Call() | ast.NamedExpr() | ast.Await() | ast.Yield() | ast.YieldFrom() | ast.Lambda():
+                return False
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                return False
+    return True
+
+
+def harmless(node: ast.expr) -> bool:
+    """Whether evaluating an expression can neither raise nor change anything (names are bound by then)."""
+    match node:
+        case ast.Constant() | ast.Name():
+            return True
+        case ast.Tuple(elts=elts) | ast.List(elts=elts):
+            return all(harmless(e) for e in elts)
+        case _:
+            return False
