@@ -233,6 +233,18 @@ def ordered(value: Any) -> bool:
     return (kind.__module__, kind.__qualname__) in _ORDERED_NAMES
 
 
+def pack_leaders(acc: dict[Any, list[Any]], op: str) -> dict[Any, tuple[Any, list[tuple[Any, Any]]]]:
+    """By key the first value, whose score nobody asked for, and (score, value) of the others, as few as do."""
+    _check_keys(acc)
+    found: dict[Any, tuple[Any, list[tuple[Any, Any]]]] = {}
+    for key, (first, *others) in acc.items():
+        if len(others) > 1:
+            scores, values = zip(*others, strict=True)
+            others = pack_keyed(list(scores), list(values), op)
+        found[key] = (first, others)
+    return found
+
+
 class Champion:
     """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before."""
 
@@ -340,6 +352,11 @@ def pack_nested(acc: dict[Any, Any], how: tuple[str, Any]) -> dict[Any, Any]:
     return {key: PACKERS[packer](record, argument) for key, record in acc.items()}
 
 
+def pack_fields(acc: list[Any], how: tuple[tuple[str, Any], ...]) -> list[Any]:
+    """how: the packer of each record, and its argument."""
+    return [PACKERS[packer](record, argument) for record, (packer, argument) in zip(acc, how, strict=True)]
+
+
 def pack_counts(acc: Counter[Any], _: str) -> dict[Any, Any]:
     _check_keys(acc)
     if set(map(type, acc.values())) - {int}:
@@ -362,7 +379,9 @@ PACKERS: dict[str, Callable[[Any, Any], Any]] = {
     "dict": pack_dict,
     "grouped": pack_grouped,
     "counts": pack_counts,
+    "leaders": pack_leaders,
     "nested": pack_nested,
+    "fields": pack_fields,
 }
 
 

@@ -2,18 +2,18 @@
 
 import ast
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import refusals
 from .body import MUTATORS, check_expressions, mutations
 from .cellfacts import CellFacts
-from .containers import Appended, Counts, Distinct, First, Grouped, Keyed, Nested, Store, Tally
+from .containers import Keyed
 from .flow import Flow
-from .forms import Best, Extreme, Fold, Form
+from .forming import form_of
+from .forms import Best, Form
 from .places import harmless, own_names
 from .presence import Known, conditional
-from .reductions import SETS, Change, change
+from .reductions import Change, change
 from .scopes import Use, global_uses, own_statements, root, stored, uses, walk
 
 _SWALLOW_NOTHING = frozenset(
@@ -98,10 +98,10 @@ def classify(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> LoopCla
     _check_reads(rest, bound, reductions)
     _check_exposed(loop, bound, kept, found)
     _check_mutations(loop, facts, bound, targets, kept)
-    forms = {name: _form(name, cs) for name, cs in reductions.items() if cs[0].name == name}
+    forms = {name: form_of(cs) for name, cs in reductions.items() if cs[0].name == name}
     for name, form in forms.items():
         if isinstance(form, Keyed):
-            form.target = facts.kind_of(name, before)
+            form.aim(facts.kind_of(name, before))
     _check_functions(loop, facts, rest, bound, set(reductions))
     _check_iterable(loop, facts, set(reductions), bound)
     broadcast = {use.name for use in rest if use.how == "load"} - bound - set(reductions)
@@ -367,86 +367,3 @@ def _eager(iterable: ast.expr, facts: CellFacts) -> set[str]:
                 whole |= {id(inner) for inner in walk(part)}
     lazy = {part.id for part in walk(iterable) if isinstance(part, ast.Name) and id(part) not in whole}
     return {part.id for part in walk(iterable) if isinstance(part, ast.Name)} - lazy
-
-
-def _form(name: str, changes: list[Change]) -> Form:
-    """One form for all the changes of one variable."""
-    real = [c for c in changes if not c.covers]
-    path = [step.creates for step in real[0].path]
-    for c in changes:
-        if [step.creates for step in c.path] != (path[: len(c.path)] if c.covers else path):
-            raise refusals.mixed_changes(c.statement, name, real[0].kind.what, c.kind.what)
-    form = _form_inside(f"{name}[...]" if path else name, real)
-    for depth in reversed(range(len(path))):
-        outer = f"{name}[...]" if depth else name
-        form = Nested(outer, form.line, form.guarded, path[depth], inner=form)
-    form.fixed = {word: value for c in changes for word, value in c.fixed.items()}
-    return form
-
-
-def _form_inside(name: str, changes: list[Change]) -> Form:
-    """The form of changes at the end of one path; name: what messages call the object there."""
-    first = changes[0]
-    line = first.statement.lineno
-    guarded = any(c.guarded for c in changes)
-    for c in changes:
-        if c.ambiguous:
-            raise refusals.unknown_kind(c.statement, c.name, c.method, item=c.kind is Grouped)
-    kinds = {c.kind for c in changes}
-    if kinds == {Fold, Appended} and all(c.op == "+" for c in changes if c.kind is Fold):
-        # x.append(a) and x += [b]: one list.
-        kinds = {Appended}
-    if len(kinds) > 1:
-        other = next(c for c in changes if c.kind is not first.kind)
-        raise refusals.mixed_changes(other.statement, first.name, first.kind.what, other.kind.what)
-    kind = kinds.pop()
-    if kind is Fold:
-        return Fold(name, line, guarded, [c.op for c in changes], _unit(changes))
-    if kind is Extreme:
-        return _alike(changes, Extreme(name, line, guarded, first.op), lambda c: c.op)
-    if kind is Best:
-        if len(changes) > 1:
-            raise refusals.mixed_changes(changes[1].statement, name, Best.what, Best.what)
-        names = (name, *(n for n in first.assigns if n != name))
-        for key, value in first.parts.items():
-            if key.startswith("=") and not harmless(value):
-                raise refusals.unsupported_form(
-                    first.statement,
-                    key[1:],
-                    f"what '{key[1:]}' is bound to is computed only when '{name}' changes, which the workers cannot know.",
-                    f"Compute it before the 'if' ({key[1:]}_ = ...) and assign that variable, or use"
-                    f" {'max' if first.op.startswith('>') else 'min'}(..., key=...) over a comprehension.",
-                )
-        return Best(name, line, guarded, first.op, first.none_first, names)
-    if kind is Tally:
-        form = Tally(name, line, guarded, first.op, first.default, _unit(changes), first.certain)
-        return _alike(changes, form, lambda c: (c.op, repr(c.default), c.certain))
-    if kind is Grouped:
-        inner = "set" if first.method in SETS else "list"
-        form_ = Grouped(name, line, guarded, inner, bool(first.default))
-        return _alike(changes, form_, lambda c: (c.method in SETS, bool(c.default)))
-    if kind is First:
-        return First(name, line, guarded)
-    if kind is Store:
-        return Store(name, line, guarded, any(c.method == "update" for c in changes))
-    if kind is Counts:
-        return Counts(name, line, guarded)
-    if kind is Distinct:
-        return Distinct(name, line, guarded)
-    return Appended(name, line, guarded)
-
-
-def _unit(changes: list[Change]) -> int:
-    """The int that all the changes add or take away (1 in `n += 1`), or 0."""
-    values = {c.parts["value"].value if isinstance(c.parts["value"], ast.Constant) else None for c in changes}
-    value = values.pop()
-    if values or type(value) is not int or {c.op.strip("=") for c in changes} not in ({"+"}, {"-"}):
-        return 0
-    return 0 if len({c.op for c in changes}) > 1 else value
-
-
-def _alike(changes: list[Change], form: Form, key: Callable[[Change], object]) -> Form:
-    for other in changes[1:]:
-        if key(other) != key(changes[0]):
-            raise refusals.mixed_changes(other.statement, other.name, form.what, form.what)
-    return form

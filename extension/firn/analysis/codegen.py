@@ -9,8 +9,9 @@ import types
 from collections.abc import Callable
 
 from .cellfacts import CellFacts
+from .chunk import FIRM
 from .classify import LoopClasses
-from .containers import Appended, Counts, Distinct, First, Grouped, Keyed, Nested, Store, Tally
+from .containers import Appended, Counts, Distinct, Fields, First, Grouped, Keyed, Leader, Nested, Store, Tally
 from .forms import Best, Extreme, Fold, Form
 from .reductions import Change
 from .scopes import global_uses, located, walk
@@ -74,9 +75,11 @@ class _Recorder(ast.NodeTransformer):
         value = c.parts["value"]
         key = c.parts.get("key", value)
         for step in c.path:
+            form, acc = _field(form, acc, step.key)
             assert isinstance(form, Nested)
             acc, inner = _keyed(form, acc, step.key, local)
             acc, form = expression("ACC[KEY]", node, ACC=acc, KEY=inner), form.inner
+        form, acc = _field(form, acc, key)
         if isinstance(form, Keyed):
             acc, key = _keyed(form, acc, key, local)
         if c.covers:
@@ -121,6 +124,15 @@ class _Recorder(ast.NodeTransformer):
                 if c.method == "update":
                     return template("ACC.update(VALUE)", node, ACC=acc, VALUE=value)
                 return template("ACC[KEY] = VALUE", node, ACC=acc, KEY=key, VALUE=value)
+            case Leader():
+                score = _recorded(c.parts["score"], c.tail, self._is_builtin, "__firn_settled__")
+                source = (
+                    "if (__firn_k := KEY) in (__firn_r := ACC):\n"
+                    "    __firn_r[__firn_k].append((SCORE, VALUE))\n"
+                    "else:\n"
+                    "    __firn_r[__firn_k] = [VALUE]"
+                )
+                return template(source, node, ACC=acc, KEY=key, SCORE=score, VALUE=value)
             case First():
                 return template("ACC.setdefault(KEY, VALUE)", node, ACC=acc, KEY=key, VALUE=value)
             case Tally() if form.unit:
@@ -139,9 +151,18 @@ class _Recorder(ast.NodeTransformer):
         raise AssertionError(form)
 
 
+def _field(form: Form, record: ast.expr, key: ast.expr) -> tuple[Form, ast.expr]:
+    """The form and the record of the changes at a constant key."""
+    while isinstance(form, Fields):
+        assert isinstance(key, ast.Constant)
+        number = form.keys.index(key.value)
+        form, record = form.forms[number], expression(f"ACC[{number}]", record, ACC=record)
+    return form, record
+
+
 def _keyed(form: Keyed, record: ast.expr, key: ast.expr, local: str) -> tuple[ast.expr, ast.expr]:
     """A record and a key for it, which is evaluated after it. local: the name of the variable's outermost record."""
-    if not form.may_be_list:
+    if not form.may_be_list or (isinstance(key, ast.Constant) and type(key.value) in FIRM):
         return record, key
     again = "__firn_r"
     if isinstance(record, ast.Name):
@@ -212,7 +233,7 @@ def loop_code(
     for name in order:
         form = classes.reductions[name]
         if isinstance(form, Keyed):
-            is_list = form.target is list and not isinstance(form, Nested)
+            is_list = form.target is list and not isinstance(form, Nested | Fields)
             start += template(f"{locals_[name]}_odd = __firn_tools__.odd_keys({is_list})", loop)
     accumulators = tuple(
         (locals_[name], classes.reductions[name].packer, classes.reductions[name].argument) for name in order

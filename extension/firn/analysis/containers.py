@@ -12,7 +12,7 @@ from firn import _core
 from . import refusals
 from .chunk import CODES, NUMBERS, unpack
 from .forms import IN_PLACE, MUTABLE, PICKS, RUNNING, Commit, Form, Namespace, nothing, operate
-from .places import fresh
+from .places import fresh, measured
 
 _DICTS = (dict, defaultdict, OrderedDict, Counter)
 OPERAND: Final = object()
@@ -94,6 +94,9 @@ class Keyed(Form):
     """
 
     target: type | None = field(default=None, kw_only=True)
+
+    def aim(self, target: type | None) -> None:
+        self.target = target
 
     @property
     def may_be_list(self) -> bool:
@@ -399,6 +402,52 @@ def _distinct(form: Form, found: list[Any]) -> None:
 
 
 @dataclass
+class Leader(Keyed):
+    """`if k not in d or f(v) > f(d[k]): d[k] = v`. op: max or min; measure: f, see `places.measured`."""
+
+    op: str = "max"
+    measure: str = ""
+    packer = "leaders"
+    accumulator = "{}"
+    what = "the best by key"
+    role = "output"
+
+    @property
+    def argument(self) -> str:
+        return self.op
+
+    @property
+    def may_be_list(self) -> bool:
+        return False
+
+    def check(self, value: Any) -> None:
+        _kind(self, value, _DICTS, "a dict")
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        if not any(effects):
+            return nothing
+        target = self.current(namespace)
+        self.check(target)
+        score_of = measured(self.measure)
+        beats = operator.gt if self.op == "max" else operator.lt
+        new: dict[Any, Any] = {}
+        scores: dict[Any, Any] = {}
+        for effect in effects:
+            for key, (first, others) in effect.items():
+                entries = others
+                if key in new or key in target:
+                    entries = [(score_of(first), first), *others]
+                else:
+                    new[key] = first
+                for score, value in entries:
+                    if key not in scores:
+                        scores[key] = score_of(new[key] if key in new else target[key])
+                    if beats(score, scores[key]):
+                        new[key], scores[key] = value, score
+        return lambda: dict.update(target, new) if type(target) is not OrderedDict else target.update(new)
+
+
+@dataclass
 class Grouped(Keyed):
     """`d[k].append(v)`, `d.setdefault(k, []).append(v)` and the same with extend, add and update. inner: list or set;
     create: for setdefault."""
@@ -597,3 +646,48 @@ class Nested(Keyed):
         if factory is None:
             raise KeyError(key)
         return factory()
+
+
+@dataclass
+class Fields(Keyed):
+    """Changes in several ways, each at a constant key of its own: `d["n"] += 1`, `d["all"].append(v)`."""
+
+    keys: tuple[object, ...] = field(kw_only=True)
+    forms: tuple[Form, ...] = field(kw_only=True)
+    packer = "fields"
+    what = "changes of items by their constant keys"
+
+    @property
+    def accumulator(self) -> str:
+        return f"[{', '.join(form.accumulator for form in self.forms)}]"
+
+    @property
+    def argument(self) -> tuple[Any, ...]:
+        return tuple((form.packer, form.argument) for form in self.forms)
+
+    def aim(self, target: type | None) -> None:
+        for form in self.forms:
+            if isinstance(form, Keyed):
+                form.aim(target)
+
+    def check(self, value: Any) -> None:
+        for form in self.forms:
+            form.check(value)
+        missing = [key for key in self.keys if isinstance(value, dict) and key not in value]
+        if len(missing) > 1:
+            raise refusals.new_fields(self.line, self.name, missing)
+
+    def inside(self, value: Any) -> list[Any]:
+        return list({id(part): part for form in self.forms for part in form.inside(value)}.values())
+
+    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
+        self.check(self.current(namespace))
+        commits = [
+            form.prepare([effect[number] for effect in effects], namespace) for number, form in enumerate(self.forms)
+        ]
+
+        def commit() -> None:
+            for change in commits:
+                change()
+
+        return commit

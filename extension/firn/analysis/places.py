@@ -6,11 +6,12 @@ import builtins
 import functools
 import math
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, NamedTuple
 
-from .scopes import walk
+from .scopes import copied, walk
 
 _MAKERS: dict[str, Any] = {
     **{kind.__name__: kind for kind in (dict, list, set, int, float, str)},
@@ -162,3 +163,49 @@ def harmless(node: ast.expr) -> bool:
             return all(harmless(e) for e in elts)
         case _:
             return False
+
+
+ITEM = "__firn_item__"
+
+
+class _Put(ast.NodeTransformer):
+    """Puts ITEM in the place of an expression."""
+
+    def __init__(self, what: ast.expr) -> None:
+        self._what = written(what)
+        self.found = 0
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.expr) and written(node) == self._what:
+            self.found += 1
+            return ast.Name(ITEM, ast.Load())
+        return self.generic_visit(node)
+
+    def into(self, node: ast.expr) -> ast.expr:
+        """A copy of an expression, with that done."""
+        new = self.visit(copied(node))
+        assert isinstance(new, ast.expr)
+        return new
+
+
+def measure(new: ast.expr, old: ast.expr, value: ast.expr, held: ast.expr) -> tuple[str, dict[str, object]] | None:
+    """The f in `new` and `old` if these are f(value) and f(held), as an expression of ITEM, and what its names must be
+    bound to. It asks for nothing else, and can be evaluated again."""
+    put = _Put(held)
+    found = put.into(old)
+    match found, value:
+        case ast.Subscript(value=ast.Name(), slice=ast.Constant(value=int(number))), ast.Tuple(elts=parts):
+            alike = 0 <= number < len(parts) and same(parts[number], new)
+        case _:
+            other = _Put(value)
+            alike = same(other.into(new), found) and other.found > 0
+    names = {part.id for part in walk(found) if isinstance(part, ast.Name)} - {ITEM}
+    if not alike or not put.found or not names <= _PURE_FUNCTIONS or not repeatable(found):
+        return None
+    return ast.unparse(found), {name: getattr(builtins, name) for name in names}
+
+
+def measured(source: str) -> Callable[[Any], Any]:
+    """What `measure` gave, as a function."""
+    function: Callable[[Any], Any] = eval(_compiled(f"lambda {ITEM}: {source}"), {})
+    return function

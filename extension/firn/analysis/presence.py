@@ -4,11 +4,11 @@ import ast
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .containers import OPERAND, First, Grouped, Tally
+from .containers import OPERAND, First, Grouped, Leader, Tally
 from .forms import MUTABLE, SIGNS
-from .places import Place, Step, fresh, harmless, makers, place, repeatable, same
+from .places import Place, Step, fresh, harmless, makers, measure, place, repeatable, same
 from .reductions import Change, KindOf, change, changed, grouped, keys_of, updated
-from .scopes import stored, uses
+from .scopes import stored, uses, walk
 
 
 def conditional(node: ast.If, kind_of: KindOf) -> Change | None:
@@ -45,19 +45,24 @@ def _first(node: ast.If, target: ast.Subscript, value: ast.expr) -> Change | Non
 
 
 def _extreme(node: ast.If, target: ast.Subscript, value: ast.expr) -> Change | None:
-    """`if k not in d or v > d[k]: d[k] = v`."""
+    """`if k not in d or v > d[k]: d[k] = v`, `if k not in d or f(v) > f(d[k]): d[k] = v`."""
     match node.test:
         case ast.BoolOp(op=ast.Or(), values=[absence, ast.Compare(left=left, ops=[operator], comparators=[right])]):
             where, asked = place(target.value), _asked(absence, target)
         case _:
             return None
-    if where is None or asked is None or not isinstance(operator, ast.Gt | ast.Lt) or not repeatable(value):
+    if where is None or asked is None or not isinstance(operator, ast.Gt | ast.Lt):
         return None
     more = isinstance(operator, ast.Gt)
+    parts = {"key": target.slice, "value": value}
     for new, old, op in ((left, right, "max" if more else "min"), (right, left, "min" if more else "max")):
-        if same(new, value) and same(old, target) and (again := place(old)) is not None:
-            parts = {"key": target.slice, "value": value}
-            return changed(where, Tally, node, parts, op=op, default=(OPERAND,), own=[asked.name, again.name])
+        own = [asked.name, *(part for part in walk(old) if isinstance(part, ast.Name) and part.id == where.name.id)]
+        if same(new, value) and same(old, target) and repeatable(value):
+            return changed(where, Tally, node, parts, op=op, default=(OPERAND,), own=own)
+        if (found := measure(new, old, value, target)) is not None:
+            source, fixed = found
+            parts["score"] = new
+            return changed(where, Leader, node, parts, op=op, measure=source, own=own, fixed=fixed)
     return None
 
 

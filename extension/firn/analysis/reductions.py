@@ -35,6 +35,7 @@ class Change:
     op: str = ""
     default: tuple[object, ...] = ()
     method: str = ""
+    measure: str = ""
     assigns: tuple[str, ...] = ()
     none_first: bool = False
     guarded: bool = False

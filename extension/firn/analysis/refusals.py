@@ -195,6 +195,16 @@ def unknown_kind(node: ast.AST, name: str, method: str, item: bool) -> Refusal:
     )
 
 
+def new_fields(line: int, name: str, keys: list[object]) -> Refusal:
+    found = " and ".join(map(repr, keys[:2]))
+    return Refusal(
+        line,
+        name,
+        f"the loop puts new items into '{name}' in different ways ({found}), and their order could not be told.",
+        f"Put all of them there before they are changed ({{{', '.join(f'{key!r}: ...' for key in keys[:2])}}}).",
+    )
+
+
 def wrong_kind(line: int, name: str, value: object, wanted: str) -> Refusal:
     kind = type(value).__name__
     if type(value) is not getattr(value, "__class__", None):

@@ -27,6 +27,7 @@ deep = defaultdict(lambda: defaultdict(list))
 grid = [[0] * 3 for _ in range(12)]
 one = {0: 0.5}
 pair = {1: one, 2: {}, 5: one, 0: defaultdict(int), 3: [1, 2, 3]}
+fields, stats, leaders = {"n": 0, "all": [], "by": Counter(), "top": 0, 1: inner}, {}, {1: (3, "")}
 a = b = "before"
 """
 ITEMS = st.one_of(
@@ -118,6 +119,11 @@ def simple(draw: st.DrawFn) -> str:
                 f"d.setdefault({f}, 0)\nd[{f}] += {e}",
                 f"d.setdefault({f}, set())\nd[{f}].update([{e}])",
                 f"d.setdefault({f}, Counter()).update([{e}])",
+                f"fields['n'] += {e}\nfields['all'].append({f})\nfields['by'][{f}] += 1\nfields['top'] = max(fields['top'], {e})",
+                f"if {f} not in stats: stats[{f}] = {{'n': 0, 'all': [], 'last': 0}}\nstats[{f}]['n'] += {e}\n"
+                f"stats[{f}]['all'].append(i)\nif x: stats[{f}]['last'] = {e}",
+                f"a = ({e}, i)\nif {f} not in leaders or a[0] > leaders[{f}][0]: leaders[{f}] = a",
+                f"if {f} not in leaders or leaders[{f}][0] > x: leaders[{f}] = (x, i)",
                 f"absent += {e}",
                 f"absent.append({e})",
                 f"unknown[{e}] = {f}",
