@@ -8,6 +8,7 @@ SPLIT = {
     "functions": 1,
     "documented": 2,
     "from collections": 1,
+    "from collections import defaultdict": 1,
     "nearest": 1,
     "from itertools": 1,
     "around": 1,
@@ -63,6 +64,7 @@ def test_the_tour_holds(execute: Callable[..., Any]) -> None:
     printed = done.text()
     for words in (
         "type(functions) is list",
+        "functions of asyncio by their lines: {0: ",
         "notes of the authors to themselves",
         "(Pdb) p f['doc']\nNone",
         "('__future__', '__init__')",

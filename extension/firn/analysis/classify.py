@@ -11,8 +11,9 @@ from .containers import Keyed
 from .flow import Flow
 from .forming import form_of
 from .forms import Best, Form
+from .known import Known
 from .places import harmless, own_names
-from .presence import Known, conditional
+from .presence import conditional
 from .reductions import Change, change
 from .scopes import Use, global_uses, own_statements, root, stored, uses, walk
 
@@ -146,8 +147,8 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
     def kind_of(name: str, items: bool) -> type | None:
         return facts.item_kind(name, before) if items else facts.kind_of(name, before)
 
-    def recognised(node: ast.stmt, guarded: bool) -> Change | None:
-        c = conditional(node, kind_of) if isinstance(node, ast.If) else None
+    def recognised(node: ast.stmt, guarded: bool, known: Known) -> Change | None:
+        c = conditional(node, kind_of, known) if isinstance(node, ast.If) else None
         c = c or change(node, kind_of)
         if c is None or not all(facts.is_builtin(name) for name in own_names(c.fixed)):
             return None
@@ -157,8 +158,8 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
         known = known.inside()
         for number, node in enumerate(body):
             last = tail and number == len(body) - 1
-            known.forget(node)
-            c = recognised(node, guarded)
+            known.step(node)
+            c = recognised(node, guarded, known)
             if c is not None:
                 known.meet(c)
                 c.guarded, c.tail = guarded, last and c.kind is not Best
@@ -185,7 +186,7 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
                     for case in cases:
                         block(case.body, guarded, last, known)
 
-    block(loop.body, False, True, Known())
+    block(loop.body, False, True, Known(stored(loop.target) - stored(*loop.body)))
     return found
 
 
