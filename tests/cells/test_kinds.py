@@ -11,6 +11,7 @@ import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import firn
@@ -158,6 +159,21 @@ def test_default_dict(notebook):
         )
         with pytest.raises(TypeError, match="frozen"):
             value.clear()
+    for factory, value in ((int, 0), (lambda: 2.5, 2.5), (lambda: (1, "a"), (1, "a")), (datetime.timedelta, datetime.timedelta())):
+        assert firn.freeze(defaultdict(factory))["nothing"] == value
+    # What it would be in the serial cell depends on what has been added, or is changed in place.
+    ids = []
+    for factory in (lambda: len(ids), lambda: [0, 0.0], lambda: {"n": 0}, lambda: ([],), SimpleNamespace):
+        frozen = firn.freeze(defaultdict(factory, a=1))
+        with pytest.raises(TypeError, match="this defaultdict is frozen") as caught:
+            frozen["nothing"]
+        assert "'nothing' is not in this defaultdict" in caught.value.__notes__[0]
+        assert frozen["a"] == 1 and frozen.get("nothing") is None and "nothing" not in frozen
+    notebook.ok("stats = defaultdict(lambda: {'n': 0}, a={'n': 1})\nids = defaultdict(lambda: len(ids))")
+    error = notebook.fails("%%parallel\nfor k in 'ab':\n    s = stats[k]\n    s['n'] += 1")
+    assert "stats" in str(error) and isinstance(error, TypeError)
+    error = notebook.fails("%%parallel\nfound = [ids[k] for k in 'abab']")
+    assert "'ids' is frozen" in str(error) and "'a' is not in this defaultdict" in "".join(error.__notes__)
     notebook.ok(
         "from collections import defaultdict\nclass Row: pass\nmade = defaultdict(lambda: Row), defaultdict(Row)"
     )

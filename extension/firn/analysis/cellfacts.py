@@ -70,6 +70,12 @@ class CellFacts:
             return False
         return self.namespace.get(name, getattr(builtins, name)) is getattr(builtins, name)
 
+    def means(self, name: str, value: object) -> bool:
+        """Whether a name is bound to this object: for certain, if it is a builtin, else as far as the cell tells."""
+        if hasattr(builtins, name):
+            return self.is_builtin(name)
+        return name in self.stored or self.namespace.get(name) is value
+
     def kind_of(self, name: str, before: list[ast.stmt]) -> type | None:
         """The exact type that a name is bound to when control reaches the end of `before`; None if not certain."""
         value = self._value_of(name, before)

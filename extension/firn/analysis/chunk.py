@@ -104,6 +104,16 @@ def snapshot(value: Any) -> Any:
     return copier(value) if copier is not None else settled(value)
 
 
+def constant(value: Any) -> Any:
+    """The value, if it is of a type whose values never change."""
+    if type(value) in PLAIN or is_plain(type(value)):
+        return value
+    raise NotMergeable(
+        f"{a(value.__class__.__name__)} becomes an item in a split loop and is changed there: write d.setdefault(k, []) before"
+        " d[k] += x, or collect the values in a list and combine them after the loop"
+    )
+
+
 def settled(value: Any) -> Any:
     """The value, if nobody can change it any more."""
     if _settled(value):
@@ -138,6 +148,17 @@ def hashed(values: Any) -> list[Any]:
     found = list(values)
     set().update(found)
     return found
+
+
+def update(record: list[Any], values: Any) -> None:
+    """Records what `x.update(values)` adds to a set, also when it fails on the way."""
+    if isinstance(values, (set, frozenset)):
+        record.extend(values)
+        return
+    found: set[Any] = set()
+    for value in values:
+        found.add(value)
+        record.append(value)
 
 
 def pack_values(values: list[Any]) -> tuple[Any, ...]:
@@ -462,6 +483,7 @@ _NAMES: dict[str, Any] = {
     "__firn_plain__": PLAIN,
     "__firn_snapshot__": snapshot,
     "__firn_settled__": settled,
+    "__firn_constant__": constant,
     "__firn_hashed__": hashed,
     "__firn_firm__": FIRM,
 }

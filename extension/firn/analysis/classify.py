@@ -12,10 +12,11 @@ from .flow import Flow
 from .forming import form_of
 from .forms import Best, Form
 from .known import Known
-from .places import harmless, own_names
+from .places import harmless
 from .presence import conditional
 from .reductions import Change, change
 from .scopes import Use, global_uses, own_statements, root, stored, uses, walk
+from .surroundings import Body
 
 _SWALLOW_NOTHING = frozenset(
     [
@@ -143,16 +144,14 @@ def _check_statements(body: list[ast.stmt], in_loop: bool) -> None:
 
 def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Change]:
     found: list[Change] = []
-
-    def kind_of(name: str, items: bool) -> type | None:
-        return facts.item_kind(name, before) if items else facts.kind_of(name, before)
+    whole = Body.of(loop, facts, before)
 
     def recognised(node: ast.stmt, guarded: bool, known: Known) -> Change | None:
-        c = conditional(node, kind_of, known) if isinstance(node, ast.If) else None
-        c = c or change(node, kind_of)
-        if c is None or not all(facts.is_builtin(name) for name in own_names(c.fixed)):
+        c = conditional(node, known) or change(node, whole)
+        if c is None or not whole.means(c.fixed):
             return None
-        return None if c.calm and guarded and not harmless(c.parts["value"]) else c
+        sure = harmless(c.parts["value"]) and c.method != "add"
+        return None if c.calm and guarded and not sure else c
 
     def block(body: list[ast.stmt], guarded: bool, tail: bool, known: Known) -> None:
         known = known.inside()
@@ -186,7 +185,7 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
                     for case in cases:
                         block(case.body, guarded, last, known)
 
-    block(loop.body, False, True, Known(stored(loop.target) - stored(*loop.body)))
+    block(loop.body, False, True, Known(whole))
     return found
 
 

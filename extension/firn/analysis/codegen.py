@@ -13,6 +13,7 @@ from .chunk import FIRM
 from .classify import LoopClasses
 from .containers import Appended, Counts, Distinct, Fields, First, Grouped, Keyed, Leader, Nested, Store, Tally
 from .forms import Best, Extreme, Fold, Form
+from .places import harmless
 from .reductions import Change
 from .scopes import global_uses, located, walk
 from .templates import expression, template
@@ -115,6 +116,8 @@ class _Recorder(ast.NodeTransformer):
                     return template("ACC.extend(VALUE)", node, ACC=acc, VALUE=value)
                 return template("ACC.append(VALUE)", node, ACC=acc, VALUE=value)
             case Distinct():
+                if c.method == "update" and form.guarded:
+                    return template("__firn_tools__.update(ACC, VALUE)", node, ACC=acc, VALUE=value)
                 if c.method == "update":
                     return template("ACC.extend(__firn_hashed__(VALUE))", node, ACC=acc, VALUE=value)
                 return template("ACC.append(VALUE)", node, ACC=acc, VALUE=_hashed(value))
@@ -138,10 +141,16 @@ class _Recorder(ast.NodeTransformer):
             case Tally() if form.unit:
                 return template("ACC[KEY] += VALUE", node, ACC=acc, KEY=key, VALUE=value)
             case Tally():
-                keep = "__firn_settled__" if form.picks else "__firn_snapshot__"
-                operand = _recorded(value, c.tail, self._is_builtin, keep)
-                return template("ACC[KEY].append(VALUE)", node, ACC=acc, KEY=key, VALUE=operand)
+                operand = _recorded(value, c.tail and not form.begins, self._is_builtin, form.keeps)
+                source = "ACC[KEY].append(VALUE)"
+                if form.op.endswith(">"):
+                    source = "__firn_o = VALUE\nACC[KEY].append(__firn_o)"
+                elif c.guarded and not harmless(value) and form.leaves_no_key:
+                    source = "__firn_r, __firn_k = ACC, KEY\n__firn_k in __firn_r\n__firn_o = VALUE\n__firn_r[__firn_k].append(__firn_o)"
+                return template(source, node, ACC=acc, KEY=key, VALUE=operand)
             case Grouped():
+                if c.method == "update" and form.guarded:
+                    return template("__firn_tools__.update(ACC[KEY], VALUE)", node, ACC=acc, KEY=key, VALUE=value)
                 if c.method == "update":
                     return template("ACC[KEY].extend(__firn_hashed__(VALUE))", node, ACC=acc, KEY=key, VALUE=value)
                 if form.inner == "set":

@@ -12,7 +12,7 @@ from firn import _core
 from . import refusals
 from .chunk import CODES, NUMBERS, unpack
 from .forms import IN_PLACE, MUTABLE, PICKS, RUNNING, Commit, Form, Namespace, nothing, operate
-from .places import fresh, measured
+from .places import fresh, is_pure, measured
 
 _DICTS = (dict, defaultdict, OrderedDict, Counter)
 OPERAND: Final = object()
@@ -25,6 +25,8 @@ def _kind(form: Form, value: Any, kinds: tuple[type, ...], wanted: str) -> None:
         raise refusals.wrong_kind(form.line, form.name, value, wanted)
     if type(value) not in (list, deque):
         _by_value(form, value)
+    if type(value) is defaultdict and not is_pure(value.default_factory):
+        raise refusals.own_factory(form.line, form.name, value.default_factory)
 
 
 def _by_value(form: Form, value: Any) -> None:
@@ -88,12 +90,14 @@ class Distinct(Form):
 
 @dataclass
 class Keyed(Form):
-    """A form that is recorded by key. target: the variable's type where the cell makes it certain.
+    """A form that is recorded by key. target: the variable's type where the cell makes it certain; plain: only of dicts that
+    raise KeyError.
 
     A record keeps one of two keys that are equal, 1 and 1.0, which a list does not take for the same.
     """
 
     target: type | None = field(default=None, kw_only=True)
+    plain: bool = field(default=False, kw_only=True)
 
     def aim(self, target: type | None) -> None:
         self.target = target
@@ -218,9 +222,21 @@ class Tally(Keyed):
         return self.op.strip("=")
 
     @property
-    def picks(self) -> bool:
-        """Whether the item becomes one of the operands."""
-        return self.op.rstrip(">") in PICKS
+    def begins(self) -> bool:
+        """Whether the first operand becomes the item itself, and is changed in place by the next."""
+        return self.default == (OPERAND,) and self.op in IN_PLACE
+
+    @property
+    def keeps(self) -> str:
+        """What is called with an operand that may change later."""
+        if self.begins:
+            return "__firn_constant__"
+        return "__firn_settled__" if self.op.rstrip("<>") in PICKS else "__firn_snapshot__"
+
+    @property
+    def leaves_no_key(self) -> bool:
+        """Whether the key is not there when the operand fails."""
+        return bool(self.default) or self.target is not defaultdict
 
     @property
     def may_be_list(self) -> bool:
@@ -231,7 +247,9 @@ class Tally(Keyed):
         if self.may_be_list:
             kinds = (list,) if self.target is list else (*_DICTS, list)
         if self.guarded and not self.default:
-            kinds = (Counter, defaultdict)
+            kinds = (defaultdict,) if self.target is defaultdict else (Counter,)
+        if self.plain:
+            kinds = (dict, OrderedDict)
         _kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
         _distinct(self, self.inside(value))
 
@@ -429,7 +447,6 @@ class Leader(Keyed):
         target = self.current(namespace)
         self.check(target)
         score_of = measured(self.measure)
-        beats = operator.gt if self.op == "max" else operator.lt
         new: dict[Any, Any] = {}
         scores: dict[Any, Any] = {}
         for effect in effects:
@@ -442,7 +459,7 @@ class Leader(Keyed):
                 for score, value in entries:
                     if key not in scores:
                         scores[key] = score_of(new[key] if key in new else target[key])
-                    if beats(score, scores[key]):
+                    if operate(self.op, scores[key], score) is not scores[key]:
                         new[key], scores[key] = value, score
         return lambda: dict.update(target, new) if type(target) is not OrderedDict else target.update(new)
 
@@ -475,6 +492,8 @@ class Grouped(Keyed):
             kinds = (defaultdict,)
         if self.may_be_list:
             kinds = (list,) if self.target is list else (*kinds, list)
+        if self.plain:
+            kinds = (dict, OrderedDict)
         _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
         _distinct(self, self.inside(value))
 

@@ -95,12 +95,12 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
                 )
         return Best(name, line, guarded, first.op, first.none_first, names)
     if kind is Tally:
-        form = Tally(name, line, guarded, first.op, first.default, _unit(changes), first.certain)
-        return _alike(changes, form, lambda c: (c.op, repr(c.default), c.certain))
+        form = Tally(name, line, guarded, first.op, first.default, _unit(changes), first.certain, plain=first.plain)
+        return _alike(changes, form, lambda c: (c.op, repr(c.default), c.certain, c.plain))
     if kind is Grouped:
         inner = "set" if first.method in SETS else "list"
-        form_ = Grouped(name, line, guarded, inner, bool(first.default))
-        return _alike(changes, form_, lambda c: (c.method in SETS, bool(c.default)))
+        form_ = Grouped(name, line, guarded, inner, bool(first.default), plain=first.plain)
+        return _alike(changes, form_, lambda c: (c.method in SETS, bool(c.default), c.plain))
     if kind is Leader:
         for c in changes:
             if not harmless(c.parts["value"]):

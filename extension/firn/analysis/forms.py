@@ -65,13 +65,15 @@ MUTABLE = (list, set, dict, Counter, deque, OrderedDict, defaultdict, bytearray)
 
 def operate(op: str, left: Any, right: Any) -> Any:
     """`left op right`: "+" is `left += right`, "=+" is `left = left + right`, "+=" is `left = right + left`, "max" is
-    `max(left, right)`, "max>" is `max(right, left)`."""
+    `max(left, right)`, "max>" is `max(right, left)`, "max<" is `right if left < right else left`."""
     if op in IN_PLACE:
         return IN_PLACE[op](left, right)
     if op in PICKS:
         return PICKS[op](left, right)
     if op.endswith(">"):
         return PICKS[op[:-1]](right, left)
+    if op.endswith("<"):
+        return right if (left < right if op == "max<" else left > right) else left
     if op.startswith("="):
         return _BINARY[op[1:]](left, right)
     return _BINARY[op[:-1]](right, left)
@@ -135,9 +137,12 @@ class Form(ABC):
             return self.prepare(effects, namespace)
         except refusals.Refusal:
             raise
-        except Exception:
+        except Exception as error:
             if self.guarded:
                 raise refusals.cannot_replay(self.line, self.name) from None
+            error.add_note(
+                f"(merging what the loop does with '{self.name}' in line {self.line}; %%parallel --serial shows the iteration)"
+            )
             raise
 
     @abstractmethod

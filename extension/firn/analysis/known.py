@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from .containers import First, Grouped, Tally
 from .forms import MUTABLE
-from .places import Step, fresh, makers, repeatable
+from .places import Step, fresh, makers
 from .reductions import Change, grouped, keys_of, updated
-from .scopes import loaded, stored, uses
+from .scopes import loaded, root, stored, uses
+from .surroundings import Body
 
 
 class Ensured(NamedTuple):
@@ -20,18 +21,16 @@ class Ensured(NamedTuple):
 
 
 class Known:
-    """What is known at some place in a loop's body. items: names of items of what the loop runs over."""
+    """What is known at some place in a loop's body."""
 
-    def __init__(
-        self, items: set[str], ensured: Iterable[Ensured] = (), values: dict[str, ast.expr] | None = None
-    ) -> None:
-        self.items = items
+    def __init__(self, body: Body, ensured: Iterable[Ensured] = (), values: dict[str, ast.expr] | None = None) -> None:
+        self.body = body
         self._ensured = list(ensured)
         self._values = dict(values or {})
 
     def inside(self) -> Known:
         """The same for a block inside of this one."""
-        return Known(self.items, self._ensured, self._values)
+        return Known(self.body, self._ensured, self._values)
 
     def step(self, node: ast.stmt) -> None:
         """Drops what a statement may make untrue, and notes what it binds."""
@@ -52,6 +51,12 @@ class Known:
         """What a name was bound to."""
         return self._values.get(node.id, node) if isinstance(node, ast.Name) else node
 
+    def stays(self, node: ast.Name) -> bool:
+        """Whether a name is bound to an item of what the loop runs over, or to a part of one."""
+        value = self.value_of(node)
+        first = root(value)
+        return first is not None and first.id in self.body.items and self.body.repeatable(value)
+
     def meet(self, c: Change) -> None:
         """Gives a change what is ensured about its place, and notes what it ensures itself."""
         keys = keys_of(c)
@@ -60,7 +65,7 @@ class Known:
                 _cover(c, entry)
         if c.kind is First and makers(c.parts["value"]) is not None:
             expressions = [*(step.key for step in c.path), c.parts["key"]]
-            if repeatable(*expressions):
+            if self.body.repeatable(*expressions):
                 names = frozenset(use.name for use in uses(*expressions))
                 self._ensured.append(Ensured(keys, names, c))
 

@@ -3,15 +3,18 @@ evaluated twice, or anew."""
 
 import ast
 import builtins
+import collections
 import functools
 import math
+import types
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, NamedTuple
 
-from .scopes import copied, walk
+from .chunk import is_plain
+from .scopes import copied, global_uses, walk
 
 _MAKERS: dict[str, Any] = {
     **{kind.__name__: kind for kind in (dict, list, set, int, float, str)},
@@ -105,9 +108,23 @@ def constant(node: ast.expr) -> tuple[tuple[object, ...], dict[str, object]]:
     return ((value,), names or {}) if settled else ((), {})
 
 
-def own_names(fixed: dict[str, object]) -> set[str]:
-    """Those of the names that must be Python's own."""
-    return {name for name in fixed if hasattr(builtins, name)}
+def is_pure(factory: object) -> bool:
+    """Whether what makes a defaultdict's items gives something new, and always the same: `int`, `lambda: [0, 0]`,
+    `partial(defaultdict, list)`."""
+    match factory:
+        case None:
+            return True
+        case type():
+            return (
+                factory in _MAKERS.values() or factory in (bool, complex, bytes, bytearray, tuple) or is_plain(factory)
+            )
+        case functools.partial(func=made, args=parts, keywords=named):
+            return not named and is_pure(made) and all(is_pure(part) for part in parts)
+        case types.FunctionType(__code__=code, __globals__=known):
+            names = global_uses(code)[0] - {"collections"}
+            own = all(name in _MAKERS and known.get(name, _MAKERS[name]) is _MAKERS[name] for name in names)
+            return own and not code.co_freevars and known.get("collections", collections) is collections
+    return False
 
 
 def same(first: ast.expr, second: ast.expr) -> bool:
@@ -136,14 +153,15 @@ _PURE_METHODS = frozenset(
         "month",
     ]
 )
-_PURE_FUNCTIONS = frozenset(["len", "int", "str", "abs", "ord", "chr", "bool", "float", "round", "repr"])
+PURE_FUNCTIONS = frozenset(["len", "int", "str", "abs", "ord", "chr", "bool", "float", "round", "repr"])
 
 
 def repeatable(*nodes: ast.expr) -> bool:
-    """Whether evaluating expressions twice is the same as evaluating them once, as far as one can see."""
+    """Whether evaluating expressions twice is the same as evaluating them once, if the names of pure functions mean those,
+    and nobody changes what the names are bound to. See `Body.repeatable`."""
     for part in (part for node in nodes for part in walk(node)):
         match part:
-            case ast.Call(func=ast.Name(id=name)) if name in _PURE_FUNCTIONS:
+            case ast.Call(func=ast.Name(id=name)) if name in PURE_FUNCTIONS:
                 pass
             case ast.Call(func=ast.Attribute(attr=attr)) if attr in _PURE_METHODS:
                 pass
@@ -200,7 +218,7 @@ def measure(new: ast.expr, old: ast.expr, value: ast.expr, held: ast.expr) -> tu
             other = _Put(value)
             alike = same(other.into(new), found) and other.found > 0
     names = {part.id for part in walk(found) if isinstance(part, ast.Name)} - {ITEM}
-    if not alike or not put.found or not names <= _PURE_FUNCTIONS or not repeatable(found):
+    if not alike or not put.found or not names <= PURE_FUNCTIONS or not repeatable(found):
         return None
     return ast.unparse(found), {name: getattr(builtins, name) for name in names}
 

@@ -3,27 +3,26 @@
 import ast
 import builtins
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .containers import OPERAND, Appended, Counts, Distinct, First, Grouped, Store, Tally
 from .forms import SIGNS, Best, Extreme, Fold, Form
-from .places import Place, Step, constant, fresh, makers, place, repeatable, same, slices, written
-from .scopes import uses
+from .places import Place, Step, constant, fresh, makers, place, same, slices, written
+from .scopes import loaded, stored, uses
+from .surroundings import Body
 
 PREPENDABLE = frozenset("+*|&^")
 LISTS = ("append", "extend")
 SETS = ("add", "update")
-KindOf = Callable[[str, bool], type | None]
-"""The type of a variable, or of the items that a defaultdict makes, where it is certain."""
 
 
 @dataclass
 class Change:
     """One statement that changes `name`, or what lies inside of it at the end of `path`. own: the Name nodes that the form
     accounts for; parts: its expressions; fixed: names that must be bound to these objects. covers: it only sees to it that
-    an item is there, for changes after it, which are certain of that. calm: it counts only where no failure is caught."""
+    an item is there, for changes after it, which are certain of that. calm: it counts only where no failure is caught. plain: only of dicts that
+    raise KeyError."""
 
     name: str
     kind: type[Form]
@@ -44,6 +43,7 @@ class Change:
     certain: bool = False
     covers: bool = False
     calm: bool = False
+    plain: bool = False
 
 
 def changed(where: Place, kind: type[Form], node: ast.stmt, parts: dict[str, ast.expr], **others: Any) -> Change:
@@ -62,7 +62,7 @@ def keys_of(where: Place | Change) -> tuple[str, ...]:
     return (name, *map(written, keys))
 
 
-def change(node: ast.stmt, kind_of: KindOf) -> Change | None:
+def change(node: ast.stmt, body: Body) -> Change | None:
     """The change that a statement makes to one variable, if it has one of the mergeable forms."""
     match node:
         case ast.AugAssign(target=ast.Name(id=name) as target, op=op, value=value):
@@ -76,11 +76,11 @@ def change(node: ast.stmt, kind_of: KindOf) -> Change | None:
         case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
             return _assignment(node, name, target, value)
         case ast.Assign(targets=[ast.Subscript(value=holder, slice=key)], value=value):
-            return None if slices(key) else _item_assignment(node, holder, key, value)
+            return None if slices(key) else _item_assignment(node, holder, key, value, body)
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=receiver, attr=method), args=args, keywords=keywords)):
-            return _method(node, receiver, method, args, keywords, kind_of)
-        case ast.If(test=test, body=body, orelse=[]) if all(isinstance(s, ast.Assign) for s in body):
-            return _best(node, test, [s for s in body if isinstance(s, ast.Assign)])
+            return _method(node, receiver, method, args, keywords, body)
+        case ast.If(test=test, body=inner, orelse=[]) if all(isinstance(s, ast.Assign) for s in inner):
+            return _best(node, test, [s for s in inner if isinstance(s, ast.Assign)], body)
         case _:
             return None
 
@@ -113,31 +113,34 @@ def _extreme(node: ast.stmt, target: ast.Name, own: ast.Name, value: ast.expr, p
     return Change(target.id, Extreme, node, names, {"value": value}, fixed=fixed, op=f"{pick}>" if last else pick)
 
 
-def _item_assignment(node: ast.stmt, holder: ast.expr, key: ast.expr, value: ast.expr) -> Change | None:
+def _item_assignment(node: ast.stmt, holder: ast.expr, key: ast.expr, value: ast.expr, body: Body) -> Change | None:
     where = place(holder)
     if where is None:
         return None
     match value:
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.BitOr() | ast.Mult() as op, right=right):
-            if (known := item(left, holder, key, right)) is not None:
+            if (known := _item(left, holder, key, right, body)) is not None:
                 sign = "=" + SIGNS[type(op).__name__]
                 return changed(where, Tally, node, {"key": key, "value": right}, op=sign, **known)
         case ast.Call(func=ast.Name(id="max" | "min" as pick), args=[first, second], keywords=[]):
             for old, new, op_ in ((first, second, pick), (second, first, f"{pick}>")):
-                known = None if isinstance(new, ast.Starred) else item(old, holder, key, new)
+                known = None if isinstance(new, ast.Starred) else _item(old, holder, key, new, body, picks=True)
                 if known is not None:
                     known["fixed"][pick] = getattr(builtins, pick)
                     return changed(where, Tally, node, {"key": key, "value": new}, op=op_, **known)
     return changed(where, Store, node, {"key": key, "value": value})
 
 
-def item(old: ast.expr, holder: ast.expr, key: ast.expr, new: ast.expr) -> dict[str, Any] | None:
-    """What a Change is to know of `holder[key]` or `holder.get(key, default)`, if `old` is that; new: what it meets."""
+def _item(
+    old: ast.expr, holder: ast.expr, key: ast.expr, new: ast.expr, body: Body, picks: bool = False
+) -> dict[str, Any] | None:
+    """What a Change is to know of `holder[key]` or `holder.get(key, default)`, if `old` is that; new: what it meets, of
+    which one becomes the item if it `picks`."""
     match old:
         case ast.Subscript(value=again, slice=k):
             known: dict[str, Any] = {"fixed": {}}
         case ast.Call(func=ast.Attribute(value=again, attr="get"), args=[k, default], keywords=[]):
-            if same(default, new) and repeatable(new) and not isinstance(new, ast.Constant):
+            if picks and same(default, new) and body.repeatable(new) and not isinstance(new, ast.Constant):
                 known = {"default": (OPERAND,), "fixed": {}}
             else:
                 value, fixed = constant(default)
@@ -147,7 +150,9 @@ def item(old: ast.expr, holder: ast.expr, key: ast.expr, new: ast.expr) -> dict[
         case _:
             return None
     other = place(again)
-    if other is None or not (same(again, holder) and same(k, key) and repeatable(holder, key)):
+    if other is None or not (same(again, holder) and same(k, key) and body.repeatable(holder, key)):
+        return None
+    if stored(new) & loaded(holder, key):  # the key is another one when the item is assigned
         return None
     return {**known, "own": [other.name]}
 
@@ -158,7 +163,7 @@ def _method(
     method: str,
     args: list[ast.expr],
     keywords: list[ast.keyword],
-    kind_of: KindOf,
+    body: Body,
 ) -> Change | None:
     if keywords or any(isinstance(argument, ast.Starred) for argument in args):
         return None
@@ -169,7 +174,7 @@ def _method(
             return None if where is None else changed(where, First, node, parts, fixed=makers(value) or {})
         case (("append" | "extend" | "add" | "update"), [value]) if where is not None:
             if where.path:
-                return _of_item(node, where, method, value, kind_of)
+                return _of_item(node, where, method, value, body)
         case _:
             return None
     parts = {"value": value}
@@ -177,19 +182,19 @@ def _method(
         return changed(where, Appended, node, parts, method=method)
     if method == "add":
         return changed(where, Distinct, node, parts, method=method)
-    kind = kind_of(where.name.id, False)
+    kind = body.kind_of(where.name.id)
     forms: dict[type | None, type[Form]] = {set: Distinct, Counter: Counts, dict: Store, defaultdict: Store}
     return changed(where, forms.get(kind, Store), node, parts, method=method, ambiguous=kind is None)
 
 
-def _of_item(node: ast.stmt, where: Place, method: str, value: ast.expr, kind_of: KindOf) -> Change | None:
+def _of_item(node: ast.stmt, where: Place, method: str, value: ast.expr, body: Body) -> Change | None:
     """`d[k].append(v)`, `d.setdefault(k, set()).update(v)` and their like."""
     *path, last = where.path
     made = fresh(last.creates) if last.creates else None
     outer, parts = Place(where.name, path, where.fixed), {"key": last.key, "value": value}
     if made is not None and (inner := grouped(made, method)):
         return changed(outer, Grouped, node, parts, method=method, default=(inner,))
-    kind = type(made) if last.creates else kind_of(where.name.id, True) if len(where.path) == 1 else None
+    kind = type(made) if last.creates else body.item_kind(where.name.id) if len(where.path) == 1 else None
     if method == "update" and (form := updated(kind)) is not None:
         return changed(where, form, node, {"value": value}, method=method)
     if last.creates:
@@ -213,10 +218,10 @@ _MIRROR = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _COMPARISONS: dict[type[ast.cmpop], str] = {ast.Gt: ">", ast.Lt: "<", ast.GtE: ">=", ast.LtE: "<="}
 
 
-def _best(node: ast.If, test: ast.expr, body: list[ast.Assign]) -> Change | None:
+def _best(node: ast.If, test: ast.expr, inner: list[ast.Assign], body: Body) -> Change | None:
     assigned: dict[str, ast.expr] = {}
     targets: set[int] = set()
-    for statement in body:
+    for statement in inner:
         if len(statement.targets) != 1:
             return None
         match statement.targets[0], statement.value:
@@ -257,7 +262,7 @@ def _best(node: ast.If, test: ast.expr, body: list[ast.Assign]) -> Change | None
         return None
     if none_name not in (None, best.id):
         return None
-    if not same(assigned[best.id], candidate) or not repeatable(candidate):
+    if not same(assigned[best.id], candidate) or not body.repeatable(candidate):
         return None
     if any(use.name in assigned for part in assigned.values() for use in uses(part)):
         return None

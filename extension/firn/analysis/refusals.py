@@ -195,6 +195,16 @@ def unknown_kind(node: ast.AST, name: str, method: str, item: bool) -> Refusal:
     )
 
 
+def own_factory(line: int, name: str, factory: object) -> Refusal:
+    shown = getattr(factory, "__qualname__", None) or type(factory).__name__
+    return Refusal(
+        line,
+        name,
+        f"what '{name}' makes for a missing key comes from {shown}, which may give something else at another time.",
+        f"Use a type or a lambda that only makes a new object, such as {name} = defaultdict(lambda: {{'n': 0}}).",
+    )
+
+
 def new_fields(line: int, name: str, keys: list[object]) -> Refusal:
     found = " and ".join(map(repr, keys[:2]))
     return Refusal(

@@ -1,4 +1,5 @@
 // FrozenDict: what a dict, an OrderedDict, a defaultdict or a Counter becomes.
+#include "heap/arena.hpp"
 #include "heap/cpython_layout.hpp"
 #include "heap/faces/dict_lookup.hpp"
 #include "heap/faces/faces.hpp"
@@ -9,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace firn::heap::faces {
@@ -73,16 +75,85 @@ Ref in_place_of_empty(Ref made) {
   return borrowed(known.try_emplace(*empty, result->frozen.front()).first->second);
 }
 
+// Whether nobody can change a value, nor what it holds.
+bool is_settled(PyObject* value) {
+  PyTypeObject* const type = Py_TYPE(value);
+  if (in_heap(value) || PyType_Check(value) || !PyType_IS_GC(type)) return true;
+  if (type == &PyTuple_Type) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) {
+      if (!is_settled(PyTuple_GET_ITEM(value, i))) return false;
+    }
+    return true;
+  }
+  return std::string_view(type->tp_name) == "Fraction";
+}
+
+bool is_library(PyObject* value) {
+  const char* name = PyModule_Check(value) ? PyModule_GetName(value) : nullptr;
+  if (!name) return false;
+  const std::string_view known(name);
+  return known == "math" || known == "collections" || known == "datetime" || known == "decimal";
+}
+
+// Whether a factory gives the same at any time: a class, or a function that reads only classes and
+// values that stay what they are. `lambda: len(ids)` does not.
+bool is_pure(PyObject* factory) {
+  if (PyType_Check(factory)) return true;
+  if (!PyFunction_Check(factory)) return false;
+  if (PyObject* closure = PyFunction_GET_CLOSURE(factory)) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(closure); ++i) {
+      const Ref value(PyCell_Get(PyTuple_GET_ITEM(closure, i)));
+      if (!value || !is_settled(value.get())) return false;
+    }
+  }
+  const Ref names(PyObject_GetAttrString(PyFunction_GET_CODE(factory), "co_names"));
+  const Ref builtins(PyObject_GetAttrString(factory, "__builtins__"));
+  if (!names || !builtins || !PyDict_Check(builtins.get())) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names.get()); ++i) {
+    PyObject* const name = PyTuple_GET_ITEM(names.get(), i);
+    PyObject* value = PyDict_GetItemWithError(PyFunction_GET_GLOBALS(factory), name);
+    if (!value) value = PyDict_GetItemWithError(builtins.get(), name);
+    // What is neither is an attribute of what is.
+    if (value && !is_settled(value) && !is_library(value)) return false;
+  }
+  return true;
+}
+
+// The error of reading a missing key where the original would add it.
+PyObject* refuse_missing(PyObject* self, PyObject* key) {
+  refuse_write(self);
+  Ref error(PyErr_GetRaisedException());
+  const Ref note(
+      PyUnicode_FromFormat("%R is not in this defaultdict, and reading it would add it: read with "
+                           ".get(key, default), or ask with 'in' before.",
+                           key));
+  const Ref noted(note ? PyObject_CallMethod(error.get(), "add_note", "O", note.get()) : nullptr);
+  if (!noted) PyErr_Clear();
+  PyErr_SetRaisedException(error.release());
+  return nullptr;
+}
+
+// The value of a defaultdict's missing key: nothing is added, so it must be one that nobody
+// changes, and that comes out the same the next time.
+PyObject* made_for(PyObject* self, PyObject* key) {
+  const Ref factory(read(extra_of(self)));
+  if (!factory) return nullptr;
+  const bool pure = is_pure(factory.get());
+  if (PyErr_Occurred()) PyErr_Clear();
+  if (!pure && PyFunction_Check(factory.get())) return refuse_missing(self, key);
+  Ref made = in_place_of_empty(Ref(PyObject_CallNoArgs(factory.get())));
+  if (!made) return nullptr;
+  if (in_heap(made.get()) || (pure && is_settled(made.get()))) return made.release();
+  return refuse_missing(self, key);
+}
+
 // What a missing key gives: a Counter 0, a defaultdict what its factory makes (nothing is added).
 PyObject* missing(PyObject* self, PyObject* key) {
   if (PyErr_Occurred()) return nullptr;
   const FaceKind kind = kind_of(self);
   if (kind == FaceKind::counter) return PyLong_FromLong(0);
-  if (kind == FaceKind::default_dict && extra_of(self) && extra_of(self) != Py_None) {
-    const Ref factory(read(extra_of(self)));
-    if (!factory) return nullptr;
-    return in_place_of_empty(Ref(PyObject_CallNoArgs(factory.get()))).release();
-  }
+  if (kind == FaceKind::default_dict && extra_of(self) && extra_of(self) != Py_None)
+    return made_for(self, key);
   // A tuple as the value of the exception would be taken for its arguments.
   Ref arguments(PyTuple_Pack(1, key));
   if (arguments) PyErr_SetObject(PyExc_KeyError, arguments.get());
