@@ -159,7 +159,12 @@ def test_default_dict(notebook):
         )
         with pytest.raises(TypeError, match="frozen"):
             value.clear()
-    for factory, value in ((int, 0), (lambda: 2.5, 2.5), (lambda: (1, "a"), (1, "a")), (datetime.timedelta, datetime.timedelta())):
+    for factory, value in (
+        (int, 0),
+        (lambda: 2.5, 2.5),
+        (lambda: (1, "a"), (1, "a")),
+        (datetime.timedelta, datetime.timedelta()),
+    ):
         assert firn.freeze(defaultdict(factory))["nothing"] == value
     # What it would be in the serial cell depends on what has been added, or is changed in place.
     ids = []

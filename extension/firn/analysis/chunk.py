@@ -443,12 +443,17 @@ def _pickles(value: Any) -> bool:
     return True
 
 
-def last_values(variables: dict[str, Any], names: tuple[str, ...]) -> dict[str, tuple[str, Any]]:
+def last_values(
+    variables: dict[str, Any], names: tuple[str, ...], aliases: dict[str, str]
+) -> dict[str, tuple[str, Any]]:
+    """aliases: names of items of other variables; what they are bound to here are the keys of these."""
     found: dict[str, tuple[str, Any]] = {}
     for name in names:
         if name in variables:
             value = variables[name]
-            if isinstance(value, types.ModuleType):
+            if name in aliases:
+                found[name] = ("item", (aliases[name], value))
+            elif isinstance(value, types.ModuleType):
                 found[name] = ("module", value.__name__)
             elif portable(value):
                 found[name] = ("value", value)
@@ -460,17 +465,17 @@ def last_values(variables: dict[str, Any], names: tuple[str, ...]) -> dict[str, 
 
 
 def ending(
-    accumulators: tuple[tuple[str, str, Any], ...], names: tuple[str, ...]
+    accumulators: tuple[tuple[str, str, Any], ...], names: tuple[str, ...], aliases: dict[str, str]
 ) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
     """The last call of a chunk: from its local variables to its effects, (last values, *packed accumulators).
 
     accumulators: (local variable, key of PACKERS, argument of the packer) each. names: the cell's variables that the
-    loop binds.
+    loop binds; aliases: see `last_values`.
     """
 
     def effects(variables: dict[str, Any]) -> tuple[Any, ...]:
         packed = [PACKERS[packer](variables[local], argument) for local, packer, argument in accumulators]
-        return (last_values(variables, names), *packed)
+        return (last_values(variables, names, aliases), *packed)
 
     return effects
 

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
 
 from . import refusals
@@ -37,6 +38,8 @@ _SWALLOW_NOTHING = frozenset(
         "catch_warnings",
     ]
 )
+
+_HOLDERS = (list, dict, OrderedDict, defaultdict)
 
 
 @dataclass
@@ -142,14 +145,26 @@ def _check_statements(body: list[ast.stmt], in_loop: bool) -> None:
                 _check_statements([s for case in cases for s in case.body], in_loop)
 
 
-def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Change]:
+def _changes(
+    loop: ast.For, facts: CellFacts, before: list[ast.stmt], but: frozenset[str] = frozenset()
+) -> list[Change]:
+    """but: names that do not stand for items of what the loop changes."""
     found: list[Change] = []
+    through: dict[str, set[int]] = {}  # where a name that does is changed
     whole = Body.of(loop, facts, before)
 
     def recognised(node: ast.stmt, guarded: bool, known: Known) -> Change | None:
-        c = conditional(node, known) or change(node, whole)
+        c = known.alias(node, but) or conditional(node, known) or change(node, whole)
         if c is None or not whole.means(c.fixed):
             return None
+        name, own = c.name, c.own
+        c = known.resolved(c)
+        if c.alias:
+            through.setdefault(c.alias, set())
+            if (first := root(c.statement.value)) is not None and first.id in through:  # type: ignore[attr-defined]
+                through[first.id].update(own)
+        elif c.name != name:
+            through.setdefault(name, set()).update(own)
         sure = harmless(c.parts["value"]) and c.method != "add"
         return None if c.calm and guarded and not sure else c
 
@@ -186,7 +201,20 @@ def _changes(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> list[Ch
                         block(case.body, guarded, last, known)
 
     block(loop.body, False, True, Known(whole))
-    return found
+    read = [(use.name, id(use.node)) for use in uses(*loop.body) if use.how == "load" and use.name in through]
+    bound = Counter(use.name for use in uses(*loop.body) if use.how != "load")
+    wrong = {name for name, changed in through.items() if not changed}
+    for name in through:
+        holders = [c.name for c in found if c.alias == name]
+        if len(holders) != bound[name] or len(set(holders)) > 1:  # it is something else, too
+            wrong.add(name)
+    wrong |= {name for name, node in read if node not in through[name]}
+    for c in found:
+        if c.alias in wrong and whole.kind_of(c.name) in _HOLDERS and c.name not in stored(loop):
+            other = next((other for other in found if other.name == c.alias or other.own & through[c.alias]), None)
+            if other is not None:
+                raise refusals.changes_by_name(other.statement, c.alias, c.name, ast.unparse(c.statement))
+    return _changes(loop, facts, before, but | wrong) if wrong else found
 
 
 def _goes_on(finalbody: list[ast.stmt]) -> bool:

@@ -84,7 +84,11 @@ class _Recorder(ast.NodeTransformer):
         if isinstance(form, Keyed):
             acc, key = _keyed(form, acc, key, local)
         if c.covers:
-            return template("ACC[KEY]", node, ACC=acc, KEY=key)
+            found = template("ACC[KEY]", node, ACC=acc, KEY=key)
+            if c.alias:
+                keys = ast.Tuple([*(step.key for step in c.path), c.parts["key"]], ast.Load())
+                found += template("NAME = KEYS", node, NAME=_name(c.alias, store=True), KEYS=keys)
+            return found
         match form:
             case Fold():
                 if form.unit:
@@ -248,7 +252,8 @@ def loop_code(
         (locals_[name], classes.reductions[name].packer, classes.reductions[name].argument) for name in order
     )
     bound = tuple(sorted(classes.loop | classes.temporary))
-    prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r})\n"
+    aliases = {c.alias: c.name for c in merged if c.alias}
+    prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r}, {aliases!r})\n"
     end = template("return __firn_effects__(__firn_locals__())", loop)
     return _module(prelude, [*start, new_loop, *end], loop, facts), order
 
@@ -259,7 +264,7 @@ def comprehension_code(
     """The chunk's code of a comprehension; the statements `result` read __firn_items__ and bind __firn_result, the
     packed effects."""
     accumulators = (("__firn_result", "same", ""),)
-    prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r})\n"
+    prelude = f"__firn_effects__ = __firn_tools__.ending({accumulators!r}, {bound!r}, {{}})\n"
     end = template("return __firn_effects__(__firn_locals__())", where)
     return _module(prelude, [*result, *end], where, facts)
 

@@ -1,13 +1,12 @@
 """What the statements before a change by key have seen to: that the item is there, what names are bound to."""
 
 import ast
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from .containers import First, Grouped, Tally
+from .containers import First, Grouped, Leader, Store, Tally
 from .forms import MUTABLE
-from .places import Step, fresh, makers
-from .reductions import Change, grouped, keys_of, updated
+from .places import Place, Step, fresh, makers, place
+from .reductions import Change, grouped, keys_of, of_item, updated
 from .scopes import loaded, root, stored, uses
 from .surroundings import Body
 
@@ -23,14 +22,17 @@ class Ensured(NamedTuple):
 class Known:
     """What is known at some place in a loop's body."""
 
-    def __init__(self, body: Body, ensured: Iterable[Ensured] = (), values: dict[str, ast.expr] | None = None) -> None:
+    def __init__(self, body: Body) -> None:
         self.body = body
-        self._ensured = list(ensured)
-        self._values = dict(values or {})
+        self._ensured: list[Ensured] = []
+        self._values: dict[str, ast.expr] = {}
+        self._aliases: dict[str, Place] = {}
 
     def inside(self) -> Known:
         """The same for a block inside of this one."""
-        return Known(self.body, self._ensured, self._values)
+        known = Known(self.body)
+        known._ensured, known._values, known._aliases = [*self._ensured], {**self._values}, {**self._aliases}
+        return known
 
     def step(self, node: ast.stmt) -> None:
         """Drops what a statement may make untrue, and notes what it binds."""
@@ -38,6 +40,9 @@ class Known:
         self._ensured = [entry for entry in self._ensured if not entry.names & bound]
         stale = {name for name, value in self._values.items() if bound & {name, *loaded(value)}}
         self._values = {name: value for name, value in self._values.items() if name not in stale}
+        for name, where in list(self._aliases.items()):
+            if bound & {name, *loaded(*(step.key for step in where.path))}:
+                del self._aliases[name]
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 pairs = [(name, value)]
@@ -57,9 +62,51 @@ class Known:
         first = root(value)
         return first is not None and first.id in self.body.items and self.body.repeatable(value)
 
+    def alias(self, node: ast.stmt, but: frozenset[str]) -> Change | None:
+        """`s = d[k]`: what changes s from there on changes d[k]. It is a change that only sees to it that the item is there.
+        but: names that are no aliases."""
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript() | ast.Call() as value):
+                where = place(value)
+            case _:
+                return None
+        if where is None or name in but or name in self.body.items or not self.body.means(where.fixed):
+            return None
+        own = {id(where.name)}
+        where = self._placed(where)
+        if not where.path or where.name.id == name or not self.body.repeatable(*(step.key for step in where.path)):
+            return None
+        self._aliases[name] = where
+        *path, last = where.path
+        parts = {"key": last.key, "value": ast.Constant(None)}
+        return Change(where.name.id, First, node, own, parts, path, where.fixed, covers=True, alias=name)
+
+    def _placed(self, where: Place) -> Place:
+        """A place that begins with an alias as one that begins with what this stands for."""
+        outer = self._aliases.get(where.name.id)
+        return where if outer is None else Place(outer.name, [*outer.path, *where.path], outer.fixed | where.fixed)
+
+    def resolved(self, c: Change) -> Change:
+        """A change of an alias as one of what it stands for."""
+        where = self._aliases.get(c.name)
+        if where is None:
+            return c
+        if c.method and not c.path and "key" not in c.parts:
+            found = of_item(c.statement, where, c.method, c.parts["value"], self.body)
+            if found is None:
+                return c
+            found.own = c.own
+            return found
+        if c.kind not in (Tally, Grouped, Store, First, Leader):
+            return c
+        c.name, c.path, c.fixed = where.name.id, [*where.path, *c.path], where.fixed | c.fixed
+        return c
+
     def meet(self, c: Change) -> None:
         """Gives a change what is ensured about its place, and notes what it ensures itself."""
         keys = keys_of(c)
+        if c.alias:
+            return
         for entry in self._ensured:
             if entry.keys == keys[: len(entry.keys)] and not (c.kind is First and len(entry.keys) == len(keys)):
                 _cover(c, entry)

@@ -7,6 +7,7 @@ import enum
 import gc
 import importlib
 import io
+import operator
 import sys
 import types
 from abc import ABC, abstractmethod
@@ -15,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import chain
 from types import CodeType
 from typing import Any
@@ -309,6 +311,9 @@ class SplitLoop:
                 namespace[name] = found
             elif how == "module":
                 namespace[name] = modules[name]
+            elif how == "item":
+                variable, keys = found
+                namespace[name] = reduce(operator.getitem, keys, namespace[variable])
             else:
                 namespace.pop(name, None)
                 if how == "lost":

@@ -22,7 +22,7 @@ class Change:
     """One statement that changes `name`, or what lies inside of it at the end of `path`. own: the Name nodes that the form
     accounts for; parts: its expressions; fixed: names that must be bound to these objects. covers: it only sees to it that
     an item is there, for changes after it, which are certain of that. calm: it counts only where no failure is caught. plain: only of dicts that
-    raise KeyError."""
+    raise KeyError. alias: the name that it gives to the item."""
 
     name: str
     kind: type[Form]
@@ -44,6 +44,7 @@ class Change:
     covers: bool = False
     calm: bool = False
     plain: bool = False
+    alias: str = ""
 
 
 def changed(where: Place, kind: type[Form], node: ast.stmt, parts: dict[str, ast.expr], **others: Any) -> Change:
@@ -174,7 +175,7 @@ def _method(
             return None if where is None else changed(where, First, node, parts, fixed=makers(value) or {})
         case (("append" | "extend" | "add" | "update"), [value]) if where is not None:
             if where.path:
-                return _of_item(node, where, method, value, body)
+                return of_item(node, where, method, value, body)
         case _:
             return None
     parts = {"value": value}
@@ -187,7 +188,7 @@ def _method(
     return changed(where, forms.get(kind, Store), node, parts, method=method, ambiguous=kind is None)
 
 
-def _of_item(node: ast.stmt, where: Place, method: str, value: ast.expr, body: Body) -> Change | None:
+def of_item(node: ast.stmt, where: Place, method: str, value: ast.expr, body: Body) -> Change | None:
     """`d[k].append(v)`, `d.setdefault(k, set()).update(v)` and their like."""
     *path, last = where.path
     made = fresh(last.creates) if last.creates else None

@@ -108,6 +108,17 @@ def mutates_item(node: ast.AST, name: str) -> Refusal:
     )
 
 
+def changes_by_name(node: ast.AST, name: str, holder: str, bound: str) -> Refusal:
+    item = bound.partition("= ")[2]
+    return Refusal(
+        _line(node),
+        name,
+        f"the loop changes '{name}', an item of '{holder}', which all workers share, and uses it otherwise, too.",
+        f"Only change it between '{bound}' and the end of the iteration, or write {item} where it is changed; read it after"
+        " the loop.",
+    )
+
+
 def mutates_broadcast(node: ast.AST, name: str, how: str) -> Refusal:
     return Refusal(
         _line(node),

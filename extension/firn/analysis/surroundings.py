@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from .body import mutations
 from .cellfacts import CellFacts
-from .places import repeatable
-from .scopes import loaded, stored, walk
+from .places import place, repeatable
+from .scopes import loaded, stored, uses, walk
 
 
 @dataclass
@@ -50,6 +50,14 @@ class Body:
         return True
 
 
+def _sources(node: ast.AST) -> set[str]:
+    """The names of what the value may be a part of, without those that only choose the part."""
+    if isinstance(node, ast.Assign) and (where := place(node.value)) is not None:
+        return {where.name.id}
+    keys = {id(part) for found in walk(node) if isinstance(found, ast.Subscript) for part in walk(found.slice)}
+    return {use.name for use in uses(node) if use.how == "load" and id(use.node) not in keys}
+
+
 def _shared_with(names: set[str], body: list[ast.stmt]) -> set[str]:
     """The names, and those that may be bound to something that these lead to, or that leads to these."""
     pairs = []
@@ -58,7 +66,7 @@ def _shared_with(names: set[str], body: list[ast.stmt]) -> set[str]:
             case ast.Assign() | ast.AnnAssign() | ast.NamedExpr() | ast.For() | ast.withitem() | ast.Match():
                 source = part.iter if isinstance(part, ast.For) else part
                 target = part.target if isinstance(part, ast.For) else part
-                pairs.append((stored(target), loaded(source)))
+                pairs.append((stored(target), _sources(source)))
     found = set(names)
     while True:
         more = {name for bound, read in pairs if (bound | read) & found and bound for name in bound | read}

@@ -306,7 +306,7 @@ def test_counts_must_be_ints() -> None:
 
 def test_last_values() -> None:
     variables = {"a": [1], "m": re, "hit": re.match("a", "a"), "__firn_gone_d": True, "other": 1, "deep": [{"k": {1}}]}
-    found = chunk.last_values(variables, ("a", "m", "hit", "d", "never", "deep"))
+    found = chunk.last_values(variables, ("a", "m", "hit", "d", "never", "deep"), {})
     assert found == {
         "a": ("value", [1]),
         "m": ("module", "re"),
