@@ -68,7 +68,7 @@ class Distinct(Form):
     packer = "distinct"
     what = "add or update of a set"
     otherwise = (
-        "for the first of equal values collect all in a list, and write list(dict.fromkeys(values)) after the loop"
+        "for the first of equal ones write first.setdefault(key, x) in the loop, and list(first.values()) after it"
     )
     role = "output"
 

@@ -105,12 +105,10 @@ class Known:
     def meet(self, c: Change) -> None:
         """Gives a change what is ensured about its place, and notes what it ensures itself."""
         keys = keys_of(c)
-        if c.alias:
-            return
         for entry in self._ensured:
             if entry.keys == keys[: len(entry.keys)] and not (c.kind is First and len(entry.keys) == len(keys)):
                 _cover(c, entry)
-        if c.kind is First and makers(c.parts["value"]) is not None:
+        if c.kind is First and not c.alias and makers(c.parts["value"]) is not None:
             expressions = [*(step.key for step in c.path), c.parts["key"]]
             if self.body.repeatable(*expressions):
                 names = frozenset(use.name for use in uses(*expressions))
