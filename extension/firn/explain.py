@@ -232,7 +232,7 @@ def _detail(name: str, kind: str, loop: SplitLoop | None, namespace: dict[str, A
     """How a reduction is merged; what a broadcast is, and whether it is frozen."""
     for form in loop.forms if loop is not None else ():
         if name in (form.name, *getattr(form, "names", ())):
-            return form.what
+            return form.shown
     if kind != "broadcast" or name not in namespace:
         return ""
     value = namespace[name]

@@ -86,8 +86,8 @@ class _Recorder(ast.NodeTransformer):
         if c.covers:
             found = template("ACC[KEY]", node, ACC=acc, KEY=key)
             if c.alias:
-                keys = ast.Tuple([*(step.key for step in c.path), c.parts["key"]], ast.Load())
-                found += template("NAME = KEYS", node, NAME=_name(c.alias, store=True), KEYS=keys)
+                keys = ast.Tuple([part for name, part in c.parts.items() if name.startswith("=")], ast.Load())
+                found = template("NAME = KEYS", node, NAME=_name(c.alias, store=True), KEYS=keys) + found
             return found
         match form:
             case Fold():

@@ -152,7 +152,7 @@ class First(Keyed):
 
     packer = "dict"
     accumulator = "{}"
-    what = "a setdefault"
+    what = "the first by key"
     role = "output"
 
     @property
@@ -220,6 +220,12 @@ class Tally(Keyed):
     @property
     def argument(self) -> str:
         return self.op.strip("=")
+
+    @property
+    def shown(self) -> str:
+        if self.op.rstrip("<>") in PICKS:
+            return "the largest by key" if self.op.startswith("max") else "the least by key"
+        return self.what
 
     @property
     def begins(self) -> bool:
@@ -608,6 +614,10 @@ class Nested(Keyed):
         return f"__firn_tools__.defaultdict(lambda: {self.inner.accumulator})"
 
     @property
+    def shown(self) -> str:
+        return f"in its items, {self.inner.shown}"
+
+    @property
     def argument(self) -> tuple[Any, ...]:
         return (self.inner.packer, self.inner.argument)
 
@@ -679,6 +689,10 @@ class Fields(Keyed):
     @property
     def accumulator(self) -> str:
         return f"[{', '.join(form.accumulator for form in self.forms)}]"
+
+    @property
+    def shown(self) -> str:
+        return "; ".join(f"[{key!r}]: {form.shown}" for key, form in zip(self.keys, self.forms, strict=True))
 
     @property
     def argument(self) -> tuple[Any, ...]:

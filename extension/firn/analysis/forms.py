@@ -104,6 +104,11 @@ class Form(ABC):
         """Key of chunk.PACKERS."""
 
     @property
+    def shown(self) -> str:
+        """What the loop does to the variable, for people who ask."""
+        return self.what
+
+    @property
     def accumulator(self) -> str:
         """The expression that starts a chunk's record."""
         return "[]"

@@ -40,9 +40,7 @@ class Known:
         self._ensured = [entry for entry in self._ensured if not entry.names & bound]
         stale = {name for name, value in self._values.items() if bound & {name, *loaded(value)}}
         self._values = {name: value for name, value in self._values.items() if name not in stale}
-        for name, where in list(self._aliases.items()):
-            if bound & {name, *loaded(*(step.key for step in where.path))}:
-                del self._aliases[name]
+        self._aliases = {name: where for name, where in self._aliases.items() if name not in bound}
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 pairs = [(name, value)]
@@ -74,12 +72,30 @@ class Known:
             return None
         own = {id(where.name)}
         where = self._placed(where)
-        if not where.path or where.name.id == name or not self.body.repeatable(*(step.key for step in where.path)):
+        if not where.path or where.name.id == name:
             return None
-        self._aliases[name] = where
-        *path, last = where.path
-        parts = {"key": last.key, "value": ast.Constant(None)}
-        return Change(where.name.id, First, node, own, parts, path, where.fixed, covers=True, alias=name)
+        steps = [self._ensured_at(where, depth) for depth in range(len(where.path))]
+        # In the workers the name is bound to the keys.
+        keys = [ast.Subscript(ast.Name(name, ast.Load()), ast.Constant(n), ast.Load()) for n in range(len(steps))]
+        for key, step in zip(keys, steps, strict=True):
+            ast.copy_location(key, step.key)
+            ast.copy_location(key.value, step.key)
+            ast.copy_location(key.slice, step.key)
+        placed = [Step(key, step.creates) for key, step in zip(keys, steps, strict=True)]
+        self._aliases[name] = Place(where.name, placed, where.fixed)
+        parts: dict[str, ast.expr] = {"key": placed[-1].key, "value": ast.Constant(None)}
+        parts |= {f"={n}": step.key for n, step in enumerate(steps)}
+        return Change(where.name.id, First, node, own, parts, placed[:-1], where.fixed, covers=True, alias=name)
+
+    def _ensured_at(self, where: Place, depth: int) -> Step:
+        """A step of a place, with what is ensured to be there."""
+        step = where.path[depth]
+        keys = keys_of(where)[: depth + 2]
+        sources = [ast.unparse(entry.change.parts["value"]) for entry in self._ensured if entry.keys == keys]
+        for entry in self._ensured:
+            if entry.keys == keys and not step.creates:
+                entry.change.covers = True
+        return step._replace(creates=step.creates or next(iter(sources), ""))
 
     def _placed(self, where: Place) -> Place:
         """A place that begins with an alias as one that begins with what this stands for."""
