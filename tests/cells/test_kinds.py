@@ -174,9 +174,13 @@ def test_default_dict(notebook):
             frozen["nothing"]
         assert "'nothing' is not in this defaultdict" in caught.value.__notes__[0]
         assert frozen["a"] == 1 and frozen.get("nothing") is None and "nothing" not in frozen
-    notebook.ok("stats = defaultdict(lambda: {'n': 0}, a={'n': 1})\nids = defaultdict(lambda: len(ids))")
-    error = notebook.fails("%%parallel\nfor k in 'ab':\n    s = stats[k]\n    s['n'] += 1")
-    assert "stats" in str(error) and isinstance(error, TypeError)
+    notebook.ok(
+        "from collections import defaultdict\nstats = defaultdict(lambda: {'n': 0}, a={'n': 1})\nids = defaultdict(lambda: len(ids))"
+    )
+    notebook.ok("%%parallel\nfor k in 'ab':\n    s = stats[k]\n    s['n'] += 1")
+    assert dict(notebook["stats"]) == {"a": {"n": 2}, "b": {"n": 1}}
+    error = notebook.fails("%%parallel\nfound = [stats[k]['n'] for k in 'abc']")
+    assert "'stats' is frozen" in str(error) and "'c' is not in this defaultdict" in "".join(error.__notes__)
     error = notebook.fails("%%parallel\nfound = [ids[k] for k in 'abab']")
     assert "'ids' is frozen" in str(error) and "'a' is not in this defaultdict" in "".join(error.__notes__)
     notebook.ok(

@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 
 from . import refusals
@@ -12,7 +12,7 @@ from .containers import Keyed
 from .flow import Flow
 from .forming import form_of
 from .forms import Best, Form
-from .known import Known
+from .known import HOLDERS, Known
 from .places import harmless
 from .presence import conditional
 from .reductions import Change, change
@@ -38,8 +38,6 @@ _SWALLOW_NOTHING = frozenset(
         "catch_warnings",
     ]
 )
-
-_HOLDERS = (list, dict, OrderedDict, defaultdict)
 
 
 @dataclass
@@ -210,7 +208,7 @@ def _changes(
             wrong.add(name)
     wrong |= {name for name, node in read if node not in through[name]}
     for c in found:
-        if c.alias in wrong and whole.kind_of(c.name) in _HOLDERS and c.name not in stored(loop):
+        if c.alias in wrong and whole.kind_of(c.name) in HOLDERS and c.name not in stored(loop):
             other = next((other for other in found if other.name == c.alias or other.own & through[c.alias]), None)
             if other is not None:
                 raise refusals.changes_by_name(other.statement, c.alias, c.name, ast.unparse(c.statement))

@@ -1,7 +1,8 @@
 """What the statements before a change by key have seen to: that the item is there, what names are bound to."""
 
 import ast
-from typing import NamedTuple
+from collections import OrderedDict, defaultdict
+from typing import Final, NamedTuple
 
 from .containers import First, Grouped, Leader, Store, Tally
 from .forms import MUTABLE
@@ -9,6 +10,8 @@ from .places import Place, Step, fresh, makers, place
 from .reductions import Change, grouped, keys_of, of_item, updated
 from .scopes import loaded, root, stored, uses
 from .surroundings import Body
+
+HOLDERS: Final = (list, dict, OrderedDict, defaultdict)
 
 
 class Ensured(NamedTuple):
@@ -72,7 +75,7 @@ class Known:
             return None
         own = {id(where.name)}
         where = self._placed(where)
-        if not where.path or where.name.id == name:
+        if not where.path or where.name.id == name or self.body.kind_of(where.name.id) not in (*HOLDERS, None):
             return None
         steps = [self._ensured_at(where, depth) for depth in range(len(where.path))]
         # In the workers the name is bound to the keys.

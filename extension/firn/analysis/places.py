@@ -133,7 +133,8 @@ def same(first: ast.expr, second: ast.expr) -> bool:
 
 
 def written(node: ast.expr) -> str:
-    return ast.dump(node).replace("Store()", "Load()")
+    """The expression as it is written, be it loaded or stored (Python 3.15 leaves the former out)."""
+    return ast.dump(node).replace(", ctx=Store()", "").replace(", ctx=Load()", "")
 
 
 _PURE_METHODS = frozenset(
