@@ -208,7 +208,7 @@ def _changes(
             wrong.add(name)
     wrong |= {name for name, node in read if node not in through[name]}
     for c in found:
-        if c.alias in wrong and whole.kind_of(c.name) in HOLDERS and c.name not in stored(loop):
+        if c.alias in wrong and whole.kind_of(c.name) in HOLDERS:
             other = next((other for other in found if other.name == c.alias or other.own & through[c.alias]), None)
             if other is not None:
                 raise refusals.changes_by_name(other.statement, c.alias, c.name, ast.unparse(c.statement))

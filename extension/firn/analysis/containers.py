@@ -25,6 +25,10 @@ def _kind(form: Form, value: Any, kinds: tuple[type, ...], wanted: str) -> None:
         raise refusals.wrong_kind(form.line, form.name, value, wanted)
     if type(value) not in (list, deque):
         _by_value(form, value)
+
+
+def _factory(form: Form, value: Any) -> None:
+    """Raises Refusal where what a defaultdict makes for a missing key depends on when it is asked."""
     if type(value) is defaultdict and not is_pure(value.default_factory):
         raise refusals.own_factory(form.line, form.name, value.default_factory)
 
@@ -257,6 +261,8 @@ class Tally(Keyed):
         if self.plain:
             kinds = (dict, OrderedDict)
         _kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
+        if not self.default:
+            _factory(self, value)
         _distinct(self, self.inside(value))
 
     def inside(self, value: Any) -> list[Any]:
@@ -501,6 +507,8 @@ class Grouped(Keyed):
         if self.plain:
             kinds = (dict, OrderedDict)
         _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
+        if not self.create:
+            _factory(self, value)
         _distinct(self, self.inside(value))
 
     def inside(self, value: Any) -> list[Any]:
@@ -632,6 +640,8 @@ class Nested(Keyed):
         if self.may_be_list:
             kinds = (list,) if self.target is list else (*kinds, list)
         _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or list")
+        if not self.create:
+            _factory(self, value)
         _distinct(self, self.inside(value))
 
     def inside(self, value: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from .places import Place, Step, fresh, makers, place
 from .reductions import Change, grouped, keys_of, of_item, updated
 from .scopes import loaded, root, stored, uses
 from .surroundings import Body
+from .templates import expression
 
 HOLDERS: Final = (list, dict, OrderedDict, defaultdict)
 
@@ -75,16 +76,18 @@ class Known:
             return None
         own = {id(where.name)}
         where = self._placed(where)
-        if not where.path or where.name.id == name or self.body.kind_of(where.name.id) not in (*HOLDERS, None):
+        if (
+            not where.path
+            or where.name.id in self.body.bound
+            or self.body.kind_of(where.name.id) not in (*HOLDERS, None)
+        ):
             return None
         steps = [self._ensured_at(where, depth) for depth in range(len(where.path))]
         # In the workers the name is bound to the keys.
-        keys = [ast.Subscript(ast.Name(name, ast.Load()), ast.Constant(n), ast.Load()) for n in range(len(steps))]
-        for key, step in zip(keys, steps, strict=True):
-            ast.copy_location(key, step.key)
-            ast.copy_location(key.value, step.key)
-            ast.copy_location(key.slice, step.key)
-        placed = [Step(key, step.creates) for key, step in zip(keys, steps, strict=True)]
+        placed = [
+            step if isinstance(step.key, ast.Constant) else step._replace(key=expression(f"{name}[{n}]", step.key))
+            for n, step in enumerate(steps)
+        ]
         self._aliases[name] = Place(where.name, placed, where.fixed)
         parts: dict[str, ast.expr] = {"key": placed[-1].key, "value": ast.Constant(None)}
         parts |= {f"={n}": step.key for n, step in enumerate(steps)}
@@ -94,11 +97,12 @@ class Known:
         """A step of a place, with what is ensured to be there."""
         step = where.path[depth]
         keys = keys_of(where)[: depth + 2]
-        sources = [ast.unparse(entry.change.parts["value"]) for entry in self._ensured if entry.keys == keys]
-        for entry in self._ensured:
-            if entry.keys == keys and not step.creates:
-                entry.change.covers = True
-        return step._replace(creates=step.creates or next(iter(sources), ""))
+        found = [entry.change for entry in self._ensured if entry.keys == keys]
+        if step.creates or not found:
+            return step
+        for c in found:
+            c.covers = True
+        return step._replace(creates=ast.unparse(found[0].parts["value"]))
 
     def _placed(self, where: Place) -> Place:
         """A place that begins with an alias as one that begins with what this stands for."""

@@ -11,11 +11,12 @@ from .scopes import loaded, stored, uses, walk
 
 @dataclass
 class Body:
-    """What is known of a loop's body as a whole. before: what certainly ran before the loop. items: names of items of what
-    the loop runs over. shifting: names of what the body may change in place."""
+    """What is known of a loop's body as a whole. before: what certainly ran before the loop. bound: names that the loop
+    binds. items: those of items of what it runs over. shifting: names of what the body may change in place."""
 
     facts: CellFacts
     before: list[ast.stmt]
+    bound: set[str]
     items: set[str]
     shifting: set[str]
 
@@ -23,7 +24,8 @@ class Body:
     def of(cls, loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> Body:
         bound = stored(*loop.body)
         changed = {owner.id for node in loop.body for _, owner, _ in mutations(node) if owner is not None}
-        return cls(facts, before, stored(loop.target) - bound, _shared_with(changed & bound, loop.body))
+        items = stored(loop.target)
+        return cls(facts, before, bound | items, items - bound, _shared_with(changed & bound, loop.body))
 
     def kind_of(self, name: str) -> type | None:
         """The type of a variable, where it is certain."""
