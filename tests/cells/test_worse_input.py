@@ -371,7 +371,11 @@ def test_two_front_ends_of_one_kernel():
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel()
     clients = [BlockingKernelClient(connection_file=manager.connection_file) for _ in range(2)]  # a session each
+    first = manager.client()  # this one waits for the process, where the others would give up without a heartbeat
     try:
+        first.start_channels()
+        first.wait_for_ready(timeout=60)
+        first.stop_channels()
         for client in clients:
             client.load_connection_file()
             client.start_channels()

@@ -267,7 +267,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
-@settings(max_examples=300, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
 @given(code=CELLS, size=st.integers(0, 3), gathers=st.booleans())
 def test_like_serial(code, size, gathers, in_process, run_serial, show):  # type: ignore[no-untyped-def]
     agree(code, size, gathers, in_process, run_serial, show)
