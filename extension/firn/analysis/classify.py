@@ -199,14 +199,16 @@ def _changes(
                         block(case.body, guarded, last, known)
 
     block(loop.body, False, True, Known(whole))
-    read = [(use.name, id(use.node)) for use in uses(*loop.body) if use.how == "load" and use.name in through]
-    bound = Counter(use.name for use in uses(*loop.body) if use.how != "load")
+    if not through:
+        return found
+    used = [use for use in uses(*loop.body) if use.name in through]
+    bound = Counter(use.name for use in used if use.how != "load")
     wrong = {name for name, changed in through.items() if not changed}
     for name in through:
         holders = [c.name for c in found if c.alias == name]
         if len(holders) != bound[name] or len(set(holders)) > 1:  # it is something else, too
             wrong.add(name)
-    wrong |= {name for name, node in read if node not in through[name]}
+    wrong |= {use.name for use in used if use.how == "load" and id(use.node) not in through[use.name]}
     for c in found:
         if c.alias in wrong and whole.kind_of(c.name) in HOLDERS:
             other = next((other for other in found if other.name == c.alias or other.own & through[c.alias]), None)

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from .cellfacts import CellFacts
 from .chunk import FIRM
 from .classify import LoopClasses
-from .containers import Appended, Counts, Distinct, Fields, First, Grouped, Keyed, Leader, Nested, Store, Tally
+from .containers import Appended, Counts, Distinct, First, Grouped, Keyed, Leader, Store, Tally
 from .forms import Best, Extreme, Fold, Form
+from .nested import Fields, Nested
 from .places import harmless
 from .reductions import Change
 from .scopes import global_uses, located, walk

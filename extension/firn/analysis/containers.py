@@ -4,7 +4,7 @@ import operator
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any, Final
 
 from firn import _core
@@ -12,7 +12,7 @@ from firn import _core
 from . import refusals
 from .chunk import CODES, NUMBERS, unpack
 from .forms import IN_PLACE, MUTABLE, PICKS, RUNNING, Commit, Form, Namespace, nothing, operate
-from .places import fresh, is_pure, measured
+from .places import is_pure, measured
 
 _DICTS = (dict, defaultdict, OrderedDict, Counter)
 OPERAND: Final = object()
@@ -31,6 +31,14 @@ def _factory(form: Form, value: Any) -> None:
     """Raises Refusal where what a defaultdict makes for a missing key depends on when it is asked."""
     if type(value) is defaultdict and not is_pure(value.default_factory):
         raise refusals.own_factory(form.line, form.name, value.default_factory)
+
+
+def made_for(target: Any, key: Any) -> Any:
+    """What a dict makes for a missing key; raises what it raises."""
+    factory = getattr(target, "default_factory", None)
+    if factory is None:
+        raise KeyError(key)
+    return factory()
 
 
 def _by_value(form: Form, value: Any) -> None:
@@ -55,8 +63,7 @@ class Appended(Form):
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
             return nothing
-        target = self.current(namespace)
-        self.check(target)
+        target = self.checked(namespace)
 
         def commit() -> None:
             for values in effects:
@@ -82,8 +89,7 @@ class Distinct(Form):
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
             return nothing
-        target = self.current(namespace)
-        self.check(target)
+        target = self.checked(namespace)
 
         def commit() -> None:
             for values in effects:
@@ -134,8 +140,7 @@ class Store(Keyed):
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
             return nothing
-        target = self.current(namespace)
-        self.check(target)
+        target = self.checked(namespace)
         if type(target) is list:
             merged = _indices(self, target, effects)
             return lambda: _assign(target, merged)
@@ -169,8 +174,7 @@ class First(Keyed):
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
             return nothing
-        target = self.current(namespace)
-        self.check(target)
+        target = self.checked(namespace)
 
         def commit() -> None:
             for values in effects:
@@ -263,10 +267,10 @@ class Tally(Keyed):
         _kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
         if not self.default:
             _factory(self, value)
-        _distinct(self, self.inside(value))
+        distinct(self, self.inside(value))
 
     def inside(self, value: Any) -> list[Any]:
-        return _mutable(value) if self.op in IN_PLACE and value and type(value) is not Counter else []
+        return mutable(value) if self.op in IN_PLACE and value and type(value) is not Counter else []
 
     def gathers(self, effect: Any) -> bool:
         match effect:
@@ -289,8 +293,7 @@ class Tally(Keyed):
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effect[1] for effect in effects):
             return nothing
-        target = self.current(namespace)
-        self.check(target)
+        target = self.checked(namespace)
         known: dict[Any, Any] = {}  # asking for an item may run code
         if self.argument == "+" and type(target) in (dict, defaultdict, Counter):
             sums = _sums(effects)
@@ -364,11 +367,7 @@ class Tally(Keyed):
     def _state(self, target: Any, key: Any) -> Any:
         if self.default:
             return target.get(key, self.default[0])
-        if type(target) is defaultdict and key not in target:
-            if target.default_factory is None:
-                raise KeyError(key)
-            return target.default_factory()
-        return target[key]
+        return made_for(target, key) if type(target) is defaultdict and key not in target else target[key]
 
 
 def _become(old: Any, new: Any) -> None:
@@ -421,14 +420,30 @@ def _sums(effects: Sequence[Any]) -> dict[Any, int] | None:
     return sums
 
 
-def _mutable(value: Any) -> list[Any]:
+def mutable(value: Any) -> list[Any]:
     """The items of a list, or the values of a dict, that can be changed in place."""
     return [item for item in (value if type(value) is list else value.values()) if type(item) in MUTABLE]
 
 
-def _distinct(form: Form, found: list[Any]) -> None:
+def distinct(form: Form, found: list[Any]) -> None:
     if len(set(map(id, found))) < len(found):
         raise refusals.shared_values(form.line, form.name)
+
+
+def check_holder(form: Keyed, value: Any, creates: bool, wanted: str) -> None:
+    """Raises Refusal when a variable is not what holds items that are changed in place, each of its own. creates: the loop
+    makes those that are not there."""
+    kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict)
+    if form.guarded and not creates:
+        kinds = (defaultdict,)
+    if form.may_be_list:
+        kinds = (list,) if form.target is list else (*kinds, list)
+    if form.plain:
+        kinds = (dict, OrderedDict)
+    _kind(form, value, kinds, "a defaultdict" if form.guarded else wanted)
+    if not creates:
+        _factory(form, value)
+    distinct(form, list(form.inside(value)))
 
 
 @dataclass
@@ -456,8 +471,7 @@ class Leader(Keyed):
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
             return nothing
-        target = self.current(namespace)
-        self.check(target)
+        target = self.checked(namespace)
         score_of = measured(self.measure)
         new: dict[Any, Any] = {}
         scores: dict[Any, Any] = {}
@@ -499,20 +513,10 @@ class Grouped(Keyed):
         return super().may_be_list and not (self.create or self.guarded)
 
     def check(self, value: Any) -> None:
-        kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict)
-        if self.guarded and not self.create:
-            kinds = (defaultdict,)
-        if self.may_be_list:
-            kinds = (list,) if self.target is list else (*kinds, list)
-        if self.plain:
-            kinds = (dict, OrderedDict)
-        _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or defaultdict")
-        if not self.create:
-            _factory(self, value)
-        _distinct(self, self.inside(value))
+        check_holder(self, value, bool(self.create), "a dict or defaultdict")
 
     def inside(self, value: Any) -> list[Any]:
-        return _mutable(value)
+        return mutable(value)
 
     def gathers(self, effect: Any) -> bool:
         return _core.plain_keys(effect)
@@ -524,8 +528,7 @@ class Grouped(Keyed):
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
             return nothing
-        target = self.current(namespace)
-        self.check(target)
+        target = self.checked(namespace)
         created: dict[Any, Any] = {}
         own: dict[Any, Any] = {}  # those of `created` that nobody else has: they are filled before the commit
         others: dict[Any, list[Any]] = {}  # what comes to all other values
@@ -554,7 +557,7 @@ class Grouped(Keyed):
                 else:
                     raise KeyError(key)
         # Two keys of one object (a list's -1 and len - 1 as well) would need the order among them.
-        _distinct(self, _mutable([created[key] if key in created else target[key] for key in others]))
+        distinct(self, mutable([created[key] if key in created else target[key] for key in others]))
 
         def commit() -> None:
             for key, value in created.items():
@@ -595,8 +598,7 @@ class Counts(Form):
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
             return nothing
-        target = self.current(namespace)
-        self.check(target)
+        target = self.checked(namespace)
         new: dict[Any, Any] = {}
         for counts in effects:
             for key, count in counts.items():
@@ -605,132 +607,3 @@ class Counts(Form):
                     raise refusals.wrong_kind(self.line, f"{self.name}[{key!r}]", old, "an int")
                 new[key] = old + count
         return lambda: dict.update(target, new)
-
-
-@dataclass
-class Nested(Keyed):
-    """Changes of what an item holds: `d[a][b] += v`, `d.setdefault(a, {})[b] = v`. inner: how one item changes; create:
-    what is there if nothing was, see `places.fresh`."""
-
-    inner: Form = field(kw_only=True)
-    create: str = ""
-    packer = "nested"
-    what = "a change in an item"
-
-    @property
-    def accumulator(self) -> str:
-        return f"__firn_tools__.defaultdict(lambda: {self.inner.accumulator})"
-
-    @property
-    def shown(self) -> str:
-        return f"in its items, {self.inner.shown}"
-
-    @property
-    def argument(self) -> tuple[Any, ...]:
-        return (self.inner.packer, self.inner.argument)
-
-    @property
-    def may_be_list(self) -> bool:
-        return super().may_be_list and not (self.create or self.guarded)
-
-    def check(self, value: Any) -> None:
-        kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict)
-        if self.guarded and not self.create:
-            kinds = (defaultdict,)
-        if self.may_be_list:
-            kinds = (list,) if self.target is list else (*kinds, list)
-        _kind(self, value, kinds, "a defaultdict" if self.guarded else "a dict or list")
-        if not self.create:
-            _factory(self, value)
-        _distinct(self, self.inside(value))
-
-    def inside(self, value: Any) -> list[Any]:
-        holders = [item for item in _mutable(value) if isinstance(item, (list, dict))]
-        return [*holders, *chain.from_iterable(map(self.inner.inside, holders))]
-
-    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
-        if not any(effects):
-            return nothing
-        target = self.current(namespace)
-        self.check(target)
-        parts: dict[Any, list[Any]] = {}
-        for effect in effects:
-            for key, inner in effect.items():
-                parts.setdefault(key, []).append(inner)
-        created: dict[Any, Any] = {}
-        found: list[Any] = []
-        commits: list[Commit] = []
-        for key, inner in parts.items():
-            if type(target) is list or key in target:
-                item = target[key]
-            else:
-                item = created[key] = self._made(target, key)
-                found += self.inner.inside(item)
-            found.append(item)
-            commits.append(self.inner.prepare(inner, {self.inner.name: item}))
-        _distinct(self, found)  # two keys of one object would need the order among them
-
-        def commit() -> None:
-            for key, item in created.items():
-                target[key] = item
-            for change in commits:
-                change()
-
-        return commit
-
-    def _made(self, target: Any, key: Any) -> Any:
-        if self.create:
-            return fresh(self.create)
-        factory = getattr(target, "default_factory", None)
-        if factory is None:
-            raise KeyError(key)
-        return factory()
-
-
-@dataclass
-class Fields(Keyed):
-    """Changes in several ways, each at a constant key of its own: `d["n"] += 1`, `d["all"].append(v)`."""
-
-    keys: tuple[object, ...] = field(kw_only=True)
-    forms: tuple[Form, ...] = field(kw_only=True)
-    packer = "fields"
-    what = "changes of items by their constant keys"
-
-    @property
-    def accumulator(self) -> str:
-        return f"[{', '.join(form.accumulator for form in self.forms)}]"
-
-    @property
-    def shown(self) -> str:
-        return "; ".join(f"[{key!r}]: {form.shown}" for key, form in zip(self.keys, self.forms, strict=True))
-
-    @property
-    def argument(self) -> tuple[Any, ...]:
-        return tuple((form.packer, form.argument) for form in self.forms)
-
-    def aim(self, target: type | None) -> None:
-        for form in self.forms:
-            if isinstance(form, Keyed):
-                form.aim(target)
-
-    def check(self, value: Any) -> None:
-        for form in self.forms:
-            form.check(value)
-        missing = [key for key in self.keys if isinstance(value, dict) and key not in value]
-        if len(missing) > 1:
-            raise refusals.new_fields(self.line, self.name, missing)
-
-    def inside(self, value: Any) -> list[Any]:
-        return list({id(part): part for form in self.forms for part in form.inside(value)}.values())
-
-    def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
-        self.check(self.current(namespace))
-        commits = [
-            form.prepare([effect[number] for effect in effects], namespace) for number, form in enumerate(self.forms)
-        ]
-
-        def commit() -> None:
-            for change in commits:
-                change()
-
-        return commit

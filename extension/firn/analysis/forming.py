@@ -4,8 +4,9 @@ import ast
 from collections.abc import Callable
 
 from . import refusals
-from .containers import Appended, Counts, Distinct, Fields, First, Grouped, Leader, Nested, Store, Tally
+from .containers import Appended, Counts, Distinct, First, Grouped, Leader, Store, Tally
 from .forms import Best, Extreme, Fold, Form
+from .nested import Fields, Nested
 from .places import fresh, harmless
 from .reductions import SETS, Change
 

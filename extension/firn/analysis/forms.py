@@ -159,6 +159,12 @@ class Form(ABC):
         except KeyError:
             raise NameError(f"name '{self.name}' is not defined", name=self.name) from None
 
+    def checked(self, namespace: Namespace) -> Any:
+        """The variable's value, which can be merged into."""
+        value = self.current(namespace)
+        self.check(value)
+        return value
+
     def binder(self, namespace: Namespace, value: Any) -> Commit:
         return lambda: namespace.__setitem__(self.name, value)
 
