@@ -9,6 +9,7 @@ from .inner import inner_loops
 from .later import given, mutated_later
 from .plan import CellPlan
 from .refusals import Refusal
+from .remembered import remember, remembered
 from .rewrite import Rewriter
 from .scopes import copied, located, stored, walk
 
@@ -30,26 +31,36 @@ def analyze(
     """
     if uses_parallel(tree, namespace):
         return CellPlan(tree, uses_parallel=True)
-    module = copied(tree)
-    facts = CellFacts(tree, filename, namespace)
-    rewriter = Rewriter(facts, source, filename, explaining)
-    module.body = rewriter.block(module.body, tree.body, [], "")
-    for loop in rewriter.loops:
-        # What the cell does not bind before the loop can be looked at now, before anything runs.
-        earlier = stored(*(node for node in tree.body if node.lineno <= loop.lineno))
-        verdict = next(verdict for verdict in rewriter.verdicts if verdict.loop is loop)
-        unseen = {name for name in share if name in namespace or name in earlier} - loop.names
-        loop.names, loop.read = loop.names | unseen, loop.read | unseen
-        rewriter.read[loop.index] |= unseen
-        verdict.classes = {**dict.fromkeys(sorted(unseen), "broadcast"), **verdict.classes}
+    plan = None if share or explaining else remembered(tree, source, filename, namespace)
+    if plan is None:
+        facts = CellFacts(tree, filename, namespace)
+        plan = _planned(tree, source, facts, share, explaining)
+        if not (share or explaining):
+            remember(tree, source, facts, plan)
+    # What the cell does not bind before a loop can be looked at now, before anything runs.
+    for loop in plan.loops:
         try:
             for name in sorted(share & (loop.changed | loop.bound)):
                 raise refusals.shared_and_changed(loop.lineno, name)
-            loop.check_values({name: value for name, value in namespace.items() if name not in earlier})
+            loop.check_values({name: value for name, value in namespace.items() if name not in loop.earlier})
         except Refusal as refusal:
             if not explaining:
                 raise
-            verdict.refusal = refusal
+            next(verdict for verdict in plan.verdicts if verdict.loop is loop).refusal = refusal
+    return plan
+
+
+def _planned(tree: ast.Module, source: str, facts: CellFacts, share: Set[str], explaining: bool) -> CellPlan:
+    module = copied(tree)
+    rewriter = Rewriter(facts, source, facts.filename, explaining)
+    module.body = rewriter.block(module.body, tree.body, [], "")
+    for loop in rewriter.loops:
+        loop.earlier = frozenset(stored(*(node for node in tree.body if node.lineno <= loop.lineno)))
+        verdict = next(verdict for verdict in rewriter.verdicts if verdict.loop is loop)
+        unseen = {name for name in share if name in facts.namespace or name in loop.earlier} - loop.names
+        loop.names, loop.read = loop.names | unseen, loop.read | unseen
+        rewriter.read[loop.index] |= unseen
+        verdict.classes = {**dict.fromkeys(sorted(unseen), "broadcast"), **verdict.classes}
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     located(module)

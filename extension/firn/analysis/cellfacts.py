@@ -7,7 +7,7 @@ import gc
 import inspect
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -28,6 +28,19 @@ _CONSTRUCTORS: dict[str, type] = {
 }
 
 
+def _kept[**P, R](asked: Callable[P, R]) -> Callable[P, R]:
+    """Of a question about the notebook's variables: keeps it, with the answer, until the facts are settled."""
+
+    @functools.wraps(asked)
+    def asking(self: Any, *arguments: Any) -> Any:
+        answer = asked(self, *arguments)  # type: ignore[call-arg]
+        if not self._settled:
+            self._answers.append((asked, arguments, answer))
+        return answer
+
+    return asking  # type: ignore[return-value]
+
+
 _ATOMS = frozenset({int, float, str, bytes, bool, type(None), complex})
 _LAZY = (map, filter, zip, enumerate, reversed)
 _SEARCHED = 100
@@ -46,6 +59,17 @@ class CellFacts:
         self._classes: set[str] = set()
         for statement in _statements(tree.body):
             self._define(statement)
+        self._answers: list[tuple[Callable[..., Any], tuple[Any, ...], Any]] = []
+        self._settled = False
+
+    def settle(self) -> bool:
+        """Ends the analysis; whether `hold` can be asked later. What the notebook defines is not kept alive for that."""
+        self._settled = True
+        return not any(isinstance(answer, type) and answer.__module__ == "__main__" for *_, answer in self._answers)
+
+    def hold(self) -> bool:
+        """Whether the notebook's variables give the answers that they gave to the analysis."""
+        return all(asked(self, *arguments) == answer for asked, arguments, answer in self._answers)
 
     def _define(self, statement: ast.stmt) -> None:
         match statement:
@@ -64,18 +88,21 @@ class CellFacts:
         codes = [constant for constant in module.co_consts if isinstance(constant, types.CodeType)]
         self._definitions.setdefault(name, []).extend(codes)
 
+    @_kept
     def is_builtin(self, name: str) -> bool:
         """Whether a name means the builtin of that name wherever the cell uses it."""
         if name in self.stored or not hasattr(builtins, name):
             return False
         return self.namespace.get(name, getattr(builtins, name)) is getattr(builtins, name)
 
+    @_kept
     def means(self, name: str, value: object) -> bool:
         """Whether a name is bound to this object: for certain, if it is a builtin, else as far as the cell tells."""
         if hasattr(builtins, name):
             return self.is_builtin(name)
         return name in self.stored or self.namespace.get(name) is value
 
+    @_kept
     def kind_of(self, name: str, before: list[ast.stmt]) -> type | None:
         """The exact type that a name is bound to when control reaches the end of `before`; None if not certain."""
         value = self._value_of(name, before)
@@ -87,6 +114,7 @@ class CellFacts:
             return shown if isinstance(shown, type) else kind
         return None
 
+    @_kept
     def item_kind(self, name: str, before: list[ast.stmt]) -> type | None:
         """The type of the items that the defaultdict makes that a name is bound to then; None if not certain."""
         value = self._value_of(name, before)
@@ -161,11 +189,12 @@ class CellFacts:
         """Whether an expression is collections.Counter as far as the cell tells (checked again when it runs)."""
         match function:
             case ast.Name(id="Counter"):
-                return "Counter" in self.stored or self.namespace.get("Counter") is Counter
+                return self.means("Counter", Counter)
             case ast.Attribute(value=ast.Name(id="collections"), attr="Counter"):
                 return True
         return False
 
+    @_kept
     def mutable_value(self, name: str) -> bool:
         """Whether a name may be bound to something whose methods called `add`, `pop`, `update` change it."""
         if name in self._imported:
@@ -177,9 +206,11 @@ class CellFacts:
             return False
         return not isinstance(value, (str, bytes, int, float, tuple, frozenset))
 
-    def functions(self, names: Iterable[str]) -> Iterator[tuple[str, types.CodeType]]:
+    @_kept
+    def functions(self, names: Collection[str]) -> list[tuple[str, types.CodeType]]:
         """The code that can be reached from names, and that of the notebook's classes: (the first name on the way, or
         "" for a class, code) each, once."""
+        found: list[tuple[str, types.CodeType]] = []
         seen: set[int] = set()
         done: set[str] = set()
         # Objects bring their methods along without naming their class.
@@ -197,8 +228,9 @@ class CellFacts:
                 if id(code) in seen:
                     continue
                 seen.add(id(code))
-                yield first, code
+                found.append((first, code))
                 todo.extend((first, other) for other in global_uses(code)[0])
+        return found
 
     def _codes(self, value: object) -> Iterator[types.CodeType]:
         for found in functions_in(value, self.namespace):

@@ -182,7 +182,7 @@ class SplitLoop:
     class ("loop", "temporary", "broadcast", "reduction", "output"), for explanations. lost: after `finish`, the variables whose
     last value could not be brought back, with its type's name; they are unbound, so that reading one says so. target:
     the loop variable, or several, as the cell has them. shows: it only prints or displays (see `brief`). unmerged: the
-    code where the changes of some variables stand as they are written.
+    code where the changes of some variables stand as they are written. earlier: what the cell binds up to the loop.
     """
 
     index: int
@@ -201,6 +201,7 @@ class SplitLoop:
     target: str = ""
     shows: bool = False
     unmerged: Callable[[frozenset[str]], CodeType] | None = None
+    earlier: frozenset[str] = frozenset()
 
     def variables(self, item: object) -> dict[str, object]:
         """What the loop's variables are for an item; empty where that is not certain (`for x[0] in xs`)."""

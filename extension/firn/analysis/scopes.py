@@ -198,6 +198,20 @@ def copied[N: ast.AST](node: N) -> N:
     return new
 
 
+def same_tree(first: Any, second: Any) -> bool:
+    """Whether two trees say the same in the same places."""
+    if first.__class__ is not second.__class__:
+        return False
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(same_tree, first, second, strict=True))
+    if not isinstance(first, ast.AST):
+        return bool(first == second)
+    return all(
+        same_tree(getattr(first, name, None), getattr(second, name, None))
+        for name in (*first._fields, *first._attributes)
+    )
+
+
 def walk(tree: ast.AST) -> list[ast.AST]:
     """The nodes of `ast.walk`, in its order, at half of its cost; without `ast.Load()` and its like, which say nothing."""
     found = [tree]
