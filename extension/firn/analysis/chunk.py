@@ -269,7 +269,7 @@ def pack_leaders(acc: dict[Any, list[Any]], op: str) -> dict[Any, tuple[Any, lis
 class Champion:
     """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before."""
 
-    __slots__ = ("_beats", "fence", "first", "last")
+    __slots__ = ("_beats", "fence", "first", "last", "unasked")
 
     def __init__(self, sign: str) -> None:
         self._beats: Callable[[Any, Any], Any] = {
@@ -278,6 +278,7 @@ class Champion:
             "<": operator.lt,
             "<=": operator.le,
         }[sign]
+        self.unasked: tuple[Any, ...] | None = None  # before `first`, of a search that asks only later how good it is
         self.first: tuple[Any, ...] | None = None
         self.last: tuple[Any, ...] | None = None  # also set by generated code
         # What generated code compares with, without a call: the best, where its type is surely in a total order.
@@ -304,9 +305,9 @@ class Champion:
             self.fence = value if type(value) in (int, float, str, bytes) else self
 
 
-def pack_champion(acc: Champion, _: str) -> list[tuple[Any, ...]]:
+def pack_champion(acc: Champion, _: str) -> tuple[tuple[Any, ...] | None, list[tuple[Any, ...]]]:
     entries = [entry for entry in (acc.first, acc.last) if entry is not None]
-    return entries[:1] if len(entries) == 2 and entries[0] is entries[1] else entries
+    return acc.unasked, entries[:1] if len(entries) == 2 and entries[0] is entries[1] else entries
 
 
 def pack_distinct(acc: list[Any], _: str) -> list[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from . import refusals
 from .body import MUTATORS, check_expressions, mutations
 from .cellfacts import CellFacts
+from .champions import best
 from .containers import Keyed
 from .flow import Flow
 from .forming import form_of
@@ -152,7 +153,7 @@ def _changes(
     whole = Body.of(loop, facts, before)
 
     def recognised(node: ast.stmt, guarded: bool, known: Known) -> Change | None:
-        c = known.alias(node, but) or conditional(node, known) or change(node, whole)
+        c = known.alias(node, but) or conditional(node, known) or best(node, known) or change(node, whole)
         if c is None or not whole.means(c.fixed):
             return None
         name, own = c.name, c.own

@@ -102,7 +102,7 @@ class _Recorder(ast.NodeTransformer):
                 operand = _recorded(value, c.tail, self._is_builtin, "__firn_settled__")
                 return template("ACC.append(VALUE)", node, ACC=acc, VALUE=operand)
             case Best():
-                others = [c.parts[f"={name}"] if name != form.name else _name("__firn_v") for name in form.names]
+                others = [c.parts.get(f"={name}") or _name("__firn_v") for name in form.names]
                 fence = f"{local}_fence"
                 source = (
                     f"if (__firn_v := VALUE).__class__ is {fence}.__class__:\n"
@@ -113,8 +113,11 @@ class _Recorder(ast.NodeTransformer):
                     "    ACC.take(__firn_v, OTHERS)\n"
                     f"    {fence} = ACC.fence"
                 )
+                if form.unasked:
+                    source = f"if {fence} is None:\n    ACC.unasked = FIRST\n    {fence} = ACC\nel{source}"
                 entry = ast.Tuple([_name("__firn_v"), *copy.deepcopy(others)], ast.Load())
                 made = {"ENTRY": entry, "OTHERS": ast.Tuple(others, ast.Load())}
+                made["FIRST"] = copy.deepcopy(made["OTHERS"])
                 return template(source, node, ACC=acc, VALUE=value, **made)
             case Appended():
                 if c.kind is Fold or c.method == "extend":
@@ -242,8 +245,9 @@ def loop_code(
         part for name in order for part in template(f"{locals_[name]} = {classes.reductions[name].accumulator}", loop)
     ]
     for name in order:
-        if isinstance(classes.reductions[name], Best):
-            start += template(f"{locals_[name]}_fence = {locals_[name]}.fence", loop)
+        if isinstance(form := classes.reductions[name], Best):
+            fence = "None" if form.unasked else f"{locals_[name]}.fence"
+            start += template(f"{locals_[name]}_fence = {fence}", loop)
     for name in order:
         form = classes.reductions[name]
         if isinstance(form, Keyed):

@@ -94,7 +94,7 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
                     f"Compute it before the 'if' ({key[1:]}_ = ...) and assign that variable, or use"
                     f" {'max' if first.op.startswith('>') else 'min'}(..., key=...) over a comprehension.",
                 )
-        return Best(name, line, guarded, first.op, first.none_first, names)
+        return Best(name, line, guarded, first.op, first.none_first, names, first.measure)
     if kind is Tally:
         form = Tally(name, line, guarded, first.op, first.default, _unit(changes), first.certain, plain=first.plain)
         return _alike(changes, form, lambda c: (c.op, repr(c.default), c.certain, c.plain))

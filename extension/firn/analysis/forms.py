@@ -16,6 +16,7 @@ from firn import _core
 
 from . import refusals
 from .chunk import CODES, NUMBERS, unpack
+from .places import measured
 
 Commit = Callable[[], None]
 Namespace = dict[str, Any]
@@ -96,6 +97,7 @@ class Form(ABC):
     otherwise: ClassVar[str] = (
         "for one value per key write {name}[k] += v, {name}[k] = max({name}.get(k, 0), v) or {name}.setdefault(k, []).append(v)"
     )
+    in_place: ClassVar[bool] = True  # whether it may change the object that the variable is bound to
     role: ClassVar[str] = "reduction"  # or "output": each value stands for itself in the result
 
     @property
@@ -290,30 +292,44 @@ class Extreme(Form):
 
 @dataclass
 class Best(Form):
-    """`if e > best: best, who = e, p`, also with `best is None or`. others: the further names that it binds."""
+    """`if e > best: best, who = e, p`, `if f(r) > f(best): best = r`, also with `best is None or`. names: all that it binds,
+    the best first; measure: f, see `places.measured`."""
 
     sign: str = ">"
     none_first: bool = False
     names: tuple[str, ...] = ()
+    measure: str = ""
     packer = "champion"
     what, otherwise = "the best so far", RUNNING
+    in_place = False
 
     @property
     def accumulator(self) -> str:
         return f"__firn_tools__.Champion({self.sign!r})"
 
+    @property
+    def unasked(self) -> bool:
+        """Whether nobody asks for the measure of the first one."""
+        return bool(self.measure) and self.none_first
+
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
-        entries = list(chain.from_iterable(effects))
-        if not entries:
+        if not any(first is not None or entries for first, entries in effects):
             return nothing
         best = self.current(namespace)
-        chosen: tuple[Any, ...] | None = None
+        score_of = measured(self.measure) if self.measure else None
         beats = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}[self.sign]
-        for entry in entries:
-            if (self.none_first and best is None) or beats(entry[0], best):
-                chosen = entry
-                best = entry[1 + self.names.index(self.name)]
+        chosen: tuple[Any, ...] | None = None
+        for first, entries in effects:
+            if first is not None:
+                assert score_of is not None
+                entries = [(None if best is None else score_of(first[0]), *first), *entries]
+            for score, *values in entries:
+                if self.none_first and best is None:
+                    pass
+                elif not beats(score, best if score_of is None else score_of(best)):
+                    continue
+                chosen, best = tuple(values), values[0]
         if chosen is None:
             return nothing
-        found = dict(zip(self.names, chosen[1:], strict=True))
+        found = dict(zip(self.names, chosen, strict=True))
         return lambda: namespace.update(found)

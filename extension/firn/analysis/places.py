@@ -132,9 +132,9 @@ def same(first: ast.expr, second: ast.expr) -> bool:
     return written(first) == written(second)
 
 
-def written(node: ast.expr) -> str:
-    """The expression as it is written, be it loaded or stored (Python 3.15 leaves the former out)."""
-    return ast.dump(node).replace(", ctx=Store()", "").replace(", ctx=Load()", "")
+def written(*nodes: ast.AST) -> str:
+    """Expressions or statements as they are written, be they loaded or stored (Python 3.15 leaves the former out)."""
+    return "".join(map(ast.dump, nodes)).replace(", ctx=Store()", "").replace(", ctx=Load()", "")
 
 
 _PURE_METHODS = frozenset(

@@ -237,6 +237,8 @@ class SplitLoop:
                 continue
             value = namespace[form.name]
             form.check(value)
+            if not form.in_place:
+                continue
             if isinstance(value, (int, float, complex, str, bytes, tuple, frozenset, type(None))) or is_plain(
                 type(value)
             ):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .containers import OPERAND, Appended, Counts, Distinct, First, Grouped, Store, Tally
-from .forms import SIGNS, Best, Extreme, Fold, Form
+from .forms import SIGNS, Extreme, Fold, Form
 from .places import Place, Step, constant, fresh, makers, place, same, slices, written
-from .scopes import loaded, stored, uses
+from .scopes import loaded, stored
 from .surroundings import Body
 
 PREPENDABLE = frozenset("+*|&^")
@@ -80,8 +80,6 @@ def change(node: ast.stmt, body: Body) -> Change | None:
             return None if slices(key) else _item_assignment(node, holder, key, value, body)
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=receiver, attr=method), args=args, keywords=keywords)):
             return _method(node, receiver, method, args, keywords, body)
-        case ast.If(test=test, body=inner, orelse=[]) if all(isinstance(s, ast.Assign) for s in inner):
-            return _best(node, test, [s for s in inner if isinstance(s, ast.Assign)], body)
         case _:
             return None
 
@@ -213,67 +211,3 @@ def grouped(made: object, method: str) -> str:
     if made == [] and method in LISTS:
         return "list"
     return "set" if made == set() and method in SETS else ""
-
-
-_MIRROR = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
-_COMPARISONS: dict[type[ast.cmpop], str] = {ast.Gt: ">", ast.Lt: "<", ast.GtE: ">=", ast.LtE: "<="}
-
-
-def _best(node: ast.If, test: ast.expr, inner: list[ast.Assign], body: Body) -> Change | None:
-    assigned: dict[str, ast.expr] = {}
-    targets: set[int] = set()
-    for statement in inner:
-        if len(statement.targets) != 1:
-            return None
-        match statement.targets[0], statement.value:
-            case ast.Name() as single, value:
-                pairs: list[tuple[ast.expr, ast.expr]] = [(single, value)]
-            case (ast.Tuple(elts=names), ast.Tuple(elts=values)) if len(names) == len(values):
-                pairs = list(zip(names, values, strict=True))
-            case _:
-                return None
-        for target, value in pairs:
-            if not isinstance(target, ast.Name) or target.id in assigned:
-                return None
-            assigned[target.id] = value
-            targets.add(id(target))
-    none_name: str | None = None
-    own: set[int] = set()
-    match test:
-        case ast.BoolOp(
-            op=ast.Or(),
-            values=[
-                ast.Compare(left=ast.Name(id=none_name) as none_own, ops=[ast.Is()], comparators=[ast.Constant(None)]),
-                comparison,
-            ],
-        ):
-            own.add(id(none_own))
-        case _:
-            comparison = test
-    match comparison:
-        case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _COMPARISONS:
-            sign = _COMPARISONS[type(operator)]
-        case _:
-            return None
-    if isinstance(right, ast.Name) and right.id in assigned:
-        best, candidate = right, left
-    elif isinstance(left, ast.Name) and left.id in assigned:
-        best, candidate, sign = left, right, _MIRROR[sign]
-    else:
-        return None
-    if none_name not in (None, best.id):
-        return None
-    if not same(assigned[best.id], candidate) or not body.repeatable(candidate):
-        return None
-    if any(use.name in assigned for part in assigned.values() for use in uses(part)):
-        return None
-    return Change(
-        best.id,
-        Best,
-        node,
-        own | targets | {id(best)},
-        {"value": candidate, **{f"={name}": value for name, value in assigned.items() if name != best.id}},
-        op=sign,
-        assigns=tuple(assigned),
-        none_first=none_name is not None,
-    )
