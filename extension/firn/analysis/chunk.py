@@ -129,6 +129,18 @@ def taken() -> Callable[[Any], None]:
     return set().add
 
 
+def as_key(value: Any) -> Any:
+    """The value, which is told apart from others by its hash, where the cell compares it with each of a list."""
+    try:
+        hash(value)
+    except TypeError:
+        raise NotMergeable(
+            f"a split loop tells values apart by their hash, and a {type(value).__name__} has none: tell them apart by"
+            " something that has one (a tuple, a name), or make the list after the loop"
+        ) from None
+    return value
+
+
 def as_element_error(error: TypeError) -> TypeError:
     """The error of a value that cannot be hashed as a set raises it, where a dict comprehension stood for the set's."""
     import opcode  # late: no worker needs it otherwise

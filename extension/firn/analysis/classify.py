@@ -19,6 +19,7 @@ from .presence import conditional
 from .reductions import Change, change
 from .scopes import Use, global_uses, own_statements, root, stored, uses, walk
 from .surroundings import Body
+from .unseen import unseen, without_continue
 
 _SWALLOW_NOTHING = frozenset(
     [
@@ -151,9 +152,16 @@ def _changes(
     found: list[Change] = []
     through: dict[str, set[int]] = {}  # where a name that does is changed
     whole = Body.of(loop, facts, before)
+    loop.body = without_continue(loop.body, whole)
 
     def recognised(node: ast.stmt, guarded: bool, known: Known) -> Change | None:
-        c = known.alias(node, but) or conditional(node, known) or best(node, known) or change(node, whole)
+        c = (
+            known.alias(node, but)
+            or conditional(node, known)
+            or best(node, known)
+            or unseen(node, whole)
+            or change(node, whole)
+        )
         if c is None or not whole.means(c.fixed):
             return None
         name, own = c.name, c.own

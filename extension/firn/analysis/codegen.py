@@ -19,6 +19,7 @@ from .reductions import Change
 from .scopes import global_uses, located, walk
 from .templates import expression, template
 from .type_calls import asking
+from .unseen import Unseen
 
 CHUNK = "__firn_chunk__"
 
@@ -129,6 +130,10 @@ class _Recorder(ast.NodeTransformer):
                 if c.method == "update":
                     return template("ACC.extend(__firn_hashed__(VALUE))", node, ACC=acc, VALUE=value)
                 return template("ACC.append(VALUE)", node, ACC=acc, VALUE=_hashed(value))
+            case Unseen():
+                new = expression("__firn_tools__.as_key(KEY)", key, KEY=key) if form.listed else _hashed(key)
+                source = "if (__firn_k := KEY) not in ACC:\n    ACC[__firn_k] = VALUES"
+                return template(source, node, ACC=acc, KEY=new, VALUES=value)
             case Counts():
                 return template("ACC.update(VALUE)", node, ACC=acc, VALUE=value)
             case Store():

@@ -20,7 +20,7 @@ OPERAND: Final = object()
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: classes written in Python, and some others
 
 
-def _kind(form: Form, value: Any, kinds: tuple[type, ...], wanted: str) -> None:
+def check_kind(form: Form, value: Any, kinds: tuple[type, ...], wanted: str) -> None:
     if type(value) not in kinds:
         raise refusals.wrong_kind(form.line, form.name, value, wanted)
     if type(value) not in (list, deque):
@@ -58,7 +58,7 @@ class Appended(Form):
     role = "output"
 
     def check(self, value: Any) -> None:
-        _kind(self, value, (list, deque), "a list or deque")
+        check_kind(self, value, (list, deque), "a list or deque")
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -84,7 +84,7 @@ class Distinct(Form):
     role = "output"
 
     def check(self, value: Any) -> None:
-        _kind(self, value, (set,), "a set")
+        check_kind(self, value, (set,), "a set")
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -135,7 +135,7 @@ class Store(Keyed):
         kinds: tuple[type, ...] = (dict, defaultdict, OrderedDict) if self.updates else _DICTS
         if self.may_be_list:
             kinds = (list,) if self.target is list else (*kinds, list)
-        _kind(self, value, kinds, "a dict" if self.updates or self.guarded else "a dict or list")
+        check_kind(self, value, kinds, "a dict" if self.updates or self.guarded else "a dict or list")
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -169,7 +169,7 @@ class First(Keyed):
         return False
 
     def check(self, value: Any) -> None:
-        _kind(self, value, _DICTS, "a dict")
+        check_kind(self, value, _DICTS, "a dict")
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -264,7 +264,7 @@ class Tally(Keyed):
             kinds = (defaultdict,) if self.target is defaultdict else (Counter,)
         if self.plain:
             kinds = (dict, OrderedDict)
-        _kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
+        check_kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
         if not self.default:
             _factory(self, value)
         distinct(self, self.inside(value))
@@ -440,7 +440,7 @@ def check_holder(form: Keyed, value: Any, creates: bool, wanted: str) -> None:
         kinds = (list,) if form.target is list else (*kinds, list)
     if form.plain:
         kinds = (dict, OrderedDict)
-    _kind(form, value, kinds, "a defaultdict" if form.guarded else wanted)
+    check_kind(form, value, kinds, "a defaultdict" if form.guarded else wanted)
     if not creates:
         _factory(form, value)
     distinct(form, list(form.inside(value)))
@@ -466,7 +466,7 @@ class Leader(Keyed):
         return False
 
     def check(self, value: Any) -> None:
-        _kind(self, value, _DICTS, "a dict")
+        check_kind(self, value, _DICTS, "a dict")
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -586,7 +586,7 @@ class Counts(Form):
         return "__firn_tools__.Counter()"
 
     def check(self, value: Any) -> None:
-        _kind(self, value, (Counter,), "a Counter")
+        check_kind(self, value, (Counter,), "a Counter")
 
     def gathers(self, effect: Any) -> bool:
         return _core.plain_keys(effect)

@@ -9,6 +9,7 @@ from .forms import Best, Extreme, Fold, Form
 from .nested import Fields, Nested
 from .places import fresh, harmless
 from .reductions import SETS, Change
+from .unseen import Unseen, unseen_form
 
 
 def form_of(changes: list[Change]) -> Form:
@@ -113,6 +114,10 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
                     "Compute its parts before the 'if', and assign a variable or a tuple of variables.",
                 )
         return _alike(changes, Leader(name, line, guarded, first.op, first.measure), lambda c: (c.op, c.measure))
+    if kind is Unseen:
+        if len(changes) > 1:
+            raise refusals.mixed_changes(changes[1].statement, name, Unseen.what, Unseen.what)
+        return unseen_form(first, guarded)
     if kind is First:
         return First(name, line, guarded)
     if kind is Store:

@@ -97,13 +97,17 @@ class Form(ABC):
     otherwise: ClassVar[str] = (
         "for one value per key write {name}[k] += v, {name}[k] = max({name}.get(k, 0), v) or {name}.setdefault(k, []).append(v)"
     )
-    in_place: ClassVar[bool] = True  # whether it may change the object that the variable is bound to
     role: ClassVar[str] = "reduction"  # or "output": each value stands for itself in the result
 
     @property
     @abstractmethod
     def packer(self) -> str:
         """Key of chunk.PACKERS."""
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The variables whose objects it may change in place."""
+        return (self.name,)
 
     @property
     def shown(self) -> str:
@@ -124,6 +128,10 @@ class Form(ABC):
         """Raises Refusal when the variable's value, just before the loop, is not what the form can be merged into."""
         if self.guarded and type(value) not in NUMBERS:
             raise refusals.wrong_kind(self.line, self.name, value, "a number")
+
+    def check_beside(self, name: str, value: Any) -> None:
+        """The same for the other ones of `holders`."""
+        raise AssertionError(name)
 
     def gathers(self, effect: Any) -> bool:
         """Whether gather() can make this effect of a chunk and its neighbour's one."""
@@ -155,11 +163,13 @@ class Form(ABC):
     @abstractmethod
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit: ...
 
-    def current(self, namespace: Namespace) -> Any:
+    def current(self, namespace: Namespace, name: str = "") -> Any:
+        """The value of the variable, or of another one."""
+        name = name or self.name
         try:
-            return namespace[self.name]
+            return namespace[name]
         except KeyError:
-            raise NameError(f"name '{self.name}' is not defined", name=self.name) from None
+            raise NameError(f"name '{name}' is not defined", name=name) from None
 
     def checked(self, namespace: Namespace) -> Any:
         """The variable's value, which can be merged into."""
@@ -301,7 +311,10 @@ class Best(Form):
     measure: str = ""
     packer = "champion"
     what, otherwise = "the best so far", RUNNING
-    in_place = False
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def accumulator(self) -> str:

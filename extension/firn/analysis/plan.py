@@ -233,20 +233,20 @@ class SplitLoop:
         """The part of `check` that looks at the values of the variables that are in `namespace`."""
         objects: dict[int, str] = {}
         for form in self.forms:
-            if form.name not in namespace:
-                continue
-            value = namespace[form.name]
-            form.check(value)
-            if not form.in_place:
-                continue
-            if isinstance(value, (int, float, complex, str, bytes, tuple, frozenset, type(None))) or is_plain(
-                type(value)
-            ):
-                continue
-            for changed in (value, *form.inside(value)):
-                if id(changed) in objects:
-                    raise refusals.same_object(form.line, form.name, objects[id(changed)])
-                objects[id(changed)] = form.name
+            if form.name in namespace:
+                form.check(namespace[form.name])
+            for name in form.holders:
+                if name not in namespace:
+                    continue
+                value = namespace[name]
+                if name != form.name:
+                    form.check_beside(name, value)
+                if isinstance(value, _ATOMS) or is_plain(type(value)):
+                    continue
+                for changed in (value, *(form.inside(value) if name == form.name else ())):
+                    if id(changed) in objects:
+                        raise refusals.same_object(form.line, name, objects[id(changed)])
+                    objects[id(changed)] = name
         for name in self.names & namespace.keys():
             value = namespace[name]
             if type(value) is not value.__class__:
@@ -370,6 +370,7 @@ class Verdict:
     note: str = ""
 
 
+_ATOMS = (int, float, complex, str, bytes, tuple, frozenset, type(None))
 _SEARCHED = 10_000
 
 

@@ -226,6 +226,15 @@ def new_fields(line: int, name: str, keys: list[object]) -> Refusal:
     )
 
 
+def cannot_hash(line: int, name: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"what is in '{name}' cannot be hashed, so that equal ones are not found across the workers.",
+        "Tell them apart by something that can (a tuple, a name), or make the list after the loop.",
+    )
+
+
 def wrong_kind(line: int, name: str, value: object, wanted: str) -> Refusal:
     kind = type(value).__name__
     if type(value) is not getattr(value, "__class__", None):
