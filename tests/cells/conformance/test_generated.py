@@ -28,6 +28,7 @@ grid = [[0] * 3 for _ in range(12)]
 one = {0: 0.5}
 pair = {1: one, 2: {}, 5: one, 0: defaultdict(int), 3: [1, 2, 3]}
 fields, stats, leaders = {"n": 0, "all": [], "by": Counter(), "top": 0, 1: inner}, {}, {1: (3, "")}
+top, leader, firsts_ = None, (2, ""), []
 a = b = "before"
 """
 ITEMS = st.one_of(
@@ -145,6 +146,13 @@ def simple(draw: st.DrawFn) -> str:
                 "continue",
                 "del a",
                 "pass",
+                f"if {e} not in seen:\n    seen.add({e})\n    out.append({f})",
+                f"if {e} not in seen:\n    more.append(i)\n    seen.add({e})\n    firsts_.append((x, i))",
+                f"if {e} not in out: out.append({e})",
+                f"if top is None or (x, {e})[0] > top[0]: top = (x, {e})",
+                f"a = (x, i)\nif top is None or a[0] < top[0]: top, who = a, i",
+                f"a = (x, {e})\nif top is None: top = a\nelif a[0] >= top[0]: top = a",
+                f"if x > leader[0]: leader = (x, {e})",
                 f"if x > best: best, who = x, {draw(st.sampled_from(['i', 'a', 'x']))}",
                 f"if {f} >= low: low = {f}",
                 f"a = [q * {f} for q in range(3) if q != i]",
