@@ -28,8 +28,10 @@ What an iteration may do with the cell's variables:
   loop        the loop's own variable
   temporary   assigned in each iteration before it is read; it ends with the last value
   broadcast   only read: frozen, and read by all workers where it is
-  output      out.append(x), out.extend(xs), found.add(x), d[k] = x, d.setdefault(k, x)
-  reduction   n += x, n = max(n, x), if x > best: best, who = x, item; d[k] += x,
+  output      out.append(x), out.extend(xs), found.add(x), d[k] = x, d.setdefault(k, x),
+              if k not in seen: seen.add(k); out.append(x)
+  reduction   n += x, n = max(n, x), if x > best: best, who = x, item,
+              if best is None or row["x"] > best["x"]: best = row; d[k] += x,
               d[k] = max(d.get(k, 0), x), d.setdefault(k, []).append(x), and the same
               inside of items: d[a][b] += x, d[a][b].append(x), d[k].update(xs), ...
 
