@@ -143,6 +143,8 @@ def _item(
                 known = {"default": (OPERAND,), "fixed": {}}
             else:
                 value, fixed = constant(default)
+                if not value and not picks and isinstance(default, ast.List | ast.Tuple) and not default.elts:
+                    value = (fresh(ast.unparse(default)),)  # nobody changes it: the sum is another one
                 if not value:
                     return None
                 known = {"default": value, "fixed": fixed}
