@@ -342,7 +342,8 @@ def _check_keys(keys: dict[Any, Any]) -> None:
 
 
 def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
-    """The operands of `d[k] op= v` by key: ("ints" | "bools", keys, sums, counts, raw) | ("lists", {key: operands})."""
+    """The operands of `d[k] op= v` by key: (kind of CODES, keys, sums, counts, raw), of floats without sums, for these depend
+    on what comes before, or ("lists", {key: operands})."""
     _check_keys(acc)
     if op.startswith("m"):
         return ("lists", {key: pack_extreme(operands, op) for key, operands in acc.items()})
@@ -350,6 +351,8 @@ def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
     if op in ("+", "-") and (kind := _whole(flat)) is not None:
         counts = list(map(len, acc.values()))
         return (kind, list(acc), list(map(sum, acc.values())), _raw(counts), _raw(flat))
+    if op in ("+", "-") and _core.only_type(flat) is float:
+        return ("floats", list(acc), [None] * len(acc), _raw(list(map(len, acc.values()))), array("d", flat).tobytes())
     return ("lists", dict(acc))
 
 

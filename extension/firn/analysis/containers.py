@@ -1,6 +1,7 @@
 """The forms of reduction that change a list, set, dict, deque or Counter in place."""
 
 import operator
+from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from firn import _core
 
 from . import refusals
 from .chunk import CODES, NUMBERS, unpack
-from .forms import IN_PLACE, MUTABLE, PICKS, RUNNING, Commit, Form, Namespace, nothing, operate
+from .forms import IN_PLACE, MUTABLE, PICKS, RUNNING, Commit, Form, Namespace, folded, nothing, operate
 from .places import is_pure, measured
 
 _DICTS = (dict, defaultdict, OrderedDict, Counter)
@@ -333,12 +334,16 @@ class Tally(Keyed):
                 if type(state) in MUTABLE and self.op in IN_PLACE:
                     state = state.copy()
                 if state is OPERAND:
-                    operands = iter(operands)
-                    state, value = next(operands), None
+                    rest = iter(operands)
+                    state, value = next(rest), None
+                    operands = operands[1:] if isinstance(operands, array) else rest
                 new[key] = state
             state = new[key]
             if value is not None and type(state) in (int, bool):
                 new[key] = operate(self.op, state, value) if count else state
+                continue
+            if isinstance(operands, array) and operands.typecode == CODES["floats"]:
+                new[key] = folded(self.op, state, operands.tobytes())
                 continue
             for operand in operands:
                 if self.guarded and type(operand) not in NUMBERS:

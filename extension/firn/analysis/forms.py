@@ -80,6 +80,17 @@ def operate(op: str, left: Any, right: Any) -> Any:
     return _BINARY[op[:-1]](right, left)
 
 
+def folded(op: str, value: Any, raw: bytes) -> Any:
+    """What `operate` makes of a value and floats, which are side by side, one after the other."""
+    if raw and type(value) in (int, bool):
+        value, raw = operate(op, value, unpack(raw[:8], "d")[0]), raw[8:]
+    if type(value) is float and op in _OF_FLOATS:
+        return _core.fold_floats(value, raw, "-" in op)
+    for operand in unpack(raw, "d"):
+        value = operate(op, value, operand)
+    return value
+
+
 RUNNING: Final = "for its value at each step collect what it is made of in a list, and run itertools.accumulate over that after the loop"
 
 
@@ -246,9 +257,7 @@ class Fold(Form):
                     return operate(op, value, total)
                 operands = unpack(raw, CODES[kind])
             case ("floats", raw):
-                if type(value) is float and op in _OF_FLOATS:
-                    return _core.fold_floats(value, raw, "-" in op)
-                operands = unpack(raw, "d")
+                return folded(op, value, raw)
             case _:
                 operands = step[1]
                 kinds = set(map(type, operands))
