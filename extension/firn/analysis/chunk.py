@@ -207,8 +207,22 @@ def unpack(raw: Any, code: str) -> Any:
     return list(map(bool, array("q", raw))) if code == "?" else array(code, raw)
 
 
+_WORTH_PACKING = 8  # values
+
 CODES = {"ints": "q", "bools": "?", "floats": "d"}
 """How `unpack` reads what is packed so."""
+
+
+def unpacked(packed: tuple[Any, ...]) -> tuple[int | None, Any]:
+    """What `pack_values` packed: (the sum of ints, values)."""
+    match packed:
+        case ("list", values):
+            return None, values
+        case ("floats", raw):
+            return None, unpack(raw, "d")
+        case (kind, total, _, raw):
+            return total, unpack(raw, CODES[kind])
+    raise AssertionError(packed)
 
 
 _BITS: dict[str, Callable[[Any, Any], Any]] = {"&": operator.and_, "|": operator.or_, "^": operator.xor}
@@ -353,7 +367,12 @@ def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
         return (kind, list(acc), list(map(sum, acc.values())), _raw(counts), _raw(flat))
     if op in ("+", "-") and _core.only_type(flat) is float:
         return ("floats", list(acc), [None] * len(acc), _raw(list(map(len, acc.values()))), array("d", flat).tobytes())
-    return ("lists", dict(acc))
+    if op not in ("+", "-"):
+        return ("lists", dict(acc))
+    return (
+        "lists",
+        {key: values if len(values) < _WORTH_PACKING else pack_values(values) for key, values in acc.items()},
+    )
 
 
 def pack_units(acc: int, _: str) -> tuple[Any, ...]:

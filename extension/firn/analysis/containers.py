@@ -11,7 +11,7 @@ from typing import Any, Final
 from firn import _core
 
 from . import refusals
-from .chunk import CODES, NUMBERS, unpack
+from .chunk import CODES, NUMBERS, unpack, unpacked
 from .forms import IN_PLACE, MUTABLE, PICKS, RUNNING, Commit, Form, Namespace, folded, nothing, operate
 from .places import is_pure, measured
 
@@ -392,8 +392,9 @@ def _operands(effects: Sequence[Any], unit: int) -> Iterator[tuple[Any, Any, int
                 yield key, total, total // unit, repeat(unit, total // unit)
             continue
         if effect[0] == "lists":
-            for key, operands in effect[1].items():
-                yield key, None, len(operands), operands
+            for key, packed in effect[1].items():
+                total, operands = unpacked(packed) if type(packed) is tuple else (None, packed)
+                yield key, total, len(operands), operands
             continue
         if effect[0] == "sums":
             yield from _operands(effect[2], unit)
