@@ -309,7 +309,9 @@ class Tally(Keyed):
         absent = self.default[0] if self.default else 0
         if absent is OPERAND and self.unit:
             absent = 0
-        plain = type(target) is Counter or bool(self.default)
+        plain = type(target) is Counter or bool(self.default) or getattr(target, "default_factory", None) is int
+        if plain and not target and type(absent) is int and absent == 0:
+            return sums
         for key, total in sums.items():
             known[key] = state = target.get(key, absent) if plain else self._state(target, key)
             if type(state) is not int and type(state) is not bool:
@@ -413,16 +415,15 @@ def _sums(effects: Sequence[Any]) -> dict[Any, int] | None:
     for effect in effects:
         match effect:
             case ("units", totals) | ("sums", totals, _):
-                pairs: Iterable[tuple[Any, int]] = totals.items()
+                found = totals
             case ("ints" | "bools", keys, totals, counts, _) if 0 not in unpack(counts, "q"):
-                pairs = zip(keys, totals, strict=True)
+                found = dict(zip(keys, totals, strict=True))
             case _:
                 return None
-        if not sums:
-            sums = dict(pairs)
-            continue
-        for key, total in pairs:
-            sums[key] = sums.get(key, 0) + total
+        if sums:
+            _core.add_counts(sums, found)
+        else:
+            sums = dict(found)
     return sums
 
 

@@ -262,7 +262,7 @@ class SplitLoop:
         if not any(value is iterable for value in read.values()):
             read["the sequence of the loop"] = iterable
         for name, value in read.items():
-            reached = _reached(value, objects.keys())
+            reached = _reached(value, objects)
             if reached is not None:
                 raise refusals.same_object(self.lineno, objects[reached], name)
         for form in self.forms:
@@ -374,20 +374,26 @@ _ATOMS = (int, float, complex, str, bytes, tuple, frozenset, type(None))
 _SEARCHED = 10_000
 
 
-def _reached(value: object, wanted: Container[int]) -> int | None:
+def _reached(value: object, wanted: Mapping[int, object]) -> int | None:
     """The id among `wanted` of an object that a value is or leads to, within its first few thousand objects; what lies
     deeper is found when it freezes. Frozen values, modules, classes and functions are not entered."""
+    if id(value) in wanted:
+        return id(value)
     seen: set[int] = set()
     todo = [value]
     while todo and len(seen) < _SEARCHED:
         item = todo.pop()
-        if id(item) in wanted:
-            return id(item)
         if id(item) in seen or type(item) is not item.__class__ or not gc.is_tracked(item):
             continue
         seen.add(id(item))
-        if not isinstance(item, (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)):
-            todo += gc.get_referents(item)
+        if isinstance(item, (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)):
+            continue
+        if type(item) is list and _core.only_type(item) in _COMPARED_BY_CPYTHON:
+            continue
+        parts = gc.get_referents(item)
+        if found := next(filter(wanted.__contains__, map(id, parts)), None):
+            return found
+        todo += filter(gc.is_tracked, parts)
     return None
 
 
