@@ -6,8 +6,8 @@ import ast
 
 import firn
 import pytest
-from IPython.core.compilerop import code_name
 from firn.analysis import cell as planning
+from IPython.core.compilerop import code_name
 
 LOOP = "%%parallel --workers 2\nfor x in range(6):\n    "
 

@@ -419,3 +419,23 @@ def test_each_kind_of_bad_input_has_its_tests():
                 module, _, name = test.partition("::")
                 body = ast.parse((here / f"{module}.py").read_text()).body
                 assert name in {node.name for node in body if isinstance(node, ast.FunctionDef)}, (kind, test)
+
+
+def test_a_best_with_an_order_of_its_own(notebook, goes_on):
+    notebook.ok(
+        "class Odd:\n    def __gt__(self, other):\n        return other % 2 == 0\n    __lt__ = __gt__\n"
+        "rows, best = [{'x': x} for x in (9, 7, 5, 3, 1)], {'x': Odd()}"
+    )
+    error = notebook.fails("%%parallel --chunk 5\nfor row in rows:\n    if row['x'] > best['x']:\n        best = row")
+    assert "an Odd that 'best' stands for" in str(error) and "may depend on the order" in str(error)
+
+
+def test_values_of_a_list_that_only_their_class_tells_apart(notebook, goes_on):
+    notebook.ok(
+        "class Loud(str):\n    __hash__ = lambda self: 5\nxs = ['a', Loud('a'), 'b']\nout, old = [], [Loud('b')]"
+    )
+    cell = "%%parallel\nfor x in xs:\n    if x not in out:\n        out.append(x)"
+    assert "type Loud" in str(notebook.fails(cell)) and notebook["out"] == []
+    assert "'old' holds values" in str(notebook.fails(cell.replace("out", "old")))
+    notebook.ok("xs = [1, [2]]")
+    assert "a list has none" in str(notebook.fails(cell)) and notebook["out"] == []

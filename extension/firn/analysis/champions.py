@@ -76,12 +76,14 @@ def _best(
             return None
     if assigned is None:
         return None
-    for new, old, sign_ in ((left, right, sign), (right, left, _MIRROR[sign])):
+    for new, old, op in ((left, right, sign), (right, left, f"{_MIRROR[sign]}~")):
         for name in assigned if none is None else assigned.keys() & {none.id}:
             found = _measured(new, old, name, assigned[name], known)
             if found is None:
                 continue
             source, fixed = found
+            value = assigned[name]
+            passing = bool(source) and isinstance(value, ast.Name) and not known.stays(value)
             parts = {
                 "value": new,
                 **{f"={other}": value for other, value in assigned.items() if source or other != name},
@@ -92,7 +94,7 @@ def _best(
                 continue
             return Change(
                 name, Best, node, own, parts,
-                fixed=fixed, op=sign_, measure=source, assigns=tuple(assigned), none_first=none is not None,
+                fixed=fixed, op=op, measure=source, assigns=tuple(assigned), none_first=none is not None, passing=passing,
             )  # fmt: skip
     return None
 
@@ -103,7 +105,5 @@ def _measured(
     """How the best is measured: ("", {}) where it is itself compared, else what `measure` gives."""
     if same(old, ast.Name(name)):
         return ("", {}) if same(new, value) and known.body.repeatable(new) else None
-    if isinstance(value, ast.Name) and not known.stays(value):
-        return None  # it may change after it was stored
     held = ast.Name(name)
     return measure(new, old, value, held) or measure(known.value_of(new), old, value, held)

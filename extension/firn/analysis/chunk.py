@@ -135,7 +135,7 @@ def as_key(value: Any) -> Any:
         hash(value)
     except TypeError:
         raise NotMergeable(
-            f"a split loop tells values apart by their hash, and a {type(value).__name__} has none: tell them apart by"
+            f"a split loop tells values apart by their hash, and {a(value.__class__.__name__)} has none: tell them apart by"
             " something that has one (a tuple, a name), or make the list after the loop"
         ) from None
     return value
@@ -270,14 +270,26 @@ def pack_keyed(keys: list[Any], values: list[Any], name: str) -> list[tuple[Any,
     return list(zip(keys, values, strict=True))
 
 
-def ordered(value: Any) -> bool:
-    """Whether values like this one are in a total order, so that a chunk's best stands for all of its values."""
+def order_of(value: Any) -> Any:
+    """What tells values that are in one total order from others: those of which it is `alike`, or None where that is not
+    known."""
     kind = type(value)
-    if kind in (int, float, str, bytes, bool):
-        return True
+    if kind in (int, float, bool):
+        return "number"
+    if kind in (str, bytes, type(None)):
+        return kind.__name__
     if kind is tuple:
-        return all(ordered(item) and item == item for item in value)
-    return (kind.__module__, kind.__qualname__) in _ORDERED_NAMES
+        parts = tuple("in no order" if type(item) is float and item != item else order_of(item) for item in value)
+        return None if None in parts else parts
+    name = (kind.__module__, kind.__qualname__)
+    return f"{name}{getattr(value, 'tzinfo', None) is None}" if name in _ORDERED_NAMES else None
+
+
+def alike(first: Any, second: Any) -> bool:
+    """Whether values of two such orders are in one."""
+    if isinstance(first, tuple) and isinstance(second, tuple):
+        return all(map(alike, first, second, strict=False))
+    return first == second and first not in (None, "in no order")
 
 
 def pack_leaders(acc: dict[Any, list[Any]], op: str) -> dict[Any, tuple[Any, list[tuple[Any, Any]]]]:
@@ -292,48 +304,87 @@ def pack_leaders(acc: dict[Any, list[Any]], op: str) -> dict[Any, tuple[Any, lis
     return found
 
 
-class Champion:
-    """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before."""
+BEATS: dict[str, Callable[[Any, Any], Any]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
 
-    __slots__ = ("_beats", "fence", "first", "last", "unasked")
+
+class Champion:
+    """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before; from one
+    on that is in no order with these, all."""
+
+    __slots__ = ("_beats", "_order", "dropped", "fence", "first", "last", "rest", "unasked")
 
     def __init__(self, sign: str) -> None:
-        self._beats: Callable[[Any, Any], Any] = {
-            ">": operator.gt,
-            ">=": operator.ge,
-            "<": operator.lt,
-            "<=": operator.le,
-        }[sign]
+        self._beats = BEATS[sign]
         self.unasked: tuple[Any, ...] | None = None  # before `first`, of a search that asks only later how good it is
         self.first: tuple[Any, ...] | None = None
         self.last: tuple[Any, ...] | None = None  # also set by generated code
+        self.rest: list[tuple[Any, ...]] = []
+        self.dropped = False  # whether there were others
+        self._order: Any = None
         # What generated code compares with, without a call: the best, where its type is surely in a total order.
         self.fence: Any = self
 
     def beaten_by(self, value: Any) -> bool:
-        if not ordered(value):
+        order = order_of(value)
+        if order is None:
             raise NotMergeable(
-                f"a split loop looks for the best of values of type {type(value).__name__}, whose order may depend on"
+                f"a split loop looks for the best of values of type {value.__class__.__name__}, whose order may depend on"
                 " the order of the comparisons: use max(...) or min(...) over a comprehension"
             )
         if self.first is None:
+            self._order = order
             return True
-        if value != value:
-            return False
-        return self.last is None or bool(self._beats(value, self.last[0]))
+        if self.rest or not alike(order, self._order):
+            return True
+        self.dropped = True
+        if isinstance(order, tuple) and len(order) > len(self._order):
+            self._order = order
+        return value == value and (self.last is None or bool(self._beats(value, self.last[0])))
 
     def take(self, value: Any, assigned: tuple[Any, ...]) -> None:
         entry = (value, *assigned)
         if self.first is None:
             self.first = entry
+        elif self.rest or not alike(order_of(value), self._order):
+            self.rest.append(entry)
+            self.fence = self
+            return
         if value == value:
             self.last = entry
             self.fence = value if type(value) in (int, float, str, bytes) else self
 
 
-def pack_champion(acc: Champion, _: str) -> tuple[tuple[Any, ...] | None, list[tuple[Any, ...]]]:
+def pack_champion(acc: Champion, _: str) -> tuple[tuple[Any, ...] | None, list[tuple[Any, ...]], bool]:
+    """(the unasked one or None, candidates, whether there may have been others)."""
     entries = [entry for entry in (acc.first, acc.last) if entry is not None]
-    return acc.unasked, entries[:1] if len(entries) == 2 and entries[0] is entries[1] else entries
+    found = [*(entries[:1] if entries[1:] and entries[0] is entries[1] else entries), *acc.rest]
+    return acc.unasked, found, acc.dropped or acc.fence is not acc
+
+
+def pack_listed(acc: dict[Any, Any], _: str) -> dict[Any, Any]:
+    """What `if x not in out: out.append(x)` appends. The hash finds those that `==` finds, where both are Python's own."""
+    for key in acc:
+        if not compared_soundly(key):
+            raise NotMergeable(
+                f"a split loop tells values apart by their hash, and how those of type {key.__class__.__name__} compare is not"
+                " certain: tell them apart by a number, a text or a tuple of such, or make the list after the loop"
+            )
+    return pack_dict(acc, "")
+
+
+def compared_soundly(value: Any) -> bool:
+    """Whether a value equals others exactly where its hash lets a set find them."""
+    kind = type(value)
+    if kind in (int, float, bool, complex, str, bytes, type(None)):
+        return bool(value == value)
+    if kind in (tuple, frozenset):
+        return all(map(compared_soundly, value))
+    return (kind.__module__, kind.__qualname__) in _ORDERED_NAMES
 
 
 def pack_distinct(acc: list[Any], _: str) -> list[Any]:
@@ -438,6 +489,7 @@ PACKERS: dict[str, Callable[[Any, Any], Any]] = {
     "leaders": pack_leaders,
     "nested": pack_nested,
     "fields": pack_fields,
+    "listed": pack_listed,
 }
 
 

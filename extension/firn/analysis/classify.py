@@ -152,7 +152,9 @@ def _changes(
     found: list[Change] = []
     through: dict[str, set[int]] = {}  # where a name that does is changed
     whole = Body.of(loop, facts, before)
-    loop.body = without_continue(loop.body, whole)
+    for part in walk(loop):
+        if isinstance(part, ast.For | ast.While):
+            part.body = without_continue(part.body, whole)
 
     def recognised(node: ast.stmt, guarded: bool, known: Known) -> Change | None:
         c = (

@@ -85,6 +85,8 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
     if kind is Best:
         if len(changes) > 1:
             raise refusals.mixed_changes(changes[1].statement, name, Best.what, Best.what)
+        if first.passing:
+            raise refusals.may_change(first.statement, name, first.op, *(first.parts[k] for k in ("value", f"={name}")))
         names = (name, *(n for n in first.assigns if n != name))
         for key, value in first.parts.items():
             if key.startswith("=") and not harmless(value):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from firn import _core
 
 from . import refusals
-from .chunk import CODES, NUMBERS, unpack
+from .chunk import BEATS, CODES, NUMBERS, alike, order_of, unpack
 from .places import measured
 
 Commit = Callable[[], None]
@@ -312,9 +312,10 @@ class Extreme(Form):
 @dataclass
 class Best(Form):
     """`if e > best: best, who = e, p`, `if f(r) > f(best): best = r`, also with `best is None or`. names: all that it binds,
-    the best first; measure: f, see `places.measured`."""
+    the best first; op: the comparison, with "~" where the best is written on its left; measure: f, see
+    `places.measured`."""
 
-    sign: str = ">"
+    op: str = ">"
     none_first: bool = False
     names: tuple[str, ...] = ()
     measure: str = ""
@@ -330,28 +331,59 @@ class Best(Form):
         return f"__firn_tools__.Champion({self.sign!r})"
 
     @property
+    def sign(self) -> str:
+        return self.op.rstrip("~")
+
+    @property
     def unasked(self) -> bool:
         """Whether nobody asks for the measure of the first one."""
         return bool(self.measure) and self.none_first
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
-        if not any(first is not None or entries for first, entries in effects):
+        if not any(first is not None or entries for first, entries, _ in effects):
             return nothing
         best = self.current(namespace)
         score_of = measured(self.measure) if self.measure else None
-        beats = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}[self.sign]
         chosen: tuple[Any, ...] | None = None
-        for first, entries in effects:
+        for first, entries, dropped in effects:
             if first is not None:
                 assert score_of is not None
                 entries = [(None if best is None else score_of(first[0]), *first), *entries]
             for score, *values in entries:
                 if self.none_first and best is None:
                     pass
-                elif not beats(score, best if score_of is None else score_of(best)):
-                    continue
+                else:
+                    before = best if score_of is None else score_of(best)
+                    if not self._beats(score, before):
+                        if dropped and not _in_order(score, before):
+                            raise refusals.another_order(self.line, self.name, before)
+                        continue
                 chosen, best = tuple(values), values[0]
         if chosen is None:
             return nothing
         found = dict(zip(self.names, chosen, strict=True))
         return lambda: namespace.update(found)
+
+    def _beats(self, score: Any, before: Any) -> bool:
+        written = BEATS[_MIRROR[self.sign]](before, score) if "~" in self.op else BEATS[self.sign](score, before)
+        return bool(written)
+
+
+def _in_order(score: Any, before: Any) -> bool:
+    """Whether what the score beats is surely beaten by what it does not beat."""
+    if type(score) is tuple and type(before) is tuple:
+        # At the first place where they differ all is decided, also about what the score beats.
+        decides = next((pair for pair in zip(score, before, strict=False) if not _equal(*pair)), (0, 0))
+        return _in_order(*decides)
+    kind = type(before)
+    if alike(order_of(score), order_of(before)) or kind.__module__ in _NUMERIC:
+        return True
+    return getattr(kind, "__gt__", None) in (int.__gt__, float.__gt__, str.__gt__)
+
+
+def _equal(first: Any, second: Any) -> bool:
+    return alike(order_of(first), order_of(second)) and bool(first == second)
+
+
+_MIRROR: Final = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
+_NUMERIC: Final = ("fractions", "decimal", "_decimal", "numpy")

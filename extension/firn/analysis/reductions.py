@@ -22,7 +22,8 @@ class Change:
     """One statement that changes `name`, or what lies inside of it at the end of `path`. own: the Name nodes that the form
     accounts for; parts: its expressions; fixed: names that must be bound to these objects. covers: it only sees to it that
     an item is there, for changes after it, which are certain of that. calm: it counts only where no failure is caught. plain: only of dicts that
-    raise KeyError. alias: the name that it gives to the item."""
+    raise KeyError. alias: the name that it gives to the item. passing: what it stores may be
+    changed after that."""
 
     name: str
     kind: type[Form]
@@ -45,6 +46,7 @@ class Change:
     calm: bool = False
     plain: bool = False
     alias: str = ""
+    passing: bool = False
 
 
 def changed(where: Place, kind: type[Form], node: ast.stmt, parts: dict[str, ast.expr], **others: Any) -> Change:

@@ -226,12 +226,33 @@ def new_fields(line: int, name: str, keys: list[object]) -> Refusal:
     )
 
 
-def cannot_hash(line: int, name: str) -> Refusal:
+def another_order(line: int, name: str, best: object) -> Refusal:
     return Refusal(
         line,
         name,
-        f"what is in '{name}' cannot be hashed, so that equal ones are not found across the workers.",
-        "Tell them apart by something that can (a tuple, a name), or make the list after the loop.",
+        f"how {a(type(best).__name__)} that '{name}' stands for compares with the values of the loop may depend on the order of the"
+        " comparisons.",
+        f"Let '{name}' start as None (if {name} is None or ...), or use max(...) or min(...) over a comprehension.",
+    )
+
+
+def may_change(node: ast.AST, name: str, op: str, score: ast.expr, value: ast.expr) -> Refusal:
+    shown, sign = ast.unparse(value), op.rstrip("~")
+    return Refusal(
+        _line(node),
+        name,
+        f"'{shown}' may be changed after '{name}' was bound to it, and the workers compare it again.",
+        f"Keep what is compared beside it: score = {ast.unparse(score)}, and"
+        f" if {name} is None or score {sign} {name}[0]: {name} = (score, {shown}).",
+    )
+
+
+def not_told_apart(line: int, name: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"'{name}' holds values of which it is not certain that equal ones are found by their hash, as the workers do.",
+        "Tell them apart by a number, a text or a tuple of such, or make the list after the loop.",
     )
 
 

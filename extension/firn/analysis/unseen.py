@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import refusals
+from .chunk import compared_soundly
 from .containers import check_kind
 from .forms import Commit, Form, Namespace, nothing
 from .places import harmless, same
@@ -21,11 +22,14 @@ class Unseen(Form):
 
     names: tuple[str, ...] = ()
     listed: bool = False
-    packer = "dict"
     accumulator = "{}"
     what = "the first of equal ones"
     otherwise = "write first.setdefault(key, x) in the loop, and list(first.values()) after it"
     role = "output"
+
+    @property
+    def packer(self) -> str:
+        return "listed" if self.listed else "dict"
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -34,6 +38,7 @@ class Unseen(Form):
     def check(self, value: Any) -> None:
         if self.listed:
             check_kind(self, value, (list,), "a list")
+            _told_apart(self, value)
         else:
             check_kind(self, value, (set,), "a set")
 
@@ -64,23 +69,24 @@ class Unseen(Form):
 
 
 def _told_apart(form: Form, values: list[Any]) -> set[Any]:
-    try:
-        return set(values)
-    except TypeError:
-        raise refusals.cannot_hash(form.line, form.name) from None
+    if not all(map(compared_soundly, values)):
+        raise refusals.not_told_apart(form.line, form.name)
+    return set(values)
 
 
 def unseen(node: ast.stmt, body: Body) -> Change | None:
     """The change that an `if` makes to what tells whether something is new, and to the lists of what is."""
     match node:
-        case ast.If(
-            test=ast.Compare(left=key, ops=[ast.NotIn()], comparators=[ast.Name(id=name) as asked]),
-            body=inner,
-            orelse=[],
-        ) if body.repeatable(key):
+        case ast.If(test=ast.UnaryOp(op=ast.Not(), operand=ast.Compare(ops=[ast.In()]) as test), body=inner, orelse=[]):
+            pass
+        case ast.If(test=ast.Compare(ops=[ast.NotIn()]) as test, body=inner, orelse=[]):
             pass
         case _:
             return None
+    key, [asked] = test.left, test.comparators
+    if not isinstance(asked, ast.Name) or not body.repeatable(key):
+        return None
+    name = asked.id
     own, told, parts, names = {id(asked)}, "", {"key": key}, [name]
     for statement in inner:
         match statement:
@@ -129,7 +135,7 @@ def _cannot_fail(value: ast.expr, key: ast.expr) -> bool:
     return harmless(value) or same(value, key)
 
 
-def without_continue(body: list[ast.stmt], facts_of: Body) -> list[ast.stmt]:
+def without_continue(body: list[ast.stmt], whole: Body) -> list[ast.stmt]:
     """A loop's body with `if k in seen: continue` and what follows as `if k not in seen: ...`, where that is such a change."""
     for number, node in enumerate(body):
         match node:
@@ -137,7 +143,7 @@ def without_continue(body: list[ast.stmt], facts_of: Body) -> list[ast.stmt]:
                 test=ast.Compare(left=key, ops=[ast.In()], comparators=[asked]), body=[ast.Continue()], orelse=[]
             ):
                 test = ast.copy_location(ast.Compare(key, [ast.NotIn()], [asked]), node.test)
-                whole = ast.copy_location(ast.If(test, body[number + 1 :], []), node)
-                if unseen(whole, facts_of) is not None:
-                    return [*body[:number], whole]
+                new = ast.copy_location(ast.If(test, body[number + 1 :], []), node)
+                if unseen(new, whole) is not None:
+                    return [*body[:number], new]
     return body

@@ -273,7 +273,7 @@ def test_champions_keep_the_first_and_the_last_to_win() -> None:
     for value in [2, 1, 5, 5, 3]:
         if acc.beaten_by(value):
             acc.take(value, (value,))
-    assert chunk.pack_champion(acc, "") == (None, [(2, 2), (5, 5)])
+    assert chunk.pack_champion(acc, "") == (None, [(2, 2), (5, 5)], True)
     with pytest.raises(chunk.NotMergeable, match="set"):
         acc.beaten_by({1})
 

@@ -150,7 +150,7 @@ def simple(draw: st.DrawFn) -> str:
                 f"if {e} not in seen:\n    more.append(i)\n    seen.add({e})\n    firsts_.append((x, i))",
                 f"if {e} not in out: out.append({e})",
                 f"if top is None or (x, {e})[0] > top[0]: top = (x, {e})",
-                f"a = (x, i)\nif top is None or a[0] < top[0]: top, who = a, i",
+                "a = (x, i)\nif top is None or a[0] < top[0]: top, who = a, i",
                 f"a = (x, {e})\nif top is None: top = a\nelif a[0] >= top[0]: top = a",
                 f"if x > leader[0]: leader = (x, {e})",
                 f"if x > best: best, who = x, {draw(st.sampled_from(['i', 'a', 'x']))}",
