@@ -428,7 +428,7 @@ def test_items_that_cannot_be_sent_and_have_no_name(notebook):
     ("body", "words"),
     [
         ("total += n\n    out.append(total)", "itertools.accumulate"),
-        ("if n not in seen:\n        seen.add(n)", "list(first.values())"),
+        ("if n in seen:\n        out.append(n)\n    seen.add(n)", "list(first.values())"),
         ("if n in counts:\n        counts[n] += 1", "counts[k] += v"),
     ],
 )

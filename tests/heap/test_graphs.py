@@ -16,7 +16,7 @@ TWINS = True
 
 specs = st.lists(st.tuples(st.integers(0, 60), st.lists(st.integers(0, 200), max_size=5)), min_size=1, max_size=14)
 usual = settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.reuse, Phase.generate, Phase.shrink],

@@ -373,10 +373,10 @@ def test_copies_of_dicts_give_their_tables_back(readers):
             read()
             gc.collect()
             before = sys.getallocatedblocks()
-            for _ in range(500):
+            for _ in range(250):
                 read()
             gc.collect()
-            assert sys.getallocatedblocks() - before < 250, (row, sys.getallocatedblocks() - before)
+            assert sys.getallocatedblocks() - before < 125, (row, sys.getallocatedblocks() - before)
     """
     rows = [{i: i for i in range(4)}, {(i,): i for i in range(4)}, {"a": 1, "b": 2}, {1: "a", "b": [1]}]
     readers.run(code, firn.freeze(rows))

@@ -63,7 +63,7 @@ def containers(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 values = st.recursive(hashable_leaves | hashable, containers, max_leaves=15)
 relaxed = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.reuse, Phase.generate, Phase.shrink],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.parametrize("kernel", ["firn", "python3"])
+@pytest.mark.parametrize("kernel", ["firn", pytest.param("python3", marks=pytest.mark.long)])
 def test_the_freezing_notebook_holds(kernel: str, execute: Callable[..., Any]) -> None:
     done = execute("freezing", kernel)
     assert len(done.reports) == 5, done.printed

@@ -78,11 +78,11 @@ def _best(
         return None
     for new, old, op in ((left, right, sign), (right, left, f"{_MIRROR[sign]}~")):
         for name in assigned if none is None else assigned.keys() & {none.id}:
-            found = _measured(new, old, name, assigned[name], known)
-            if found is None:
+            value = assigned[name]
+            found = _measured(new, old, name, value, known)
+            if found is None or (none is not None and _OF_NONE & found[1].keys()):
                 continue
             source, fixed = found
-            value = assigned[name]
             passing = bool(source) and isinstance(value, ast.Name) and not known.stays(value)
             parts = {
                 "value": new,
@@ -90,8 +90,6 @@ def _best(
             }
             own = {id(part) for part in walk(old) if isinstance(part, ast.Name) and part.id == name}
             own |= set(map(id, _bound(body))) | ({id(none)} if none is not None else set())
-            if source and none is not None and _OF_NONE & fixed.keys():
-                continue
             return Change(
                 name, Best, node, own, parts,
                 fixed=fixed, op=op, measure=source, assigns=tuple(assigned), none_first=none is not None, passing=passing,

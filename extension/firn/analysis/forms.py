@@ -350,9 +350,7 @@ class Best(Form):
                 assert score_of is not None
                 entries = [(None if best is None else score_of(first[0]), *first), *entries]
             for score, *values in entries:
-                if self.none_first and best is None:
-                    pass
-                else:
+                if not (self.none_first and best is None):
                     before = best if score_of is None else score_of(best)
                     if not self._beats(score, before):
                         if dropped and not _in_order(score, before):

@@ -17,12 +17,21 @@ for path in sorted(HERE.glob("*.toml")):
 
 
 IN_PROCESS = ("one by one", "one by one, gathered", "by twos", "by threes", "all at once")
+LONG = ("by twos",)
 POOLS = ("1 worker", "2 workers, one by one", "5 workers, one by one")
 WAYS = []
 for cell in CELLS:
     # What is refused before it runs, or left serial, does not meet the workers.
     ways = (*IN_PROCESS, *POOLS) if cell.get("verdict", "split") == "split" else ("all at once", POOLS[1])
-    WAYS += [pytest.param(cell, way, id=f"{way}-{cell['file']}: {cell['name']}") for way in ways]
+    WAYS += [
+        pytest.param(
+            cell,
+            way,
+            id=f"{way}-{cell['file']}: {cell['name']}",
+            marks=[pytest.mark.long] if way in LONG else [],
+        )
+        for way in ways
+    ]
 
 
 @pytest.mark.parametrize(("cell", "run_cell"), WAYS, indirect=["run_cell"])
