@@ -54,7 +54,7 @@ def test_the_serial_equivalent_is_near_a_serial_run(notebook):
     notebook.ok("%%parallel --chunk 1\nout = [time.sleep(0.3) for i in range(4)]")
     report = notebook.report
     assert report.busy_seconds >= 1.2
-    assert report.serial_seconds >= 1.2
+    assert report.serial_seconds >= 1.1  # less what they waited for a CPU when they woke up
     assert report.wall_seconds < report.serial_seconds
     assert report.speedup > 1
 
