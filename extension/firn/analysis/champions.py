@@ -2,13 +2,12 @@
 
 import ast
 
-from .forms import Best
+from .forms import MIRROR, Best
 from .known import Known
 from .places import measure, same, written
 from .reductions import Change
 from .scopes import uses, walk
 
-_MIRROR = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _COMPARISONS: dict[type[ast.cmpop], str] = {ast.Gt: ">", ast.Lt: "<", ast.GtE: ">=", ast.LtE: "<="}
 _OF_NONE = frozenset({"str", "repr", "bool"})  # what they say of None is no error
 
@@ -76,7 +75,7 @@ def _best(
             return None
     if assigned is None:
         return None
-    for new, old, op in ((left, right, sign), (right, left, f"{_MIRROR[sign]}~")):
+    for new, old, op in ((left, right, sign), (right, left, f"{MIRROR[sign]}~")):
         for name in assigned if none is None else assigned.keys() & {none.id}:
             value = assigned[name]
             found = _measured(new, old, name, value, known)

@@ -316,7 +316,7 @@ class Champion:
     """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before; from one
     on that is in no order with these, all."""
 
-    __slots__ = ("_beats", "_order", "dropped", "fence", "first", "last", "rest", "unasked")
+    __slots__ = ("_apart", "_beats", "_order", "dropped", "fence", "first", "last", "rest", "unasked")
 
     def __init__(self, sign: str) -> None:
         self._beats = BEATS[sign]
@@ -326,6 +326,7 @@ class Champion:
         self.rest: list[tuple[Any, ...]] = []
         self.dropped = False  # whether there were others
         self._order: Any = None
+        self._apart = False  # whether there was one that is in no order with those before
         # What generated code compares with, without a call: the best, where its type is surely in a total order.
         self.fence: Any = self
 
@@ -339,7 +340,8 @@ class Champion:
         if self.first is None:
             self._order = order
             return True
-        if self.rest or not alike(order, self._order):
+        self._apart = self._apart or not alike(order, self._order)
+        if self._apart:
             return True
         self.dropped = True
         if isinstance(order, tuple) and len(order) > len(self._order):
@@ -350,7 +352,7 @@ class Champion:
         entry = (value, *assigned)
         if self.first is None:
             self.first = entry
-        elif self.rest or not alike(order_of(value), self._order):
+        elif self._apart:
             self.rest.append(entry)
             self.fence = self
             return

@@ -91,6 +91,9 @@ def folded(op: str, value: Any, raw: bytes) -> Any:
     return value
 
 
+MIRROR: Final = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
+"""What `a > b` is as `b < a`."""
+
 RUNNING: Final = "for its value at each step collect what it is made of in a list, and run itertools.accumulate over that after the loop"
 
 
@@ -363,7 +366,7 @@ class Best(Form):
         return lambda: namespace.update(found)
 
     def _beats(self, score: Any, before: Any) -> bool:
-        written = BEATS[_MIRROR[self.sign]](before, score) if "~" in self.op else BEATS[self.sign](score, before)
+        written = BEATS[MIRROR[self.sign]](before, score) if "~" in self.op else BEATS[self.sign](score, before)
         return bool(written)
 
 
@@ -383,5 +386,4 @@ def _equal(first: Any, second: Any) -> bool:
     return alike(order_of(first), order_of(second)) and bool(first == second)
 
 
-_MIRROR: Final = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _NUMERIC: Final = ("fractions", "decimal", "_decimal", "numpy")

@@ -21,8 +21,8 @@ SETS = ("add", "update")
 class Change:
     """One statement that changes `name`, or what lies inside of it at the end of `path`. own: the Name nodes that the form
     accounts for; parts: its expressions; fixed: names that must be bound to these objects. covers: it only sees to it that
-    an item is there, for changes after it, which are certain of that. calm: it counts only where no failure is caught. plain: only of dicts that
-    raise KeyError. alias: the name that it gives to the item. passing: what it stores may be
+    an item is there, for changes after it, which are certain of that. calm: it counts only where no failure is caught.
+    plain: only of dicts that raise KeyError. alias: the name that it gives to the item. passing: what it stores may be
     changed after that."""
 
     name: str

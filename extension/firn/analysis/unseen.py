@@ -38,7 +38,8 @@ class Unseen(Form):
     def check(self, value: Any) -> None:
         if self.listed:
             check_kind(self, value, (list,), "a list")
-            _told_apart(self, value)
+            if not all(map(compared_soundly, value)):
+                raise refusals.not_told_apart(self.line, self.name)
         else:
             check_kind(self, value, (set,), "a set")
 
@@ -53,7 +54,7 @@ class Unseen(Form):
         outs = [self.current(namespace, name) for name in self.names[1:]]
         for name, out in zip(self.names[1:], outs, strict=True):
             self.check_beside(name, out)
-        known = _told_apart(self, target) if self.listed else target
+        known = set(target) if self.listed else target
         new: dict[Any, tuple[Any, ...]] = {}
         for effect in effects:
             for key, values in effect.items():
@@ -66,12 +67,6 @@ class Unseen(Form):
                 out.extend([values[number] for values in new.values()])
 
         return commit
-
-
-def _told_apart(form: Form, values: list[Any]) -> set[Any]:
-    if not all(map(compared_soundly, values)):
-        raise refusals.not_told_apart(form.line, form.name)
-    return set(values)
 
 
 def unseen(node: ast.stmt, body: Body) -> Change | None:
