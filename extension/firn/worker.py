@@ -204,7 +204,8 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
         except Stopped:
             raise
         except BaseException as error:
-            return _failure(stop - length_hint(part) - 1, rebuild.missed[0] if rebuild.missed else error)
+            reached = max(start, stop - length_hint(part) - 1)  # what comes before the first item may fail, too
+            return _failure(reached, rebuild.missed[0] if rebuild.missed else error)
         finally:
             rebuild.missed.clear()
             warned.travel(False)

@@ -118,6 +118,21 @@ def test_what_the_cell_changes_later_is_copied_and_the_report_says_so(notebook):
 
 
 @pytest.mark.parametrize(
+    "search",
+    [
+        "best is None or found['score'] > best['score']: best = found",
+        "x % 3 not in by or found['score'] > by[x % 3]['score']: by[x % 3] = found",
+    ],
+)
+def test_a_best_that_gets_worse_is_no_silent_loss(notebook, search):
+    cell = f"for x in range(40):\n    found = {{'score': x}}\n    if {search}\n    found['score'] -= 2 * (x == 38)"
+    notebook.ok("best, by = None, {}")
+    error = notebook.fails(f"%%parallel --chunk 5\n{cell}")
+    assert "changed after that" in str(error) and "(score, found)" in str(error)
+    assert notebook["best"] is None and notebook["by"] == {}
+
+
+@pytest.mark.parametrize(
     "loop",
     [
         "out = [seen for x in range(3)]",

@@ -27,7 +27,7 @@ SOURCES: dict[str, Any] = {
 @pytest.mark.parametrize("name", SOURCES)
 def test_it_is_the_slice(name):
     source = SOURCES[name]
-    for start, stop in [(0, 0), (0, 3), (2, 9), (9, 10), (4, 4), (7, 100), (10, 12), (50, 60)]:
+    for start, stop in [(0, 0), (0, 3), (2, 9), (9, 10), (4, 4), (7, 100), (10, 12), (50, 60), (-1, 0)]:
         part = _core.iterate_part(source, start, stop)
         assert length_hint(part) == len(source[start:stop])
         assert [*part] == [*source[start:stop]]

@@ -4,7 +4,7 @@ import ast
 
 from .forms import MIRROR, Best
 from .known import Known
-from .places import measure, same, written
+from .places import same, written
 from .reductions import Change
 from .scopes import uses, walk
 
@@ -82,7 +82,7 @@ def _best(
             if found is None or (none is not None and _OF_NONE & found[1].keys()):
                 continue
             source, fixed = found
-            passing = bool(source) and isinstance(value, ast.Name) and not known.stays(value)
+            passing = bool(source) and known.passing(value)
             parts = {
                 "value": new,
                 **{f"={other}": value for other, value in assigned.items() if source or other != name},
@@ -99,8 +99,8 @@ def _best(
 def _measured(
     new: ast.expr, old: ast.expr, name: str, value: ast.expr, known: Known
 ) -> tuple[str, dict[str, object]] | None:
-    """How the best is measured: ("", {}) where it is itself compared, else what `measure` gives."""
+    """How the best is measured: ("", {}) where it is itself compared, else what `Known.measure` gives."""
     if same(old, ast.Name(name)):
         return ("", {}) if same(new, value) and known.body.repeatable(new) else None
     held = ast.Name(name)
-    return measure(new, old, value, held) or measure(known.value_of(new), old, value, held)
+    return known.measure(new, old, value, held)

@@ -18,40 +18,16 @@ from functools import partial, reduce
 from firn import _core
 from firn.readable import a
 
+from . import contest
+from .contest import VouchedLeaders, pack_champion
+from .values import PLAIN, NotMergeable, compared_soundly, constant, settled, snapshot
+
 TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
     from typing import Any
 
-# Values that nobody can change after they were recorded.
-PLAIN = frozenset(
-    {int, float, complex, bool, str, bytes, type(None), tuple, frozenset, range, type(Ellipsis), type(NotImplemented)}
-)
-# The same, by name: most workers never import these modules.
-_PLAIN_NAMES = frozenset(
-    {
-        ("decimal", "Decimal"),
-        ("fractions", "Fraction"),
-        ("datetime", "date"),
-        ("datetime", "time"),
-        ("datetime", "datetime"),
-        ("datetime", "timedelta"),
-        ("datetime", "timezone"),
-        ("pathlib", "PosixPath"),
-        ("pathlib", "PurePosixPath"),
-        ("uuid", "UUID"),
-    }
-)
-_ORDERED_NAMES = _PLAIN_NAMES - {("datetime", "timezone"), ("decimal", "Decimal")}
-_COPIED: dict[type, Callable[[Any], Any]] = {
-    kind: operator.methodcaller("copy")
-    for kind in (list, dict, set, Counter, deque, OrderedDict, defaultdict, bytearray)
-}
 NUMBERS = frozenset({int, bool, float, complex})
 _WHOLE: dict[type | None, str] = {int: "ints", bool: "bools"}
-
-
-class NotMergeable(TypeError):
-    """A value met at run time that cannot be merged with the serial cell's result; the loop has merged nothing."""
 
 
 FIRM = frozenset({int, bool, str, bytes, tuple})
@@ -80,48 +56,6 @@ def odd_keys(is_list: bool) -> Callable[[Any, dict[Any, Any]], Any]:
         return key
 
     return odd
-
-
-def is_plain(kind: type) -> bool:
-    """Whether a type of the standard library has values that never change."""
-    return (kind.__module__, kind.__qualname__) in _PLAIN_NAMES
-
-
-def _settled(value: Any) -> bool:
-    """Whether nobody can change a value (frozen values included, whose __class__ is that of the original)."""
-    kind = type(value)
-    return (
-        kind in PLAIN
-        or value.__class__ is not kind
-        or is_plain(kind)
-        or isinstance(value, (int, float, str, bytes, tuple, frozenset))
-    )
-
-
-def snapshot(value: Any) -> Any:
-    """The value as it is now: later changes to it must not reach what was recorded."""
-    copier = _COPIED.get(type(value))
-    return copier(value) if copier is not None else settled(value)
-
-
-def constant(value: Any) -> Any:
-    """The value, if it is of a type whose values never change."""
-    if type(value) in PLAIN or is_plain(type(value)):
-        return value
-    raise NotMergeable(
-        f"{a(value.__class__.__name__)} becomes an item in a split loop and is changed there: write d.setdefault(k, []) before"
-        " d[k] += x, or collect the values in a list and combine them after the loop"
-    )
-
-
-def settled(value: Any) -> Any:
-    """The value, if nobody can change it any more."""
-    if _settled(value):
-        return value
-    raise NotMergeable(
-        f"{a(type(value).__name__)} is combined in a split loop, and it may change after that: collect the values in a"
-        " list and combine them after the loop"
-    )
 
 
 def taken() -> Callable[[Any], None]:
@@ -270,31 +204,11 @@ def pack_keyed(keys: list[Any], values: list[Any], name: str) -> list[tuple[Any,
     return list(zip(keys, values, strict=True))
 
 
-def order_of(value: Any) -> Any:
-    """What tells values that are in one total order from others: those of which it is `alike`, or None where that is not
-    known."""
-    kind = type(value)
-    if kind in (int, float, bool):
-        return "number"
-    if kind in (str, bytes, type(None)):
-        return kind.__name__
-    if kind is tuple:
-        parts = tuple("in no order" if type(item) is float and item != item else order_of(item) for item in value)
-        return None if None in parts else parts
-    name = (kind.__module__, kind.__qualname__)
-    return f"{name}{getattr(value, 'tzinfo', None) is None}" if name in _ORDERED_NAMES else None
-
-
-def alike(first: Any, second: Any) -> bool:
-    """Whether values of two such orders are in one."""
-    if isinstance(first, tuple) and isinstance(second, tuple):
-        return all(map(alike, first, second, strict=False))
-    return first == second and first not in (None, "in no order")
-
-
 def pack_leaders(acc: dict[Any, list[Any]], op: str) -> dict[Any, tuple[Any, list[tuple[Any, Any]]]]:
     """By key the first value, whose score nobody asked for, and (score, value) of the others, as few as do."""
     _check_keys(acc)
+    if isinstance(acc, VouchedLeaders):
+        acc.settle()
     found: dict[Any, tuple[Any, list[tuple[Any, Any]]]] = {}
     for key, (first, *others) in acc.items():
         if len(others) > 1:
@@ -302,70 +216,6 @@ def pack_leaders(acc: dict[Any, list[Any]], op: str) -> dict[Any, tuple[Any, lis
             others = pack_keyed(list(scores), list(values), op)
         found[key] = (first, others)
     return found
-
-
-BEATS: dict[str, Callable[[Any, Any], Any]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
-
-
-class Champion:
-    """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before; from one
-    on that is in no order with these, all."""
-
-    __slots__ = ("_apart", "_beats", "_order", "dropped", "fence", "first", "last", "rest", "unasked")
-
-    def __init__(self, sign: str) -> None:
-        self._beats = BEATS[sign]
-        self.unasked: tuple[Any, ...] | None = None  # before `first`, of a search that asks only later how good it is
-        self.first: tuple[Any, ...] | None = None
-        self.last: tuple[Any, ...] | None = None  # also set by generated code
-        self.rest: list[tuple[Any, ...]] = []
-        self.dropped = False  # whether there were others
-        self._order: Any = None
-        self._apart = False  # whether there was one that is in no order with those before
-        # What generated code compares with, without a call: the best, where its type is surely in a total order.
-        self.fence: Any = self
-
-    def beaten_by(self, value: Any) -> bool:
-        order = order_of(value)
-        if order is None:
-            raise NotMergeable(
-                f"a split loop looks for the best of values of type {value.__class__.__name__}, whose order may depend on"
-                " the order of the comparisons: use max(...) or min(...) over a comprehension"
-            )
-        if self.first is None:
-            self._order = order
-            return True
-        self._apart = self._apart or not alike(order, self._order)
-        if self._apart:
-            return True
-        self.dropped = True
-        if isinstance(order, tuple) and len(order) > len(self._order):
-            self._order = order
-        return value == value and (self.last is None or bool(self._beats(value, self.last[0])))
-
-    def take(self, value: Any, assigned: tuple[Any, ...]) -> None:
-        entry = (value, *assigned)
-        if self.first is None:
-            self.first = entry
-        elif self._apart:
-            self.rest.append(entry)
-            self.fence = self
-            return
-        if value == value:
-            self.last = entry
-            self.fence = value if type(value) in (int, float, str, bytes) else self
-
-
-def pack_champion(acc: Champion, _: str) -> tuple[tuple[Any, ...] | None, list[tuple[Any, ...]], bool]:
-    """(the unasked one or None, candidates, whether there may have been others)."""
-    entries = [entry for entry in (acc.first, acc.last) if entry is not None]
-    found = [*(entries[:1] if entries[1:] and entries[0] is entries[1] else entries), *acc.rest]
-    return acc.unasked, found, acc.dropped or acc.fence is not acc
 
 
 def pack_listed(acc: dict[Any, Any], _: str) -> dict[Any, Any]:
@@ -377,16 +227,6 @@ def pack_listed(acc: dict[Any, Any], _: str) -> dict[Any, Any]:
                 " certain: tell them apart by a number, a text or a tuple of such, or make the list after the loop"
             )
     return pack_dict(acc, "")
-
-
-def compared_soundly(value: Any) -> bool:
-    """Whether a value equals others exactly where its hash lets a set find them."""
-    kind = type(value)
-    if kind in (int, float, bool, complex, str, bytes, type(None)):
-        return bool(value == value)
-    if kind in (tuple, frozenset):
-        return all(map(compared_soundly, value))
-    return (kind.__module__, kind.__qualname__) in _ORDERED_NAMES
 
 
 def pack_distinct(acc: list[Any], _: str) -> list[Any]:
@@ -571,6 +411,7 @@ def ending(
 
 _NAMES: dict[str, Any] = {
     "__firn_tools__": sys.modules[__name__],
+    "__firn_contest__": contest,
     "__firn_locals__": locals,
     "__firn_list__": list,
     "__firn_int__": int,

@@ -115,7 +115,7 @@ class _Recorder(ast.NodeTransformer):
                     f"    {fence} = ACC.fence"
                 )
                 if form.unasked:
-                    source = f"if {fence} is None:\n    ACC.unasked = FIRST\n    {fence} = ACC\nel{source}"
+                    source = f"if {fence} is None:\n    ACC.open(FIRST)\n    {fence} = ACC\nel{source}"
                 entry = ast.Tuple([_name("__firn_v"), *copy.deepcopy(others)], ast.Load())
                 made = {"ENTRY": entry, "OTHERS": ast.Tuple(others, ast.Load())}
                 made["FIRST"] = copy.deepcopy(made["OTHERS"])

@@ -13,7 +13,7 @@ from firn import _core
 from . import refusals
 from .chunk import CODES, NUMBERS, unpack, unpacked
 from .forms import IN_PLACE, MUTABLE, PICKS, RUNNING, Commit, Form, Namespace, folded, nothing, operate
-from .places import is_pure, measured
+from .places import is_pure, measured, measuring
 
 _DICTS = (dict, defaultdict, OrderedDict, Counter)
 OPERAND: Final = object()
@@ -455,14 +455,19 @@ def check_holder(form: Keyed, value: Any, creates: bool, wanted: str) -> None:
 
 @dataclass
 class Leader(Keyed):
-    """`if k not in d or f(v) > f(d[k]): d[k] = v`. op: max or min; measure: f, see `places.measured`."""
+    """`if k not in d or f(v) > f(d[k]): d[k] = v`. op: max or min; measure: f, see `places.measured`;
+    vouched: as of `forms.Best`."""
 
     op: str = "max"
     measure: str = ""
+    vouched: bool = False
     packer = "leaders"
-    accumulator = "{}"
     what = "the best by key"
     role = "output"
+
+    @property
+    def accumulator(self) -> str:
+        return f"__firn_contest__.VouchedLeaders({measuring(self.measure)})" if self.vouched else "{}"
 
     @property
     def argument(self) -> str:

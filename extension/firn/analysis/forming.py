@@ -85,8 +85,6 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
     if kind is Best:
         if len(changes) > 1:
             raise refusals.mixed_changes(changes[1].statement, name, Best.what, Best.what)
-        if first.passing:
-            raise refusals.may_change(first.statement, name, first.op, *(first.parts[k] for k in ("value", f"={name}")))
         names = (name, *(n for n in first.assigns if n != name))
         for key, value in first.parts.items():
             if key.startswith("=") and not harmless(value):
@@ -97,7 +95,7 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
                     f"Compute it before the 'if' ({key[1:]}_ = ...) and assign that variable, or use"
                     f" {'max' if first.op.startswith('>') else 'min'}(..., key=...) over a comprehension.",
                 )
-        return Best(name, line, guarded, first.op, first.none_first, names, first.measure)
+        return Best(name, line, guarded, first.op, first.none_first, names, first.measure, first.passing)
     if kind is Tally:
         form = Tally(name, line, guarded, first.op, first.default, _unit(changes), first.certain, plain=first.plain)
         return _alike(changes, form, lambda c: (c.op, repr(c.default), c.certain, c.plain))
@@ -115,7 +113,8 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
                     " know.",
                     "Compute its parts before the 'if', and assign a variable or a tuple of variables.",
                 )
-        return _alike(changes, Leader(name, line, guarded, first.op, first.measure), lambda c: (c.op, c.measure))
+        leader = Leader(name, line, guarded, first.op, first.measure, any(c.passing for c in changes))
+        return _alike(changes, leader, lambda c: (c.op, c.measure))
     if kind is Unseen:
         if len(changes) > 1:
             raise refusals.mixed_changes(changes[1].statement, name, Unseen.what, Unseen.what)

@@ -15,8 +15,10 @@ from typing import Any, ClassVar, Final
 from firn import _core
 
 from . import refusals
-from .chunk import BEATS, CODES, NUMBERS, alike, order_of, unpack
-from .places import measured
+from .chunk import CODES, NUMBERS, unpack
+from .contest import BEATS
+from .places import measured, measuring
+from .values import alike, order_of
 
 Commit = Callable[[], None]
 Namespace = dict[str, Any]
@@ -316,12 +318,13 @@ class Extreme(Form):
 class Best(Form):
     """`if e > best: best, who = e, p`, `if f(r) > f(best): best = r`, also with `best is None or`. names: all that it binds,
     the best first; op: the comparison, with "~" where the best is written on its left; measure: f, see
-    `places.measured`."""
+    `places.measured`; vouched: whether the workers see to it that what is bound stays as good as it was."""
 
     op: str = ">"
     none_first: bool = False
     names: tuple[str, ...] = ()
     measure: str = ""
+    vouched: bool = False
     packer = "champion"
     what, otherwise = "the best so far", RUNNING
 
@@ -331,7 +334,9 @@ class Best(Form):
 
     @property
     def accumulator(self) -> str:
-        return f"__firn_tools__.Champion({self.sign!r})"
+        if self.vouched:
+            return f"__firn_contest__.VouchedChampion({self.sign!r}, {measuring(self.measure)})"
+        return f"__firn_contest__.Champion({self.sign!r})"
 
     @property
     def sign(self) -> str:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from .containers import First, Grouped, Leader, Store, Tally
 from .forms import MUTABLE
-from .places import Place, Step, fresh, makers, place
+from .places import Place, Step, fresh, makers, measure, place
 from .reductions import Change, grouped, keys_of, of_item, updated
 from .scopes import loaded, root, stored, uses
 from .surroundings import Body
@@ -58,11 +58,21 @@ class Known:
         """What a name was bound to."""
         return self._values.get(node.id, node) if isinstance(node, ast.Name) else node
 
-    def stays(self, node: ast.Name) -> bool:
-        """Whether a name is bound to an item of what the loop runs over, or to a part of one."""
+    def passing(self, node: ast.expr) -> bool:
+        """Whether a name is bound to something that may be changed later: no item of what the loop runs over, nor a part
+        of one."""
         value = self.value_of(node)
         first = root(value)
-        return first is not None and first.id in self.body.items and self.body.repeatable(value)
+        item = first is not None and first.id in self.body.items and self.body.repeatable(value)
+        return isinstance(node, ast.Name) and not item
+
+    def measure(
+        self, new: ast.expr, old: ast.expr, value: ast.expr, held: ast.expr
+    ) -> tuple[str, dict[str, object]] | None:
+        """`places.measure`, also where `new` is a name for that. Not if the value may have changed since: the workers measure
+        the first one when it is stored."""
+        found = measure(new, old, value, held)
+        return found if found or self.passing(value) else measure(self.value_of(new), old, value, held)
 
     def alias(self, node: ast.stmt, but: frozenset[str]) -> Change | None:
         """`s = d[k]`: what changes s from there on changes d[k]. It is a change that only sees to it that the item is there.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, NamedTuple
 
-from .chunk import is_plain
 from .scopes import copied, global_uses, walk
+from .values import is_plain
 
 _MAKERS: dict[str, Any] = {
     **{kind.__name__: kind for kind in (dict, list, set, int, float, str)},
@@ -157,14 +157,16 @@ _PURE_METHODS = frozenset(
 PURE_FUNCTIONS = frozenset(["len", "int", "str", "abs", "ord", "chr", "bool", "float", "round", "repr"])
 
 
-def repeatable(*nodes: ast.expr) -> bool:
+def repeatable(*nodes: ast.expr, gets: bool = False) -> bool:
     """Whether evaluating expressions twice is the same as evaluating them once, if the names of pure functions mean those,
-    and nobody changes what the names are bound to. See `Body.repeatable`."""
+    and nobody changes what the names are bound to; with `gets` also `row.get("x", 0)`. See `Body.repeatable`."""
     for part in (part for node in nodes for part in walk(node)):
         match part:
             case ast.Call(func=ast.Name(id=name)) if name in PURE_FUNCTIONS:
                 pass
             case ast.Call(func=ast.Attribute(attr=attr)) if attr in _PURE_METHODS:
+                pass
+            case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(), *_], keywords=[]) if gets:
                 pass
             case ast.Call() | ast.NamedExpr() | ast.Await() | ast.Yield() | ast.YieldFrom() | ast.Lambda():
                 return False
@@ -219,12 +221,17 @@ def measure(new: ast.expr, old: ast.expr, value: ast.expr, held: ast.expr) -> tu
             other = _Put(value)
             alike = same(other.into(new), found) and other.found > 0
     names = {part.id for part in walk(found) if isinstance(part, ast.Name)} - {ITEM}
-    if not alike or not put.found or not names <= PURE_FUNCTIONS or not repeatable(found):
+    if not alike or not put.found or not names <= PURE_FUNCTIONS or not repeatable(found, gets=True):
         return None
     return ast.unparse(found), {name: getattr(builtins, name) for name in names}
 
 
+def measuring(source: str) -> str:
+    """What `measure` gave, as the text of a function."""
+    return f"lambda {ITEM}: {source}"
+
+
 def measured(source: str) -> Callable[[Any], Any]:
     """What `measure` gave, as a function."""
-    function: Callable[[Any], Any] = eval(_compiled(f"lambda {ITEM}: {source}"), {})
+    function: Callable[[Any], Any] = eval(_compiled(measuring(source)), {})
     return function

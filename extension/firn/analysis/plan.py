@@ -24,8 +24,9 @@ from typing import Any
 from firn import _core
 
 from . import refusals
-from .chunk import CODES, is_plain, unpack
+from .chunk import CODES, unpack
 from .forms import Form
+from .values import is_plain
 
 Effects = tuple[Any, ...]
 

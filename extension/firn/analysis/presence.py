@@ -4,7 +4,7 @@ import ast
 
 from .containers import OPERAND, First, Grouped, Leader, Tally
 from .known import Known
-from .places import Place, harmless, makers, measure, place, same
+from .places import Place, harmless, makers, place, same
 from .reductions import Change, change, changed, keys_of
 from .scopes import stored, walk
 
@@ -72,13 +72,13 @@ def _extreme(node: ast.If, target: ast.Subscript, value: ast.expr, known: Known)
         own = [asked.name, *(part for part in walk(old) if isinstance(part, ast.Name) and part.id == where.name.id)]
         if same(new, value) and same(old, target) and known.body.repeatable(value):
             return changed(where, Tally, node, parts, op=op, default=(OPERAND,), own=own)
-        if isinstance(value, ast.Name) and not known.stays(value):
-            continue  # it may change after it was stored
-        found = measure(new, old, value, target) or measure(known.value_of(new), old, value, target)
+        found = known.measure(new, old, value, target)
         if found is not None:
             source, fixed = found
             parts["score"] = new
-            return changed(where, Leader, node, parts, op=op, measure=source, own=own, fixed=fixed)
+            return changed(
+                where, Leader, node, parts, op=op, measure=source, own=own, fixed=fixed, passing=known.passing(value)
+            )
     return None
 
 

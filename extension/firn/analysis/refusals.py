@@ -236,17 +236,6 @@ def another_order(line: int, name: str, best: object) -> Refusal:
     )
 
 
-def may_change(node: ast.AST, name: str, op: str, score: ast.expr, value: ast.expr) -> Refusal:
-    shown, sign = ast.unparse(value), op.rstrip("~")
-    return Refusal(
-        _line(node),
-        name,
-        f"'{shown}' may be changed after '{name}' was bound to it, and the workers compare it again.",
-        f"Keep what is compared beside it: score = {ast.unparse(score)}, and"
-        f" if {name} is None or score {sign} {name}[0]: {name} = (score, {shown}).",
-    )
-
-
 def not_told_apart(line: int, name: str) -> Refusal:
     return Refusal(
         line,

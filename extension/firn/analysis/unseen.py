@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import refusals
-from .chunk import compared_soundly
 from .containers import check_kind
 from .forms import Commit, Form, Namespace, nothing
 from .places import harmless, same
 from .reductions import Change
 from .scopes import walk
 from .surroundings import Body
+from .values import compared_soundly
 
 
 @dataclass

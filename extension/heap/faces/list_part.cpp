@@ -64,8 +64,8 @@ PyObject* iterate_part(PyObject* sequence, Py_ssize_t start, Py_ssize_t stop) {
     const Ref slice(PySequence_GetSlice(sequence, start, stop));
     return slice ? PyObject_GetIter(slice.get()) : nullptr;
   }
-  stop = std::min(stop, PyTuple_GET_SIZE(elements));
-  start = std::min(start, stop);
+  stop = std::clamp<Py_ssize_t>(stop, 0, PyTuple_GET_SIZE(elements));
+  start = std::clamp<Py_ssize_t>(start, 0, stop);
   const Ref part(objects->part->tp_alloc(objects->part, 0));
   if (!part) return nullptr;
   auto* list = reinterpret_cast<PyListObject*>(part.get());

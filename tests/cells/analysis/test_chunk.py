@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from firn import _core
-from firn.analysis import chunk, plan
+from firn.analysis import chunk, contest, plan
+from firn.analysis.values import NotMergeable, settled, snapshot
 from firn.jobs import Done, Gathering, _uncollected
 
 
@@ -61,7 +62,7 @@ def test_keys_that_do_not_equal_themselves() -> None:
         for packer, made in (("dict", {key: 1}), ("tally", {key: [1]}), ("grouped", {key: [1]}), ("distinct", [key])):
             pack = functools.partial(chunk.PACKERS[packer], made, "+" if packer == "tally" else "")
             if key in odd:
-                with pytest.raises(chunk.NotMergeable, match="does not equal itself"):
+                with pytest.raises(NotMergeable, match="does not equal itself"):
                     pack()
             else:
                 pack()
@@ -269,28 +270,65 @@ def test_which_of_equal_values() -> None:
 
 
 def test_champions_keep_the_first_and_the_last_to_win() -> None:
-    acc = chunk.Champion(">")
+    acc = contest.Champion(">")
     for value in [2, 1, 5, 5, 3]:
         if acc.beaten_by(value):
             acc.take(value, (value,))
-    assert chunk.pack_champion(acc, "") == (None, [(2, 2), (5, 5)], True)
-    with pytest.raises(chunk.NotMergeable, match="set"):
+    assert contest.pack_champion(acc, "") == (None, [(2, 2), (5, 5)], True)
+    with pytest.raises(NotMergeable, match="set"):
         acc.beaten_by({1})
+
+
+def test_what_wins_must_stay_as_good() -> None:
+    first, second, third = {"x": 1}, {"x": 2}, {"x": 3}
+
+    def search() -> contest.VouchedChampion:
+        acc = contest.VouchedChampion(">", lambda found: found["x"])
+        acc.open((first,))
+        for found in (second, third):
+            if acc.beaten_by(found["x"]):
+                acc.take(found["x"], (found,))
+        return acc
+
+    assert contest.pack_champion(search(), "") == ((first,), [(2, second), (3, third)], True)
+    for changed in (first, second, third):
+        acc = search()
+        kept = changed.pop("x")
+        with pytest.raises(NotMergeable, match="changed after"):
+            contest.pack_champion(acc, "")
+        changed["x"] = kept
+    acc = search()
+    third["x"] = 7
+    with pytest.raises(NotMergeable, match="changed after"):
+        acc.take(9, ({"x": 9},))
+
+
+def test_what_wins_by_key_must_stay_as_good() -> None:
+    first, second = {"x": math.nan}, {"x": 2}
+    acc = contest.VouchedLeaders(lambda found: found["x"])
+    acc["k"] = [first]
+    acc["k"].append((2, second))
+    assert chunk.pack_leaders(acc, "max") == {"k": (first, [(2, second)])}
+    for changed in (first, second):
+        kept, changed["x"] = changed["x"], 3
+        with pytest.raises(NotMergeable, match="changed after"):
+            chunk.pack_leaders(acc, "max")
+        changed["x"] = kept
 
 
 def test_snapshots() -> None:
     row = [1]
-    taken = chunk.snapshot(row)
+    taken = snapshot(row)
     row.append(2)
     assert taken == [1]
     day = datetime.date(2020, 1, 1)
-    assert chunk.snapshot(day) is day
-    counts = chunk.snapshot(Counter("aab"))
+    assert snapshot(day) is day
+    counts = snapshot(Counter("aab"))
     assert type(counts) is Counter and counts == Counter("aab")
-    with pytest.raises(chunk.NotMergeable, match="SimpleNamespace"):
-        chunk.snapshot(types.SimpleNamespace())
-    with pytest.raises(chunk.NotMergeable):
-        chunk.settled([1])
+    with pytest.raises(NotMergeable, match="SimpleNamespace"):
+        snapshot(types.SimpleNamespace())
+    with pytest.raises(NotMergeable):
+        settled([1])
 
 
 def test_tallies() -> None:
@@ -300,7 +338,7 @@ def test_tallies() -> None:
 
 def test_counts_must_be_ints() -> None:
     assert chunk.pack_counts(Counter("aab"), "") == {"a": 2, "b": 1}
-    with pytest.raises(chunk.NotMergeable, match="not ints"):
+    with pytest.raises(NotMergeable, match="not ints"):
         chunk.pack_counts(Counter(a=0.5), "")
 
 
