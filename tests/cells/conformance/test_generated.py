@@ -29,6 +29,7 @@ one = {0: 0.5}
 pair = {1: one, 2: {}, 5: one, 0: defaultdict(int), 3: [1, 2, 3]}
 fields, stats, leaders = {"n": 0, "all": [], "by": Counter(), "top": 0, 1: inner}, {}, {1: (3, "")}
 top, leader, firsts_ = None, (2, ""), []
+prize, prizes = None, {}
 a = b = "before"
 """
 ITEMS = st.one_of(
@@ -153,6 +154,10 @@ def simple(draw: st.DrawFn) -> str:
                 "a = (x, i)\nif top is None or a[0] < top[0]: top, who = a, i",
                 f"a = (x, {e})\nif top is None: top = a\nelif a[0] >= top[0]: top = a",
                 f"if x > leader[0]: leader = (x, {e})",
+                f"m = {{'s': x, 'l': [i]}}\nif prize is None or m['s'] > prize['s']: prize = m\nm['l'].append({e})",
+                f"m = {{'s': {e}}}\nif prize is None or m['s'] <= prize['s']: prize, who = m, {f}\nif x > 5: m['s'] = {f}",
+                f"m = {{'s': x}}\nif {f} not in prizes or m['s'] < prizes[{f}]['s']: prizes[{f}] = m\nm['t'] = {e}",
+                f"m = [x, {e}]\nif {f} not in prizes or m[0] > prizes[{f}][0]: prizes[{f}] = m\nif i == 4: m[0] = {f}",
                 f"if x > best: best, who = x, {draw(st.sampled_from(['i', 'a', 'x']))}",
                 f"if {f} >= low: low = {f}",
                 f"a = [q * {f} for q in range(3) if q != i]",
