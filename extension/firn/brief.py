@@ -43,8 +43,9 @@ def run(
                 try:
                     effects.append(namespace[CHUNK](part, done))
                 except Exception as error:
-                    as_in_cell(error, namespace[CHUNK].__code__, found := find(stop - length_hint(part) - 1))
-                    _describe(error, found, stop - length_hint(part) - 1)
+                    index = max(done, stop - length_hint(part) - 1)
+                    as_in_cell(error, namespace[CHUNK].__code__, found := find(index))
+                    _describe(error, found, index)
                     raise
                 done = stop
     finally:

@@ -25,7 +25,7 @@ from firn.items import Items, Taken, as_items, slice_items
 from firn.jobs import Outcome
 from firn.names import ShippingRefusal
 from firn.options import Options
-from firn.progress import Progress, Screen
+from firn.progress import Bars, Progress, Screen
 from firn.raised import TRACEBACK, Found, reraise, without_firn
 from firn.readable import a, seconds
 from firn.rebind import rebind
@@ -111,6 +111,7 @@ class Run:
         self.report.cell = self.cell
         self._split_already: set[int] = set()
         self._taken: Taken | None = None
+        self._bars = Bars()
         self.deadline = None if self.options.timeout is None else time.monotonic() + self.options.timeout
 
     @property
@@ -147,16 +148,18 @@ class Run:
             return self.failed(error, loop.lineno, entry), None
         finally:
             self._taken = None
+            self._bars.close()
             entry.wall_seconds = time.perf_counter() - self.began - entry.began
 
     def _give_back(self, error: BaseException) -> None:
-        """Leaves an iterator of the notebook's behind the iteration that failed; where none did, nothing was read."""
-        if self._taken is None:
-            return
+        """Leaves an iterator of the notebook's, and the user's bars, behind the iteration that failed; where none did, nothing
+        was read."""
         details = object.__getattribute__(error, "__dict__").get("worker_error")
-        done = 0 if details is None or details.index is None else details.index + 1
-        for name in self._taken.leave(done, self.namespace):
-            self.note(errors.goes_on(name))
+        failed = None if details is None else details.index
+        self._bars.close(failed)
+        if self._taken is not None:
+            for name in self._taken.leave(0 if failed is None else failed + 1, self.namespace):
+                self.note(errors.goes_on(name))
 
     def _count_run(self, index: int) -> None:
         """Starts the report anew when a loop runs again (%%timeit): it is then about the last run of the cell."""
@@ -194,8 +197,10 @@ class Run:
         except GeneratorExit:
             raise
         except BaseException as error:
+            self._give_back(error)
             return self.failed(error, loop.lineno, entry), None
         finally:
+            self._bars.close()
             entry.wall_seconds = time.perf_counter() - self.began - entry.began
 
     def _enter(self, loop: SplitLoop) -> Loop:
@@ -215,6 +220,7 @@ class Run:
         effects: list[Any] = []
         if loop.shows and not self._wants_workers and len(items) <= brief.ITERATIONS:
             effects, items = brief.run(loop, items, self.namespace, partial(self._find, loop, items, 0))
+            self._bars.add(entry.items - len(items))
             if not len(items):
                 self._was_short(entry)
                 return self._merge(loop, entry, effects, items.error)
@@ -242,6 +248,7 @@ class Run:
         entry.read_seconds = time.perf_counter() - began
         del iterable
         entry.items = len(items)
+        self._bars = Bars(items.bars)
         if items.note:
             self.note(items.note)
         return items
@@ -264,7 +271,7 @@ class Run:
         self.keep_account(shipment, entry, loop.read)
         unread = items.error
         del originals, items
-        progress = Progress(screen, loop.what, entry.items)
+        progress = Progress(None if self._bars.seen else screen, loop.what, entry.items, bars=self._bars)
         find = partial(self._find, loop, shipment.items, entry.items - shipped)
         prepare = submitted - began
         if starting:  # they take CPUs and locks from the notebook's thread: that is the price of their start

@@ -47,7 +47,7 @@ def describe(error: BaseException) -> tuple[bytes | None, str, str, str, bytes]:
         message = f"<the message cannot be shown: its __str__ raised {type(broken).__name__}>"
     # What the notebook could not show either stays here.
     shown = shown and _is_tame(error)
-    return _pickled(error) if shown else None, type(error).__name__, message, _text(error), _variables(error)
+    return _pickled(error) if shown else None, type(error).__name__, message, as_text(error), _variables(error)
 
 
 def _name_default(error: BaseException) -> bool:
@@ -154,7 +154,8 @@ def without_firn(trace: types.TracebackType | None) -> types.TracebackType | Non
     return kept
 
 
-def _text(error: BaseException) -> str:
+def as_text(error: BaseException) -> str:
+    """The traceback's text, with the notebook's own lines."""
     try:
         with _limited():
             shown = traceback.TracebackException.from_exception(error)

@@ -1,7 +1,7 @@
 """What a split loop runs over: a description of its items that crosses to the workers, where any part can be cut out.
 
-Sequences, dicts, sets and what `enumerate`, `zip` and `reversed` make of them cross as they are; every other iterable
-is read to the end in the notebook first (`Items.note` says so).
+Sequences, dicts, sets and what `enumerate`, `zip` and `reversed` make of them cross as they are, also from inside a bar of
+tqdm's; every other iterable is read to the end in the notebook first (`Items.note` says so).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Items:
     `shared` describes them (see `Plan`), `sources` are the objects in it, in the order of their numbers; `note` is
     empty or says what was done to get them. `len()` is the number of iterations. `error` is what came in the place of a
     further item: the loop raises it when these have run. `taken` is the iterator that the loop is to leave as the serial
-    one does, if there is such a one.
+    one does, if there is such a one. `bars` are tqdm's, which are to show how far the loop is.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Items:
         self.note = note
         self.error = error
         self.taken = taken
+        self.bars: tuple[Any, ...] = ()
         self._length = length
 
     def __len__(self) -> int:
@@ -78,7 +79,11 @@ class Items:
 
     def after(self, done: int) -> Items:
         """Those that are left."""
-        return Items(("part", self.shared, done, len(self)), len(self) - done, error=self.error) if done else self
+        if not done:
+            return self
+        rest = Items(("part", self.shared, done, len(self)), len(self) - done, error=self.error)
+        rest.bars = self.bars
+        return rest
 
     @property
     def sources(self) -> list[object]:
@@ -122,6 +127,10 @@ def as_items(
     known = _plan(iterable)
     if known is not None:
         return Items(*known)
+    if (bar := _bar_of(iterable)) is not None:
+        items = as_items(bar.iterable, look, namespace)
+        items.bars = (*items.bars, bar)
+        return items
     iterator = iter(iterable)
     if type(iterator) is enumerate and type(inner := iterator.__reduce__()[1][0]) is groupby:
         groups = as_items(inner, look)
@@ -129,11 +138,14 @@ def as_items(
         return Items(plan, len(groups), groups.note, groups.error)
     if iterator is iterable:
         known = _plan_of_iterator(iterator)
-        if known is not None:
-            if namespace is not None and _is_bound(iterator, namespace):
-                return Items(*known, taken=Taken(iterator))
-            _exhaust(iterator)
-            return Items(*known)
+        bars = tuple(_bars_in(iterator))
+        bound = namespace is not None and _is_bound(iterator, namespace)
+        if known is not None and not (bars and bound):
+            items = Items(*known, taken=Taken(iterator) if bound else None)
+            items.bars = bars
+            if not bound and not bars:
+                _exhaust(iterator)
+            return items
     if type(iterator) in (count, cycle):
         raise OverflowError(f"{_describe(iterable)} has no end: a loop that is split runs over all of it")
     if type(iterator) is groupby:  # a group is only there until the next one is asked for
@@ -147,6 +159,27 @@ def as_items(
     if bound and _only_iterates(iterator):
         taken = Taken(iterator, lambda done: chain(read[done:], _raising(error)))
     return Items(("slice", read), len(read), note, error, taken)
+
+
+def _bar_of(value: Any) -> Any:
+    """tqdm's bar, where a value is one, or an iterator of one, of which nothing was taken yet; else None."""
+    if type(value) is GeneratorType:
+        if value.gi_frame is None or value.gi_running or value.gi_suspended or value.gi_code.co_name != "__iter__":
+            return None
+        value = value.gi_frame.f_locals.get("self")
+    iterate = getattr(type(value), "__iter__", None)
+    if (getattr(iterate, "__module__", None) or "").partition(".")[0] != "tqdm":
+        return None
+    return value if value.iterable is not None and getattr(value, "n", 0) == getattr(value, "initial", 0) else None
+
+
+def _bars_in(iterator: Any) -> Iterator[Any]:
+    if type(iterator) in (enumerate, zip):
+        parts = iterator.__reduce__()[1]
+        for part in parts[:1] if type(iterator) is enumerate else parts:
+            yield from _bars_in(part)
+    elif (bar := _bar_of(iterator)) is not None:
+        yield bar
 
 
 def _only_iterates(iterator: Iterator[Any]) -> bool:
@@ -219,6 +252,8 @@ def _plan_of_iterator(value: Any) -> tuple[Plan, int] | None:
     kind = type(value)
     if kind in _REDUCED:
         return _plan_of_position(*value.__reduce__())
+    if (bar := _bar_of(value)) is not None:
+        return _plan(bar.iterable)
     if kind is enumerate:
         _, (inner, start) = value.__reduce__()
         known = _plan_of_iterator(inner)

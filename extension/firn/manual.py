@@ -41,7 +41,8 @@ refused before anything runs, with the line, the reason and what to write instea
 shows all that without running the cell.
 
 A for loop that only prints or displays stays in the notebook for up to 5 ms: it freezes
-nothing then.
+nothing then. A loop that takes longer than a second shows its progress; over tqdm(rows)
+that is your own bar.
 
 WHAT IS FROZEN
 
@@ -81,8 +82,9 @@ job.cancel() and job.report. The handle's name must be one that the cell does no
 
 OUTPUT AND ERRORS
 
-What iterations print and display() appears as the serial cell shows it; of --each live,
-labelled by worker, or with --group one worker after the other.
+What iterations print, display(), log and warn of appears as the serial cell shows it, log
+records by way of the notebook's own handlers; of --each live, labelled by worker, or with
+--group one worker after the other.
 
 The exception of the first failing iteration is raised, of the class and with the lines of
 the serial cell; the failed loop has changed nothing. A note says what the loop variable

@@ -11,7 +11,8 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from html import escape
 from typing import Any, Final, Protocol
 
@@ -51,6 +52,30 @@ class Screen(Protocol):
         """Nothing of the progress is to be seen any more."""
 
 
+class Bars:
+    """Bars of tqdm's around what a loop runs over: the user's own, which show how far it is."""
+
+    def __init__(self, bars: Iterable[Any] = ()) -> None:
+        self._bars = list(bars)
+        self.seen = not all(getattr(bar, "disable", True) for bar in self._bars)
+
+    def add(self, items: int) -> None:
+        for bar in [*self._bars]:
+            try:
+                bar.update(items)
+            except Exception:
+                self._bars.remove(bar)
+
+    def close(self, failed: int | None = None) -> None:
+        """The loop is over; `failed` is the iteration that failed."""
+        while self._bars:
+            bar = self._bars.pop()
+            with suppress(Exception):
+                if failed is not None:
+                    bar.n = bar.initial + failed
+                bar.close()
+
+
 class Progress:
     """The progress of one loop; nothing is seen without a screen. Belongs to the thread that waits for the workers."""
 
@@ -61,7 +86,9 @@ class Progress:
         total: int,
         clock: Callable[[], float] = time.perf_counter,
         unit: str = "iteration",
+        bars: Bars | None = None,
     ) -> None:
+        self._bars = bars or Bars()
         self.what, self.total, self.done, self.unit = what, total, 0, unit
         self._screen: Screen | None = screen
         self._clock = clock
@@ -88,6 +115,7 @@ class Progress:
 
     def add(self, items: int) -> None:
         self.done += items
+        self._bars.add(items)
 
     def look(self) -> None:
         """Draws if it is time to."""

@@ -90,13 +90,16 @@ def clears(text: str) -> bool:
 
 def publish(text: str) -> None:
     """In the notebook: does what messages of workers ask for. A display that fails says so and ends nothing."""
-    from firn import errors, warned
+    from firn import errors, logged, warned
 
     for line in text.splitlines():
         kind, _, encoded = line.partition(" ")
         raw = binascii.a2b_base64(encoded)
         if kind == "warning":
             warned.show(*pickle.loads(raw))
+            continue
+        if kind == "log":
+            logged.show(raw)
             continue
         try:
             _publish(kind, pickle.loads(raw))

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from operator import length_hint
 
-from firn import _core, errors, exact_types, items, rebuild, results, showing, streams, warned
+from firn import _core, errors, exact_types, items, logged, rebuild, results, showing, streams, warned
 from firn.analysis.chunk import define
 from firn.rebuild import Stopped
 from firn.settings import Follower
@@ -191,6 +191,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
                 before = watch.also("what the loop runs over", list(items.slice_items(plan, start, stop)))
             source = iter(part) if seed is None else _seeded(iter(part), seed, start)
             warned.travel(True)
+            logged.travel(True)
             effects = chunk(items.Slice(stopwatch.watched(source, stop - start), part), start)
             slowest = stopwatch.slowest(start, stop - start)
             if rebuild.missed:
@@ -209,6 +210,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
         finally:
             rebuild.missed.clear()
             warned.travel(False)
+            logged.travel(False)
             streams.flush()
 
     return Job(space, run, watching)
@@ -251,6 +253,7 @@ def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> C
 
             random.seed(header["seed"] << 64 | rank)
         space.names["parallel"] = Parallel(rank, header["size"])
+        logged.travel(True)
         try:
             exec(code, space.names)
             if rebuild.missed:
@@ -261,6 +264,7 @@ def _whole_cell(space: Space, code: types.CodeType, header: dict[str, Any]) -> C
         except BaseException as error:
             return _failure(rank, rebuild.missed[0] if rebuild.missed else error)
         finally:
+            logged.travel(False)
             rebuild.missed.clear()
             space.assigned |= {
                 name for name, value in space.names.items() if name not in before or before[name] is not value
@@ -331,3 +335,4 @@ if in_worker:
     streams.install()
     showing.install()
     warned.install()
+    logged.install()

@@ -66,6 +66,7 @@ def test_the_tour_holds(execute: Callable[..., Any]) -> None:
         "type(functions) is list",
         "functions of asyncio by their lines: {0: ",
         "notes of the authors to themselves",
+        "_pydecimal is long",
         "(Pdb) p f['doc']\nNone",
         "('__future__', '__init__')",
         "[0] worker 0 of 2",

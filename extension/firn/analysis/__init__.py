@@ -1,10 +1,11 @@
 """Which loops of a cell can run in parallel with the result of the serial cell: pure, knows neither pool nor heap.
 
-scopes (names), flow (definite assignment), cellfacts (what is known before the cell runs), body (what may not stand
-in a loop), places, surroundings, reductions, champions, unseen, known and presence (statements that change something),
-forms, containers, nested and forming (how that is merged), classify and comprehensions (verdicts), codegen and rewrite (the
-two halves of the cell), type_calls (what `type(x)` becomes), templates (code written as text), chunk, values and contest (the
-workers' part at run time), later (what must be copied), plan (the result), refusals (every message).
+scopes (names), flow (definite assignment), cellfacts (what is known before the cell runs), body (what may not stand in
+a loop), places, surroundings, reductions, champions, unseen, known and presence (statements that change something),
+forms, containers, tallies, nested and forming (how that is merged), classify and comprehensions (verdicts), codegen and
+rewrite (the two halves of the cell), type_calls (what `type(x)` becomes), templates (code written as text), chunk,
+values and contest (the workers' part at run time), later (what must be copied), plan (the result), refusals (every
+message).
 
 Workers import `chunk` and what it needs only, so that the rest is imported when it is asked for.
 """

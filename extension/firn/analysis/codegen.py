@@ -11,12 +11,13 @@ from collections.abc import Callable
 from .cellfacts import CellFacts
 from .chunk import FIRM
 from .classify import LoopClasses
-from .containers import Appended, Counts, Distinct, First, Grouped, Keyed, Leader, Store, Tally
+from .containers import Appended, Counts, Distinct, First, Grouped, Keyed, Leader, Store
 from .forms import Best, Extreme, Fold, Form
 from .nested import Fields, Nested
 from .places import harmless
 from .reductions import Change
 from .scopes import global_uses, located, walk
+from .tallies import Tally
 from .templates import expression, template
 from .type_calls import asking
 from .unseen import Unseen

@@ -4,11 +4,12 @@ import ast
 from collections.abc import Callable
 
 from . import refusals
-from .containers import Appended, Counts, Distinct, First, Grouped, Leader, Store, Tally
+from .containers import Appended, Counts, Distinct, First, Grouped, Leader, Store
 from .forms import Best, Extreme, Fold, Form
 from .nested import Fields, Nested
 from .places import fresh, harmless
 from .reductions import SETS, Change
+from .tallies import Tally
 from .unseen import Unseen, unseen_form
 
 

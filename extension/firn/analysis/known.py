@@ -4,12 +4,13 @@ import ast
 from collections import OrderedDict, defaultdict
 from typing import Final, NamedTuple
 
-from .containers import First, Grouped, Leader, Store, Tally
+from .containers import First, Grouped, Leader, Store
 from .forms import MUTABLE
 from .places import Place, Step, fresh, makers, measure, place
 from .reductions import Change, grouped, keys_of, of_item, updated
 from .scopes import loaded, root, stored, uses
 from .surroundings import Body
+from .tallies import Tally
 from .templates import expression
 
 HOLDERS: Final = (list, dict, OrderedDict, defaultdict)

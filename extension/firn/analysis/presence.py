@@ -2,11 +2,12 @@
 
 import ast
 
-from .containers import OPERAND, First, Grouped, Leader, Tally
+from .containers import First, Grouped, Leader
 from .known import Known
 from .places import Place, harmless, makers, place, same
 from .reductions import Change, change, changed, keys_of
 from .scopes import stored, walk
+from .tallies import OPERAND, Tally
 
 
 def conditional(node: ast.stmt, known: Known) -> Change | None:

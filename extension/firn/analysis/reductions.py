@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from .containers import OPERAND, Appended, Counts, Distinct, First, Grouped, Store, Tally
+from .containers import Appended, Counts, Distinct, First, Grouped, Store
 from .forms import SIGNS, Extreme, Fold, Form
 from .places import Place, Step, constant, fresh, makers, place, same, slices, written
 from .scopes import loaded, stored
 from .surroundings import Body
+from .tallies import OPERAND, Tally
 
 PREPENDABLE = frozenset("+*|&^")
 LISTS = ("append", "extend")
