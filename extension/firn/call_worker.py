@@ -11,7 +11,7 @@ import pickle
 import sys
 from collections.abc import Callable
 
-from firn import _core, rebuild, results, streams, worker
+from firn import _core, logged, rebuild, results, streams, worker
 from firn.rebuild import Stopped
 from firn.settings import Follower
 
@@ -95,6 +95,7 @@ def begin(setup: tuple[Any, ...]) -> Callable[[int, int], Result]:
     _sent = None
 
     def run(start: int, stop: int) -> Result:
+        logged.travel(True)
         try:
             return _run(*setup)
         except Stopped:
@@ -102,6 +103,7 @@ def begin(setup: tuple[Any, ...]) -> Callable[[int, int], Result]:
         except BaseException as error:
             return ("error", *worker.described(error))
         finally:
+            logged.travel(False)
             streams.flush()
 
     return run

@@ -128,9 +128,9 @@ def as_items(
     if known is not None:
         return Items(*known)
     if (bar := _bar_of(iterable)) is not None:
-        items = as_items(bar.iterable, look, namespace)
-        items.bars = (*items.bars, bar)
-        return items
+        found = as_items(bar.iterable, look, namespace)
+        found.bars = (*found.bars, bar)
+        return found
     iterator = iter(iterable)
     if type(iterator) is enumerate and type(inner := iterator.__reduce__()[1][0]) is groupby:
         groups = as_items(inner, look)
@@ -138,14 +138,15 @@ def as_items(
         return Items(plan, len(groups), groups.note, groups.error)
     if iterator is iterable:
         known = _plan_of_iterator(iterator)
-        bars = tuple(_bars_in(iterator))
-        bound = namespace is not None and _is_bound(iterator, namespace)
-        if known is not None and not (bars and bound):
-            items = Items(*known, taken=Taken(iterator) if bound else None)
-            items.bars = bars
-            if not bound and not bars:
-                _exhaust(iterator)
-            return items
+        if known is not None:
+            if namespace is not None and _is_bound(iterator, namespace):
+                return Items(*known, taken=Taken(iterator))
+            _exhaust(iterator)
+            return Items(*known)
+        if namespace is None or not _is_bound(iterator, namespace):
+            items = _numbered_in_bar(iterator)
+            if items is not None:
+                return items
     if type(iterator) in (count, cycle):
         raise OverflowError(f"{_describe(iterable)} has no end: a loop that is split runs over all of it")
     if type(iterator) is groupby:  # a group is only there until the next one is asked for
@@ -162,24 +163,42 @@ def as_items(
 
 
 def _bar_of(value: Any) -> Any:
-    """tqdm's bar, where a value is one, or an iterator of one, of which nothing was taken yet; else None."""
-    if type(value) is GeneratorType:
-        if value.gi_frame is None or value.gi_running or value.gi_suspended or value.gi_code.co_name != "__iter__":
+    """tqdm's bar, where a value is one of which nothing was taken yet; else None."""
+    for method in ("__iter__", "update", "close"):
+        home = getattr(getattr(type(value), method, None), "__module__", None) or ""
+        if home.partition(".")[0] != "tqdm":
             return None
-        value = value.gi_frame.f_locals.get("self")
-    iterate = getattr(type(value), "__iter__", None)
-    if (getattr(iterate, "__module__", None) or "").partition(".")[0] != "tqdm":
-        return None
     return value if value.iterable is not None and getattr(value, "n", 0) == getattr(value, "initial", 0) else None
 
 
-def _bars_in(iterator: Any) -> Iterator[Any]:
-    if type(iterator) in (enumerate, zip):
-        parts = iterator.__reduce__()[1]
-        for part in parts[:1] if type(iterator) is enumerate else parts:
-            yield from _bars_in(part)
-    elif (bar := _bar_of(iterator)) is not None:
-        yield bar
+def _bar_behind(iterator: Any) -> Any:
+    """The same of an iterator: tqdm's own, which is a generator."""
+    if type(iterator) is not GeneratorType or iterator.gi_code.co_name != "__iter__" or iterator.gi_frame is None:
+        return None
+    begun = iterator.gi_running or iterator.gi_suspended
+    return None if begun else _bar_of(iterator.gi_frame.f_locals.get("self"))
+
+
+def _numbered_in_bar(iterator: Iterator[Any]) -> Items | None:
+    """The items of `enumerate(tqdm(rows))`."""
+    if type(iterator) is not enumerate:
+        return None
+    parts: tuple[Any, int] = iterator.__reduce__()[1]  # type: ignore[assignment]
+    inner, start = parts
+    bar = _bar_behind(inner)
+    known = None if bar is None else _plan(bar.iterable)
+    if known is None:
+        return None
+    inner.close()  # as the serial loop leaves it
+    items = Items(("enumerate", known[0], start), known[1])
+    items.bars = (bar,)
+    return items
+
+
+def inside(value: Any) -> Any:
+    """What a loop over a value runs over."""
+    bar = _bar_of(value)
+    return value if bar is None else bar.iterable
 
 
 def _only_iterates(iterator: Iterator[Any]) -> bool:
@@ -252,8 +271,6 @@ def _plan_of_iterator(value: Any) -> tuple[Plan, int] | None:
     kind = type(value)
     if kind in _REDUCED:
         return _plan_of_position(*value.__reduce__())
-    if (bar := _bar_of(value)) is not None:
-        return _plan(bar.iterable)
     if kind is enumerate:
         _, (inner, start) = value.__reduce__()
         known = _plan_of_iterator(inner)

@@ -1,9 +1,9 @@
 """Log records of a worker, which the notebook handles: with its own handlers and filters, in order with what is printed.
 
-Which records there are is decided in the worker, by the levels of the notebook's loggers (`levels`, which travel with
-`firn.settings`). Records of a cell's own code travel; a module's that is imported again in the worker do not, for the
-notebook has had them. Where code in a worker gives a logger handlers of its own, these handle it. Imported by every worker
-at its start, therefore without `logging`.
+Which records there are is decided in the worker: its loggers are like the notebook's (`state`, which travels with
+`firn.settings`), with one handler that does nothing in the place of the notebook's. Records of a cell's own code travel; those
+of a module that a worker imports do not, for the notebook has had them. Handlers that a cell's code adds in a worker handle
+records there, until the next cell. Imported by every worker at its start, therefore without `logging`.
 """
 
 from __future__ import annotations
@@ -18,46 +18,58 @@ TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
     from typing import Any
 
-type Levels = tuple[int, dict[str, tuple[int, bool]]]
-"""(what `logging.disable` was called with, {name: (level, disabled)} of the loggers that say anything)."""
+type State = tuple[int, dict[str, tuple[int, bool, bool, bool]]]
+"""(what `logging.disable` was called with, {name: (level, disabled, propagate, has handlers)}), without what is as ever."""
 
-_NOTHING: Levels = (0, {})
-_PLAIN = (str, int, float, bool, type(None))
+_NOTHING: State = (0, {})
+_AS_EVER = (0, False, True, False)
 
 _travels = False
-_levels: Levels = _NOTHING
+_wanted: State = _NOTHING
+_stand_in: Any = None  # the handler in the place of the notebook's
+_own: list[tuple[Any, Any]] = []  # loggers and the handlers that the cell's code gave them here
 
 
-def levels() -> Levels:
-    """In the notebook: what its loggers let through."""
+def state() -> State:
+    """What the loggers of this interpreter let through."""
     logging = sys.modules.get("logging")
     if logging is None:
         return _NOTHING
     manager = logging.root.manager
-    found = {"root": (logging.root.level, logging.root.disabled)}
-    for name, logger in list(manager.loggerDict.items()):
-        if getattr(logger, "level", 0) or getattr(logger, "disabled", False):  # no placeholder
-            found[name] = (logger.level, logger.disabled)
+    found = {}
+    for name, logger in [("root", logging.root), *manager.loggerDict.items()]:
+        if not isinstance(logger, logging.PlaceHolder):
+            handles = any(type(handler) is not logging.NullHandler for handler in logger.handlers)
+            said = (logger.level, logger.disabled, logger.propagate, handles)
+            if said != _AS_EVER or logger is logging.root:
+                found[name] = said
     return manager.disable, found
 
 
-def follow(new: Levels) -> None:
-    """In a worker: takes over the notebook's levels, now or when the module is imported."""
-    global _levels
-    old, _levels = _levels, new
-    if old != new and "logging" in sys.modules:
-        _apply(old)
+def follow(new: State) -> None:
+    """In a worker: makes its loggers like the notebook's, now or when the module is imported."""
+    global _wanted
+    _wanted = new
+    if "logging" in sys.modules:
+        _apply()
 
 
-def _apply(old: Levels) -> None:
+def _apply() -> None:
     import logging
 
-    disable, wanted = _levels
+    while _own:
+        logger, handler = _own.pop()
+        logger.removeHandler(handler)
+    now = state()
+    if _wanted in (now, _NOTHING):
+        return
+    disable, wanted = _wanted
     logging.disable(disable)
-    for name in {**old[1], **wanted}:
+    for name in {**now[1], **wanted}:
         logger = logging.getLogger(name)
-        level, logger.disabled = wanted.get(name, (logging.NOTSET, False))
+        level, logger.disabled, logger.propagate, handles = wanted.get(name, _AS_EVER)
         logger.setLevel(level)
+        (logger.addHandler if handles else logger.removeHandler)(_stand_in)
 
 
 def travel(on: bool) -> None:
@@ -67,23 +79,43 @@ def travel(on: bool) -> None:
 
 
 def _teach_logging(logging: Any) -> None:
-    handle_here = logging.Logger.callHandlers
+    global _stand_in
+    _stand_in = type("StandIn", (logging.NullHandler,), {})()  # `state` counts it as a handler
+    call_here, add_here, configure_here = (
+        logging.Logger.callHandlers,
+        logging.Logger.addHandler,
+        logging.basicConfig,
+    )
 
     def call_handlers(self: Any, record: Any) -> None:
-        if _travels and not _has_handlers(self):
-            showing.send("log", _dumped(record, logging))
-        else:
-            handle_here(self, record)
-
-    def _has_handlers(logger: Any) -> bool:
+        if not _travels:
+            call_here(self, record)
+            return
+        handled, logger = False, self
         while logger is not None:
-            if any(type(handler) is not logging.NullHandler for handler in logger.handlers):
-                return True
+            for handler in logger.handlers:
+                if any(handler is own for _, own in _own):
+                    handled = True
+                    if record.levelno >= handler.level:
+                        handler.handle(record)
             logger = logger.parent if logger.propagate else None
-        return False
+        showing.send("log", pickle.dumps((_dumped(record, logging), handled)))
 
-    logging.Logger.callHandlers = call_handlers
-    _apply(_NOTHING)
+    def add_handler(self: Any, handler: Any) -> None:
+        add_here(self, handler)
+        if _travels and handler is not _stand_in:
+            _own.append((self, handler))
+
+    def basic_config(**options: Any) -> None:
+        if _travels and not options and not logging.root.handlers:  # `logging.info()` asks for that, too
+            showing.send("log", pickle.dumps((None, False)))
+            add_here(logging.root, _stand_in)
+        else:
+            configure_here(**options)
+
+    logging.Logger.callHandlers, logging.Logger.addHandler = call_handlers, add_handler
+    logging.basicConfig = basic_config
+    _apply()
 
 
 def _dumped(record: Any, logging: Any) -> bytes:
@@ -94,13 +126,20 @@ def _dumped(record: Any, logging: Any) -> bytes:
         found["exc_info"] = None
     if record.funcName == "__firn_chunk__":
         found["funcName"] = "<module>"
+    if (raw := _pickled(found)) is not None:
+        return raw
+    # Arguments that do not travel are in the message.
+    found |= {"msg": record.getMessage(), "args": ()}
+    return results.dump({name: value for name, value in found.items() if _pickled(value) is not None})
+
+
+def _pickled(value: object) -> bytes | None:
     try:
-        return results.dump(found)
+        return results.dump(value)
     except rebuild.Stopped:
         raise
-    except Exception:  # arguments that do not travel are in the message
-        message = {"msg": record.getMessage(), "args": ()}
-        return pickle.dumps({name: value for name, value in found.items() if type(value) in _PLAIN} | message)
+    except Exception:
+        return None
 
 
 def _traceback(info: Any, logging: Any) -> str:
@@ -114,10 +153,18 @@ def _traceback(info: Any, logging: Any) -> str:
 def show(raw: bytes) -> None:
     """In the notebook: handles what a worker has logged. Raises what the notebook's filters raise."""
     import logging
+    import threading
 
-    record = logging.makeLogRecord(pickle.loads(raw))
+    dumped, handled = pickle.loads(raw)
+    if dumped is None:
+        logging.basicConfig()
+        return
+    record = logging.makeLogRecord(pickle.loads(dumped))
     record.levelname = logging.getLevelName(record.levelno)
-    logging.getLogger(record.name).handle(record)
+    record.thread, record.threadName = threading.get_ident(), threading.current_thread().name
+    logger = logging.getLogger(record.name)
+    if not handled or logger.hasHandlers():
+        logger.handle(record)
 
 
 def install() -> None:

@@ -1,5 +1,5 @@
-"""What the workers take over from the notebook at each job: sys.path, reloaded modules, warning filters, the loggers'
-levels, the decimal context, the interpreter's limits, the environment variables and the time zone. `settings` is the notebook's side,
+"""What the workers take over from the notebook at each job: sys.path, reloaded modules, warning filters, the
+loggers' levels, the decimal context, the interpreter's limits, the environment variables and the time zone. `settings` is the notebook's side,
 `Follower` a worker's.
 """
 
@@ -105,7 +105,7 @@ def settings() -> dict[str, Any]:
             if isinstance(category, type)
         ),
         "decimal": context,
-        "levels": logged.levels(),
+        "loggers": logged.state(),
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
         "zone": (time.tzname, time.timezone, time.altzone, time.daylight),
         "environment": hash(frozenset(os.environ._data.items())),  # type: ignore[attr-defined]  # undecoded
@@ -164,7 +164,7 @@ class Follower:
         if settings["decimal"] is not None and settings["decimal"] != self._decimal:
             self._decimal = settings["decimal"]
             _set_decimal(settings["decimal"])
-        logged.follow(settings["levels"])
+        logged.follow(settings["loggers"])
         if settings["limits"] != self._limits:
             self._limits = settings["limits"]
             recursion, digits = settings["limits"]

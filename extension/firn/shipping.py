@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firn import _core, effects, names, rebuild
-from firn.items import Items
+from firn.items import Items, inside
 from firn.names import ShippingRefusal, Unshippable
 from firn.planner import Planner
 from firn.progress import Screen
@@ -144,7 +144,7 @@ def look(
         planner.need(name, code=code, reader="")
     effects.check_calls(code, namespace, "")
     for name in sorted(over):
-        planner.source(namespace[name])
+        planner.source(inside(namespace[name]))
     return planner.look()
 
 

@@ -129,9 +129,14 @@ def _teach_functions(module: Any) -> None:
     module.display, module.clear_output, module.publish_display_data = display, clear_output, publish_display_data
 
 
+def _quiet_monitor(tqdm: Any) -> None:
+    tqdm.tqdm.monitor_interval = 0  # its thread is a daemon, which workers have none of
+
+
 def install() -> None:
     """Once per worker."""
     import builtins
 
     builtins.display = display  # type: ignore[attr-defined]  # as IPython has it
     add_lesson("IPython.core.display_functions", _teach_functions)
+    add_lesson("tqdm.std", _quiet_monitor)

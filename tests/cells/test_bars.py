@@ -31,8 +31,6 @@ def bars(notebook):
         "out = []\nfor row in bar(rows):\n    out.append(row['n'] + 1)",
         "out = []\nfor i, row in enumerate(bar(rows), 1):\n    out.append(row['n'] + i - row['n'])",
         "out = []\nfor i, row in bar(enumerate(rows, 1), total=len(rows)):\n    out.append(i)",
-        "out = [i + 1 for row, i in zip(bar(rows), range(40))]",
-        "out = [i + 1 for row, i in zip(bar(rows), bar(range(40)))]",
         "one = bar(rows)\nout = [row['n'] + 1 for row in one]",
         "one = iter(rows)\nout = [row['n'] + 1 for row in bar(one, total=40)]\nassert next(one, None) is None",
     ],
@@ -95,3 +93,43 @@ def test_in_the_background(notebook, bars):
     notebook.ok("%%parallel --background job --chunk 3\nout = [x for x in bar(range(9))]")
     notebook.ok("job.result()")
     assert notebook["out"] == list(range(9)) and bars[0].n == 9 and bars[0].disable
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for r in it: out.append(r)\nfor r in it: out.append(r)",
+        "held = [it]\ndel it\nfor r in held[0]: out.append(r)\nout.append(list(held[0]))",
+        "held = [it]\ndel it\nfor i, r in enumerate(held[0]): out.append((i, r))\nout.append(list(held[0]))",
+        "held = [enumerate(it)]\ndel it\nfor i, r in held[0]: out.append((i, r))\nout.append(list(held[0]))",
+        "for a, r in zip('ab', it): out.append((a, r))",
+        "for r, n in zip(it, bar(range(9))): out.append((r, n))",
+        "try:\n    for i, r in enumerate(it): out.append(6 / (r - 2))\nexcept ZeroDivisionError: pass\nout.append(list(it))",
+    ],
+)
+def test_a_bars_iterator_is_left_as_serially(notebook, bars, loop):
+    setup = "out = []\nit = iter(bar([1, 2, 3, 4]))"
+    notebook.ok(f"{setup}\n{loop}")
+    expected = notebook["out"], [one.n for one in bars]
+    bars.clear()
+    notebook.ok(f"{setup}")
+    notebook.ok(f"%%parallel --chunk 1 --workers 2\n{loop}")
+    assert (notebook["out"], [one.n for one in bars]) == expected
+
+
+def test_explain_looks_inside_and_a_bar_with_an_update_of_its_own_is_left_alone(notebook, bars):
+    notebook.ok("rows = [1, 2, 3]\none = bar(rows)")
+    notebook.ok("%%parallel --explain\nout = [r + 1 for r in one]")
+    assert "would be split" in str(notebook.reports) and "would be refused" not in str(notebook.reports)
+    notebook.ok(
+        "class Own(type(one)):\n    def update(self, n=1):\n        steps.append(n)\n        return super().update(n)\n"
+        "steps = []\nown = Own(rows, file=drawn, mininterval=0)"
+    )
+    notebook.ok("%%parallel --chunk 3\nout = [r + 1 for r in own]")
+    assert notebook["out"] == [2, 3, 4] and notebook["steps"] == [1, 1, 1]
+
+
+def test_a_bar_in_the_body_warns_of_nothing(notebook):
+    notebook.ok("from tqdm import tqdm\n")
+    notebook.ok("%%parallel --workers 2\nout = [sum(tqdm([n, 1], disable=True, miniters=1)) for n in range(4)]")
+    assert notebook["out"] == [1, 2, 3, 4] and "Warning" not in notebook.err

@@ -118,6 +118,33 @@ def test_what_the_cell_changes_later_is_copied_and_the_report_says_so(notebook):
 
 
 @pytest.mark.parametrize(
+    "scores",
+    [
+        ["1", 2, 3, 4],  # a text is in no order with numbers
+        [1, {2}, {3}, 4],  # sets are in none with each other
+        [1, 2, None, 4],
+    ],
+)
+def test_a_comparison_that_fails_where_that_is_caught_is_refused(notebook, scores):
+    cell = """for score in scores:
+    try:
+        found = {"score": score}
+        if best is None or found["score"] > best["score"]:
+            best = found
+    except TypeError:
+        pass"""
+    notebook.ok(f"scores, best = {scores}, None\n{cell}")
+    expected = notebook["best"]
+    for chunk in (1, 2, 4):
+        notebook.ok(f"scores, best = {scores}, None")
+        result = notebook.run(f"%%parallel --chunk {chunk}\n{cell}")
+        if result.error_in_exec is None:
+            assert notebook["best"] == expected
+        else:
+            assert type(result.error_in_exec).__name__ in ("NotMergeable", "Refused") and notebook["best"] is None
+
+
+@pytest.mark.parametrize(
     "search",
     [
         "best is None or found['score'] > best['score']: best = found",

@@ -1,6 +1,8 @@
 """What iterations log is handled by the notebook's handlers, as if the serial cell had logged it."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -136,20 +138,90 @@ def test_without_handlers_warnings_are_written_as_ever(notebook, monkeypatch):
 def test_what_does_not_pickle_is_in_the_message(notebook, kept):
     notebook.ok(SETUP)
     notebook.ok(
-        "%%parallel --chunk 2\nfor n in numbers:\n    log.warning('over %s', (x for x in [n]), extra={'where': (x for x in '')})"
+        "%%parallel --chunk 2\nfor n in numbers:\n    log.warning('over %s', (x for x in [n]), extra={'where': [n], 'gone': (x for x in '')})"
     )
     found = kept.take()
-    assert len(found) == 9 and all("over <generator object" in text and where is None for text, where in found)
+    assert [where for _, where in found] == [[n] for n in range(9)]
+    assert all("over <generator object" in text for text, _ in found)
 
 
-def test_a_logger_that_gets_a_handler_in_the_worker_keeps_its_records_there(notebook, kept):
+CONFIGURING = {
+    "its own handler, beside the notebook's": (
+        "for n in range(3):\n    own = logging.StreamHandler(sys.stdout)\n    log.addHandler(own)\n    log.warning('at %d', n)\n"
+        "    log.removeHandler(own)"
+    ),
+    "one where there is none": (
+        "for n in range(3):\n    if not log.handlers:\n        log.addHandler(logging.StreamHandler())\n    log.warning('at %d', n)"
+    ),
+    "basicConfig where there is a handler": "for n in range(3):\n    logging.basicConfig(level=10)\n    logging.info('at %d', n)",
+    "what loggers say of themselves": (
+        "for n in range(3):\n    print(log.hasHandlers(), len(log.handlers), log.propagate, log.level, logging.root.level)"
+    ),
+    "a level": "for n in range(3):\n    log.setLevel(logging.ERROR)\n    log.info('at %d', n)",
+}
+
+
+@pytest.mark.parametrize("what", CONFIGURING)
+def test_what_a_loop_does_to_loggers_shows_as_serially_and_the_next_cell_is_none_the_wiser(notebook, kept, what):
+    notebook.ok(SETUP + "import sys")
+    log = logging.getLogger("study")
+    log.setLevel(logging.INFO)
+    cell = CONFIGURING[what]
+    notebook.ok("# serially\n" + cell)
+    expected = notebook.out, kept.take()
+    log.setLevel(logging.INFO)
+    for _ in range(2):
+        notebook.ok("%%parallel --quiet --chunk 1\n" + cell)
+        assert (notebook.out, kept.take()) == expected
+    assert len(same(notebook, kept)) == 9 * 4 + 2
+
+
+def test_the_functions_of_logging_make_a_handler_where_there_is_none(tmp_path):
+    script = """
+from IPython.core.interactiveshell import InteractiveShell
+import logging, sys
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "firn")
+for head in {heads}:
+    result = shell.run_cell(head + "import logging\\nfor n in range(3):\\n    logging.warning('at %d', n)\\n    logging.info('quiet')")
+    result.raise_error()
+    print([type(handler).__name__ for handler in logging.root.handlers], logging.root.level)
+"""
+    found = []
+    for heads in (["# serially\n"], ["%%parallel --quiet --chunk 1\n", "%%parallel --quiet --chunk 1\n"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script.format(heads=heads)], capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        found.append((done.stdout, done.stderr))
+    assert found[0] == ("['StreamHandler'] 30\n", "".join(f"WARNING:root:at {n}\n" for n in range(3)))
+    assert found[1] == (2 * found[0][0], 2 * found[0][1])
+
+
+def test_a_logger_that_gets_a_handler_in_a_whole_cell(notebook, kept):
     notebook.ok(SETUP)
     notebook.ok(
-        "%%parallel --each --quiet\nimport sys\nhere = logging.getLogger('study.here')\nif not here.handlers:\n"
-        "    here.addHandler(logging.StreamHandler(sys.stdout))\n    here.propagate = False\nhere.warning('mine')\nlog.warning('yours')"
+        "%%parallel --each --quiet\nimport sys\nhere = logging.getLogger('elsewhere')\n"
+        "here.addHandler(logging.StreamHandler(sys.stdout))\nhere.propagate = False\nhere.warning('mine')\nlog.warning('yours')"
     )
     assert [text.rpartition(":")[2] for text, _ in kept.take()] == ["yours", "yours"]
     assert notebook.out.count("mine\n") == 2
+
+
+def test_records_of_an_executors_calls(notebook, kept):
+    notebook.ok(SETUP)
+    notebook.ok("import firn\nwith firn.Executor(2) as executor:\n    out = list(executor.map(checked, numbers))")
+    assert notebook["out"] == [*range(9)]
+    found = sorted(text.splitlines()[0] for text, _ in kept.take())
+    assert found == [f"ERROR:study:checked:11:no good: [{n}]" for n in (3, 7)]
+
+
+def test_the_thread_is_the_notebooks(notebook, kept):
+    notebook.ok(SETUP)
+    kept.setFormatter(logging.Formatter("%(threadName)s %(thread)d"))
+    notebook.ok("# serially\nfor n in range(3):\n    log.warning('x')")
+    expected = kept.take()
+    notebook.ok("%%parallel --chunk 1\nfor n in range(3):\n    log.warning('x')")
+    assert kept.take() == expected
 
 
 def test_a_failing_iteration_is_the_last_that_logs(notebook, kept):

@@ -1,5 +1,6 @@
 """The workers' part of the search for the best: `if e > best: best, who = e, p`, and of the best by key."""
 
+import copy
 import operator
 from collections.abc import Callable
 
@@ -21,7 +22,7 @@ class Champion:
     """A chunk's part of `if e > best: best, who = e, p`: the first candidate and the last one that beat all before; from one
     on that is in no order with these, all."""
 
-    __slots__ = ("_apart", "_beats", "_order", "dropped", "fence", "first", "last", "rest", "unasked")
+    __slots__ = ("_apart", "_beats", "_error", "_order", "dropped", "fence", "first", "last", "rest", "unasked")
 
     def __init__(self, sign: str) -> None:
         self._beats = BEATS[sign]
@@ -30,6 +31,7 @@ class Champion:
         self.last: tuple[Any, ...] | None = None  # also set by generated code
         self.rest: list[tuple[Any, ...]] = []
         self.dropped = False  # whether there were others
+        self._error: NotMergeable | None = None  # also if the cell's own `try` has caught it
         self._order: Any = None
         self._apart = False  # whether there was one that is in no order with those before
         # What generated code compares with, without a call: the best, where its type is surely in a total order.
@@ -38,7 +40,7 @@ class Champion:
     def beaten_by(self, value: Any) -> bool:
         order = order_of(value)
         if order is None:
-            raise NotMergeable(
+            raise self._failed(
                 f"a split loop looks for the best of values of type {value.__class__.__name__}, whose order may depend on"
                 " the order of the comparisons: use max(...) or min(...) over a comprehension"
             )
@@ -71,6 +73,12 @@ class Champion:
 
     def settle(self) -> None:
         """Nothing is taken after that."""
+        if self._error is not None:
+            raise self._error
+
+    def _failed(self, why: str) -> NotMergeable:
+        self._error = NotMergeable(why)
+        return self._error
 
 
 class VouchedChampion(Champion):
@@ -94,14 +102,15 @@ class VouchedChampion(Champion):
         self.fence = self  # so that each of them comes here
 
     def settle(self) -> None:
+        super().settle()
         if self.unasked is not None:
             self._check((self._opening, *self.unasked))
         for entry in (self.first, self.last, *self.rest):
             self._check(entry)
 
     def _check(self, entry: tuple[Any, ...] | None) -> None:
-        if entry is not None:
-            _vouch(self._measure, *entry[:2])
+        if entry is not None and not _is_as_good(self._measure, *entry[:2]):
+            raise self._failed(_CHANGED)
 
 
 def pack_champion(acc: Champion, _: str) -> tuple[tuple[Any, ...] | None, list[tuple[Any, ...]], bool]:
@@ -126,27 +135,29 @@ class VouchedLeaders(dict):  # type: ignore[type-arg]
     def settle(self) -> None:
         for key, (first, *others) in self.items():
             for score, value in ((self._openings[key], first), *others):
-                _vouch(self._measure, score, value)
+                if not _is_as_good(self._measure, score, value):
+                    raise NotMergeable(_CHANGED)
 
 
+_CHANGED = (
+    "what a split loop keeps as the best is changed after that, and would be compared again: keep what is compared beside it,"
+    " best = (score, found), or change it before it is compared"
+)
 _UNKNOWN = object()
+_CALM = (dict, list, tuple, str)
 
 
 def _measured(measure: Callable[[Any], Any], value: Any) -> Any:
-    """How good a value is; the cell itself does not ask it yet, nor raises what that may raise."""
+    """How good a value is; the cell itself does not ask it yet, nor raises what that may raise. A copy is asked where the
+    question may change the value (a defaultdict, a cached property)."""
     try:
-        return measure(value)
+        return measure(value if type(value) in _CALM else copy.copy(value))
     except Exception:
         return _UNKNOWN
 
 
-def _vouch(measure: Callable[[Any], Any], score: Any, value: Any) -> None:
-    """Raises where a value is not as good any more as it was."""
+def _is_as_good(measure: Callable[[Any], Any], score: Any, value: Any) -> bool:
+    """Whether a value is as good as it was."""
     now = _measured(measure, value)
     order = order_of(score)
-    if now is score or (order is not None and order == order_of(now) and (now == score or now != now)):
-        return
-    raise NotMergeable(
-        "what a split loop keeps as the best is changed after that, and would be compared again: keep what is compared"
-        " beside it, best = (score, found), or change it before it is compared"
-    )
+    return now is score or (order is not None and order == order_of(now) and bool(now == score or now != now))

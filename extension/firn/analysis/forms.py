@@ -332,6 +332,9 @@ class Best(Form):
     def holders(self) -> tuple[str, ...]:
         return ()
 
+    def check(self, value: Any) -> None:
+        """Anything can be the best: what cannot be compared fails when it is merged, and is refused where that is caught."""
+
     @property
     def accumulator(self) -> str:
         if self.vouched:

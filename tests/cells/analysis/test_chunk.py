@@ -11,7 +11,7 @@ import re
 import sys
 import types
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
@@ -301,6 +301,14 @@ def test_what_wins_must_stay_as_good() -> None:
     third["x"] = 7
     with pytest.raises(NotMergeable, match="changed after"):
         acc.take(9, ({"x": 9},))
+
+
+def test_how_good_the_first_one_is_is_asked_of_a_copy() -> None:
+    acc = contest.VouchedChampion(">", lambda found: found["x"])
+    first = defaultdict(int)
+    acc.open((first,))
+    assert contest.pack_champion(acc, "") == ((first,), [], False)
+    assert dict(first) == {}
 
 
 def test_what_wins_by_key_must_stay_as_good() -> None:
