@@ -162,12 +162,16 @@ def as_items(
     return Items(("slice", read), len(read), note, error, taken)
 
 
+def is_bar(value: object) -> bool:
+    """Whether a value is a bar of tqdm's, or of a class that does no more than this."""
+    methods = [getattr(type(value), name, None) for name in ("__iter__", "update", "close")]
+    return all((getattr(method, "__module__", None) or "").partition(".")[0] == "tqdm" for method in methods)
+
+
 def _bar_of(value: Any) -> Any:
     """tqdm's bar, where a value is one of which nothing was taken yet; else None."""
-    for method in ("__iter__", "update", "close"):
-        home = getattr(getattr(type(value), method, None), "__module__", None) or ""
-        if home.partition(".")[0] != "tqdm":
-            return None
+    if not is_bar(value):
+        return None
     return value if value.iterable is not None and getattr(value, "n", 0) == getattr(value, "initial", 0) else None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, twin_parts
 from firn.bytecode import instructions
 from firn.functions import not_captured
+from firn.items import is_bar
 from firn.names import BUILTINS, ShippingRefusal
 from firn.progress import Screen
 from firn.units import (
@@ -123,6 +124,14 @@ class Planner:
                 self._users[value.__name__] = (reader, line, code.co_filename)
         elif by_value(value):
             self.bindings[name] = ("value", value)
+        elif is_bar(value) and not optional:
+            raise names.Unshippable(
+                f"{name} is a bar of tqdm's, which the notebook alone moves: it goes on with the loop by itself",
+                f"leave {name} out of the loop's body, and set what it shows before or after the loop",
+                name=name,
+                line=names.reads(code).lines.get(name),
+                filename=code.co_filename,
+            )
         else:
             unit = self._unit(value, name, optional)
             if name not in unit.names:

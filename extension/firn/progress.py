@@ -68,8 +68,8 @@ class Bars:
 
     def close(self, failed: int | None = None) -> None:
         """The loop is over; `failed` is the iteration that failed."""
-        while self._bars:
-            bar = self._bars.pop()
+        bars, self._bars = self._bars, []
+        for bar in bars:
             with suppress(Exception):
                 if failed is not None:
                     bar.n = bar.initial + failed

@@ -133,3 +133,15 @@ def test_a_bar_in_the_body_warns_of_nothing(notebook):
     notebook.ok("from tqdm import tqdm\n")
     notebook.ok("%%parallel --workers 2\nout = [sum(tqdm([n, 1], disable=True, miniters=1)) for n in range(4)]")
     assert notebook["out"] == [1, 2, 3, 4] and "Warning" not in notebook.err
+
+
+def test_a_bar_that_the_body_uses_is_refused_with_what_to_do(notebook, bars):
+    error = notebook.fails("%%parallel\none = bar(range(4))\nfor x in one:\n    one.set_postfix(last=x)")
+    assert type(error).__name__ == "Unshippable" and error.line == 4
+    assert "one is a bar of tqdm's" in str(error) and "Leave one out of the loop's body" in str(error)
+
+
+def test_the_inner_one_of_two_bars_is_closed_first(notebook, bars):
+    notebook.ok("%%parallel --chunk 2\nout = [x for x in bar(bar(range(6), desc='in'), desc='out')]")
+    drawn = notebook["drawn"].getvalue()
+    assert notebook["out"] == [*range(6)] and 0 < drawn.rindex("in: 100%") < drawn.rindex("out: 100%")

@@ -197,6 +197,39 @@ for head in {heads}:
     assert found[1] == (2 * found[0][0], 2 * found[0][1])
 
 
+MODULE = """
+import logging, sys
+log = logging.getLogger(__name__)
+log.setLevel(logging.INFO)
+log.propagate = False
+class Shown(logging.StreamHandler):
+    def emit(self, record):
+        print("shown", record.getMessage())
+log.addHandler(Shown())
+class Context(logging.Filter):
+    def filter(self, record):
+        record.msg = f"[context] {record.msg}"
+        return True
+log.addFilter(Context())
+def tell(n):
+    log.info("number %d", n)
+"""
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_module_that_configures_its_own_logger(notebook, kept, tmp_path, monkeypatch, known):
+    name = f"telling_{'known' if known else 'unknown'}_{sys.version_info[1]}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    notebook.ok(f"def tell(n):\n    import {name}\n    {name}.tell(n)")
+    if known:
+        notebook.ok(f"import {name}")
+    for _ in range(2):
+        notebook.ok("%%parallel --quiet --chunk 1 --workers 2\nfor n in range(4):\n    tell(n)")
+        assert notebook.out == "".join(f"shown [context] number {n}\n" for n in range(4))
+    assert not kept.take()
+
+
 def test_a_logger_that_gets_a_handler_in_a_whole_cell(notebook, kept):
     notebook.ok(SETUP)
     notebook.ok(
