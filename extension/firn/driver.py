@@ -32,6 +32,9 @@ from firn.rebind import rebind
 from firn.report import Loop, Report, Shared, Span
 from firn.session import BACKGROUND, Session
 
+PARTS = 64
+"""Of a loop whose sums may be added up in parts."""
+
 RANDOM = "each iteration draws random numbers of its own, which random.seed() or --seed fixes: not the serial cell's"
 BUDGET = 0.05  # the part of a cell's time that measuring its pickled transfer may take
 
@@ -265,7 +268,7 @@ class Run:
         originals = rebind(self.namespace, shipment.frozen, shipment.holders)
         shipped = len(items)
         entry.offered = min(self.workers_of(pool.size), shipped)
-        job = pool.submit(shipment.setup, shipped, chunk=self.options.chunk, workers=self.options.workers)
+        job = pool.submit(shipment.setup, shipped, chunk=self._chunk(shipped), workers=self.options.workers)
         submitted, worked = time.perf_counter(), time.thread_time() - worked
         # The originals go while the workers run: giving back millions of objects takes its time.
         self.keep_account(shipment, entry, loop.read)
@@ -286,6 +289,12 @@ class Run:
             reraise(outcome.error)
         effects = started.effects + [chunk.effects for chunk in outcome.chunks]
         return self._merge(started.loop, started.entry, effects, started.unread)
+
+    def _chunk(self, iterations: int) -> int:
+        """How many iterations to hand out at a time; 0: as it comes."""
+        if self.options.reassociate and not self.options.chunk:
+            return -(-iterations // PARTS) or 1  # sums in parts depend on where the parts end: not on the clock
+        return self.options.chunk
 
     @property
     def _wants_workers(self) -> bool:

@@ -154,7 +154,13 @@ def _marked(text: str, names: list[tuple[int, int, str]]) -> str:
 def explain(tree: ast.Module, *, source: str, filename: str, namespace: dict[str, Any], wanted: Options) -> Explanation:
     """What would become of a cell; `tree` is the cell's without the magic's line, with the lines of `source`."""
     plan = analysis.analyze(
-        tree, source=source, filename=filename, namespace=namespace, share=wanted.share, explaining=True
+        tree,
+        source=source,
+        filename=filename,
+        namespace=namespace,
+        share=wanted.share,
+        reassociate=wanted.reassociate,
+        explaining=True,
     )
     entries = [_entry(verdict, plan, tree, namespace, wanted) for verdict in plan.verdicts]
     notes = [f"line {line}: {refusals.loops_inside(name)}." for line, name in plan.inner]

@@ -38,7 +38,8 @@ What an iteration may do with the cell's variables:
 Effects are merged in the order of the iterations: rounding, the order of keys, the printed
 text and the exception are those of the serial cell. A loop that could not give them is
 refused before anything runs, with the line, the reason and what to write instead. --explain
-shows all that without running the cell.
+shows all that without running the cell. --reassociate gives up the last digits of sums of
+floats for speed.
 
 A for loop that only prints or displays stays in the notebook for up to 5 ms: it freezes
 nothing then. A loop that takes longer than a second shows its progress; over tqdm(rows)

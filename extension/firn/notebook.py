@@ -247,12 +247,19 @@ class Notebook:
             each.check(tree, run.source)
             self._hand_over(run, frame)
             return transform.calling("each", run.number, line=tree.body[0].lineno)
-        plan = analysis.analyze(
-            tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns, share=wanted.share
-        )
-        run.plan = plan
+        plan = run.plan = self._analyzed(tree, run)
         self._hand_over(run, frame)
         return transform.bind(plan.module, run.number) if plan.loops else tree
+
+    def _analyzed(self, tree: ast.Module, run: Run) -> analysis.CellPlan:
+        return analysis.analyze(
+            tree,
+            source=run.source,
+            filename=run.filename,
+            namespace=self.shell.user_ns,
+            share=run.options.share,
+            reassociate=run.options.reassociate,
+        )
 
     def _apart(self, tree: ast.Module, run: Run, why: str) -> ast.Module:
         """A background cell, of which the notebook's own cell is but the start."""
@@ -263,7 +270,7 @@ class Notebook:
         if why:
             run.report.why.append(why)
         else:
-            run.plan = analysis.analyze(tree, source=run.source, filename=run.filename, namespace=self.shell.user_ns)
+            run.plan = self._analyzed(tree, run)
             if run.plan.loops:
                 tree = transform.bind(run.plan.module, run.number, apart=True)
         run.code = background.compiled(tree, run)

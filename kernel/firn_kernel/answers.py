@@ -7,13 +7,13 @@ from typing import Any
 from . import _kernel, comms
 from .inference import KeptInference
 from .runner import CellRunner, runner_here
-from .shell import KernelShell
+from .shell import ZMQInteractiveShell
 
 
 class Answers:
     """One method a request type: takes the request's content, gives the reply's. Called with the request current."""
 
-    def __init__(self, shell: KernelShell, inference: KeptInference, main: CellRunner) -> None:
+    def __init__(self, shell: ZMQInteractiveShell, inference: KeptInference, main: CellRunner) -> None:
         self._shell, self._inference, self._main = shell, inference, main
 
     def answer(self, request: _kernel.Request, content: dict[str, Any]) -> dict[str, Any]:

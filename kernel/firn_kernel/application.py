@@ -8,8 +8,9 @@ from IPython.core.profiledir import ProfileDir
 from IPython.core.shellapp import InteractiveShellApp
 from traitlets import Dict
 
+from . import recognised
 from .later import later
-from .shell import KernelShell
+from .shell import ZMQInteractiveShell
 
 
 class KernelApplication(BaseIPythonApplication, InteractiveShellApp):
@@ -20,15 +21,16 @@ class KernelApplication(BaseIPythonApplication, InteractiveShellApp):
 
     name = "ipython-kernel"
     user_ns = Dict()
-    classes: ClassVar = [KernelShell, ProfileDir]
+    classes: ClassVar = [ZMQInteractiveShell, ProfileDir]
 
-    def create_shell(self, kernel: Any) -> KernelShell:
+    def create_shell(self, kernel: Any) -> ZMQInteractiveShell:
         with later("tempfile"):
             self.init_profile_dir()
         self.init_config_files()
         self.load_config_file()
+        recognised.leave_traces(self.config, ZMQInteractiveShell)
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-        self.shell = KernelShell.instance(
+        self.shell = ZMQInteractiveShell.instance(
             parent=self,
             ipython_dir=self.ipython_dir,
             profile_dir=self.profile_dir,

@@ -136,8 +136,8 @@ class _Counter(threading.local):
     counted = True  # False until IPython has counted that cell
 
 
-class KernelShell(InteractiveShell):
-    """IPython's shell with the front end as its terminal."""
+class ZMQInteractiveShell(InteractiveShell):
+    """IPython's shell with the front end as its terminal. It has the name of ipykernel's (`recognised` says why)."""
 
     kernel = AnyTrait()
     display_pub_class = Type(KernelDisplayPublisher)
@@ -268,4 +268,4 @@ def _end_where_it_came(interrupt: KeyboardInterrupt) -> None:
         last.tb_next = None
 
 
-InteractiveShellABC.register(KernelShell)
+InteractiveShellABC.register(ZMQInteractiveShell)

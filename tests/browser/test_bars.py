@@ -27,3 +27,13 @@ def test_the_bar_of_tqdm_moves_and_log_records_appear_in_order(notebook: Noteboo
     assert "".join(printed).split("\n")[:2] == ["WARNING study: at 79", "WARNING study: at 159"]
     expect(cell.locator(".firn")).to_contain_text("200 iterations")
     notebook.pictures(cell, "bars")
+
+
+def test_a_bar_that_chooses_its_form_is_a_widget(notebook: Notebook) -> None:
+    notebook.run("import time\nfrom tqdm.auto import tqdm")
+    cell = notebook.run("%%parallel --chunk 10\nfor n in tqdm(range(200), desc='studies'):\n    time.sleep(0.01)")
+    bar = cell.locator(".jupyter-widgets.widget-hbox")
+    expect(bar).to_contain_text("studies: 100%")
+    expect(bar).to_contain_text("200/200")
+    expect(cell.locator("[role=progressbar]:not(.jupyter-widgets *)")).to_have_count(0)  # firn's own
+    notebook.pictures(cell, "widget_bar")

@@ -21,19 +21,20 @@ def analyze(
     filename: str,
     namespace: Mapping[str, object],
     share: Set[str] = frozenset(),
+    reassociate: bool = False,
     explaining: bool = False,
 ) -> CellPlan:
     """Plans a cell. namespace: the notebook's variables before the cell runs. share: variables that the loops' code reads
-    in ways that no analysis sees. `tree` stays as it is.
+    in ways that no analysis sees. reassociate: the workers may add up numbers in parts. `tree` stays as it is.
 
     Raises Refusal, before anything has run, when a loop cannot be split with the result of the serial cell; with
     `explaining`, the refusals are in the plan's verdicts, and the plan is not to be run.
     """
     if uses_parallel(tree, namespace):
         return CellPlan(tree, uses_parallel=True)
-    plan = None if share or explaining else remembered(tree, source, filename, namespace)
+    plan = None if share or explaining else remembered(tree, source, filename, namespace, reassociate)
     if plan is None:
-        facts = CellFacts(tree, filename, namespace)
+        facts = CellFacts(tree, filename, namespace, reassociate)
         plan = _planned(tree, source, facts, share, explaining)
         if not (share or explaining):
             remember(tree, source, facts, plan)

@@ -48,9 +48,14 @@ _VISITED = 3000
 
 
 class CellFacts:
-    def __init__(self, tree: ast.Module, filename: str, namespace: Mapping[str, object]) -> None:
+    """reassociate: sums may be added up in parts, the cell says."""
+
+    def __init__(
+        self, tree: ast.Module, filename: str, namespace: Mapping[str, object], reassociate: bool = False
+    ) -> None:
         self.namespace = namespace
         self.filename = filename
+        self.reassociate = reassociate
         found = [use for use in uses(*tree.body) if use.how == "store"]
         self.stored = {use.name for use in found}
         # Names that the cell binds by imports alone: modules, and what they define.

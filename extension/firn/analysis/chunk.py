@@ -14,6 +14,7 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from functools import partial, reduce
+from itertools import chain
 
 from firn import _core
 from firn.readable import a
@@ -162,6 +163,24 @@ def unpacked(packed: tuple[Any, ...]) -> tuple[int | None, Any]:
 _BITS: dict[str, Callable[[Any, Any], Any]] = {"&": operator.and_, "|": operator.or_, "^": operator.xor}
 
 
+def in_parts(values: list[Any], op: str) -> list[Any]:
+    """What --reassociate makes of a chunk's operands: the one number that numbers with a fraction add up to (op "+" or "-",
+    as sum() does it) or are multiplied to ("*"); others stay as they are."""
+    if op in ("+", "-") and _core.only_type(values) is float:
+        return [sum(values)]
+    kinds = set(map(type, values))
+    if not kinds <= NUMBERS or kinds <= _WHOLE.keys() or op not in ("+", "-", "*"):
+        return values
+    try:
+        return [math.prod(values) if op == "*" else sum(values[1:], values[0])]
+    except OverflowError:  # an int that no float can hold: raised where the operands meet one after the other, or not
+        return values
+
+
+def pack_sum(values: list[Any], reassociate: bool) -> tuple[Any, ...]:
+    return pack_values(in_parts(values, "+") if reassociate else values)
+
+
 def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:
     """The operands of `x op= operand`; op "" for a journal of (op, operand)."""
     if not acc:
@@ -268,6 +287,18 @@ def pack_tally(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
     )
 
 
+def pack_fold_in_parts(acc: list[Any], op: str) -> tuple[Any, ...]:
+    return pack_fold(in_parts(acc, op), op)
+
+
+def pack_tally_in_parts(acc: dict[Any, list[Any]], op: str) -> tuple[Any, ...]:
+    """With --reassociate: ("parts", keys, sums) of floats, or what `pack_tally` gives of their sums."""
+    if op in ("+", "-") and all(acc.values()) and _core.only_type([*chain.from_iterable(acc.values())]) is float:
+        _check_keys(acc)
+        return ("parts", list(acc), list(map(sum, acc.values())))
+    return pack_tally({key: in_parts(operands, op) for key, operands in acc.items()}, op)
+
+
 def pack_units(acc: int, _: str) -> tuple[Any, ...]:
     """What `x += 1` adds up to."""
     return ("units", acc) if acc else ("none",)
@@ -322,6 +353,8 @@ PACKERS: dict[str, Callable[[Any, Any], Any]] = {
     "champion": pack_champion,
     "distinct": pack_distinct,
     "tally": pack_tally,
+    "fold in parts": pack_fold_in_parts,
+    "tally in parts": pack_tally_in_parts,
     "units": pack_units,
     "tally units": pack_tally_units,
     "same": pack_same,

@@ -107,6 +107,8 @@ def classify(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> LoopCla
     for name, form in forms.items():
         if isinstance(form, Keyed):
             form.aim(facts.kind_of(name, before))
+        if facts.reassociate:
+            form.reassociate()
     _check_functions(loop, facts, rest, bound, set(reductions))
     _check_iterable(loop, facts, set(reductions), bound)
     broadcast = {use.name for use in rest if use.how == "load"} - bound - set(reductions)

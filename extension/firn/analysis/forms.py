@@ -103,12 +103,13 @@ RUNNING: Final = "for its value at each step collect what it is made of in a lis
 class Form(ABC):
     """One reduction variable of one loop. guarded: some change stands in a `try` that would catch its failure. fixed: names
     in the changes, and what they are taken for. otherwise: what to write for what people want who read the variable in
-    the loop, too."""
+    the loop, too. in_parts: numbers with a fraction are added up in each chunk first (--reassociate)."""
 
     name: str
     line: int
     guarded: bool = False
     fixed: dict[str, object] = field(default_factory=dict, kw_only=True)
+    in_parts: bool = field(default=False, kw_only=True)
     what: ClassVar[str]
     otherwise: ClassVar[str] = (
         "for one value per key write {name}[k] += v, {name}[k] = max({name}.get(k, 0), v) or {name}.setdefault(k, []).append(v)"
@@ -129,6 +130,10 @@ class Form(ABC):
     def shown(self) -> str:
         """What the loop does to the variable, for people who ask."""
         return self.what
+
+    def reassociate(self) -> None:
+        """Lets the workers add up, where the form and those inside of it do."""
+        self.in_parts = True
 
     @property
     def accumulator(self) -> str:
@@ -211,7 +216,11 @@ class Fold(Form):
 
     @property
     def packer(self) -> str:
-        return "units" if self.unit else "fold"
+        return "units" if self.unit else "fold in parts" if self.in_parts else "fold"
+
+    @property
+    def shown(self) -> str:
+        return f"{self.what}, in parts" if self.in_parts else self.what
 
     @property
     def accumulator(self) -> str:

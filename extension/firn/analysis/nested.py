@@ -29,6 +29,9 @@ class Nested(Keyed):
     def shown(self) -> str:
         return f"in its items, {self.inner.shown}"
 
+    def reassociate(self) -> None:
+        self.inner.reassociate()
+
     @property
     def argument(self) -> tuple[Any, ...]:
         return (self.inner.packer, self.inner.argument)
@@ -90,6 +93,10 @@ class Fields(Keyed):
     @property
     def shown(self) -> str:
         return "; ".join(f"[{key!r}]: {form.shown}" for key, form in zip(self.keys, self.forms, strict=True))
+
+    def reassociate(self) -> None:
+        for form in self.forms:
+            form.reassociate()
 
     @property
     def argument(self) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ class _Cell(NamedTuple):
     plan: CellPlan
 
 
-_cells: OrderedDict[tuple[str, str], _Cell] = OrderedDict()
+_cells: OrderedDict[tuple[str, str, bool], _Cell] = OrderedDict()
 _lock = threading.Lock()  # kernels run the cells of subshells in threads
 
 
@@ -30,17 +30,20 @@ def remember(tree: ast.Module, source: str, facts: CellFacts, plan: CellPlan) ->
     if not facts.settle():
         return
     with _lock:
-        _cells[source, facts.filename] = _Cell(tree, facts, _own(plan))
-        _cells.move_to_end((source, facts.filename))
+        key = (source, facts.filename, facts.reassociate)
+        _cells[key] = _Cell(tree, facts, _own(plan))
+        _cells.move_to_end(key)
         while len(_cells) > MOST:
             _cells.popitem(last=False)
 
 
-def remembered(tree: ast.Module, source: str, filename: str, namespace: Mapping[str, object]) -> CellPlan | None:
+def remembered(
+    tree: ast.Module, source: str, filename: str, namespace: Mapping[str, object], reassociate: bool
+) -> CellPlan | None:
     """The plan of a cell that was analysed with these variables, or with others of which the same is known. The text is
     not enough: other syntax tree transformations may have made another tree of it."""
     with _lock:
-        cell = _cells.get((source, filename))
+        cell = _cells.get((source, filename, reassociate))
     if cell is None or cell.facts.namespace is not namespace or not same_tree(cell.tree, tree):
         return None
     return _own(cell.plan) if cell.facts.hold() else None

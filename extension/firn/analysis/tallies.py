@@ -3,7 +3,7 @@
 import operator
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Final
@@ -32,7 +32,7 @@ class Tally(Keyed):
 
     @property
     def packer(self) -> str:
-        return "tally units" if self.unit else "tally"
+        return "tally units" if self.unit else "tally in parts" if self.in_parts else "tally"
 
     @property
     def accumulator(self) -> str:
@@ -46,7 +46,7 @@ class Tally(Keyed):
     def shown(self) -> str:
         if self.op.rstrip("<>") in PICKS:
             return "the largest by key" if self.op.startswith("max") else "the least by key"
-        return self.what
+        return f"{self.what}, in parts" if self.in_parts else self.what
 
     @property
     def begins(self) -> bool:
@@ -109,15 +109,18 @@ class Tally(Keyed):
         target = self.checked(namespace)
         known: dict[Any, Any] = {}  # asking for an item may run code
         if self.argument == "+" and type(target) in (dict, defaultdict, Counter):
-            sums = _sums(effects)
+            sums = _parts(effects) if self.in_parts else _sums(effects)
             new = None if sums is None else self._added(target, sums, known)
             if new is not None:
                 return lambda: dict.update(target, new)
         return self._replayed(target, effects, known)
 
-    def _added(self, target: Any, sums: dict[Any, int], known: dict[Any, Any]) -> dict[Any, Any] | None:
-        """The new items, if all that is added to are ints, too; in any case fills in the items that were looked at."""
+    def _added(
+        self, target: Any, sums: Mapping[Any, int | float], known: dict[Any, Any]
+    ) -> Mapping[Any, int | float] | None:
+        """The new items, if all that is added to are ints (in parts: or floats), too; in any case fills in the items that were looked at."""
         new: dict[Any, Any] = {}
+        summed = (int, bool, float) if self.in_parts else (int, bool)
         absent = self.default[0] if self.default else 0
         if absent is OPERAND and self.unit:
             absent = 0
@@ -126,7 +129,7 @@ class Tally(Keyed):
             return sums
         for key, total in sums.items():
             known[key] = state = target.get(key, absent) if plain else self._state(target, key)
-            if type(state) is not int and type(state) is not bool:
+            if type(state) not in summed:
                 return None
             new[key] = state + total if total or not self.unit else state
         return new
@@ -210,6 +213,10 @@ def _operands(effects: Sequence[Any], unit: int) -> Iterator[tuple[Any, Any, int
                 total, operands = unpacked(packed) if type(packed) is tuple else (None, packed)
                 yield key, total, len(operands), operands
             continue
+        if effect[0] == "parts":
+            for key, part in zip(*effect[1:], strict=True):
+                yield key, None, 1, (part,)
+            continue
         if effect[0] == "sums":
             yield from _operands(effect[2], unit)
             continue
@@ -219,6 +226,19 @@ def _operands(effects: Sequence[Any], unit: int) -> Iterator[tuple[Any, Any, int
         for key, total, count in zip(keys, sums, unpack(counts, "q"), strict=True):
             yield key, total, count, operands[start : start + count]
             start += count
+
+
+def _parts(effects: Sequence[Any]) -> dict[Any, float] | None:
+    """The sum of each key's parts, where there are no others."""
+    sums: dict[Any, float] = {}
+    for kind, keys, *parts in effects:
+        if not keys:
+            continue
+        if kind != "parts":
+            return None
+        for key, part in zip(keys, *parts, strict=True):
+            sums[key] = sums.get(key, 0.0) + part
+    return sums
 
 
 def _sums(effects: Sequence[Any]) -> dict[Any, int] | None:
