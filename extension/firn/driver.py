@@ -113,6 +113,7 @@ class Run:
     def __post_init__(self) -> None:
         self.report.cell = self.cell
         self._split_already: set[int] = set()
+        self._together: set[str] = set()  # variables that have objects in common with copied ones
         self._taken: Taken | None = None
         self._bars = Bars()
         self.deadline = None if self.options.timeout is None else time.monotonic() + self.options.timeout
@@ -120,7 +121,8 @@ class Run:
     @property
     def copied(self) -> frozenset[str]:
         """The variables of which the workers get copies: those that the user named, and those that the cell changes."""
-        return self.options.copy | (frozenset(self.plan.mutated_later) if self.plan is not None else frozenset())
+        changed = frozenset(self.plan.mutated_later) if self.plan is not None else frozenset()
+        return self.options.copy | changed | self._together
 
     @cached_property
     def screen(self) -> Screen | None:
@@ -265,6 +267,10 @@ class Run:
         began, worked = time.perf_counter(), time.thread_time()
         starting = any(worker["state"] == "starting" for worker in pool.workers())
         shipment = self._prepare(loop, items, screen)
+        if together := shipment.figures.together:
+            assert self.plan is not None
+            self._together |= together
+            self.plan.check_given(loop.index, self.namespace, self.options.copy, together)
         originals = rebind(self.namespace, shipment.frozen, shipment.holders)
         shipped = len(items)
         entry.offered = min(self.workers_of(pool.size), shipped)
@@ -493,6 +499,8 @@ class Run:
         changed = self.plan.mutated_later if self.plan is not None else ()
         if names := [item.name for item in report.shared if item.how == "copied" and item.name in changed]:
             self.note(f"the workers got a copy of {', '.join(names)}, for the cell changes it after the loop")
+        if names := [item.name for item in report.shared if item.how == "copied" and item.name in self._together]:
+            self.note(f"the workers got a copy of {', '.join(names)} too, for objects that it has in common with that")
         if self.runs > 1:
             self.note(f"the cell ran {self.runs} times; the figures are those of the last")
         if self.plan is not None:

@@ -38,7 +38,8 @@ def captured(owner: object, content: bytes) -> tuple[object, int]:
 def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> None:
     """Freezes units and notes in `planner.rebound` which of the notebook's names are to be bound to frozen forms: those
     of the units and those of every other object that was frozen with them. All or nothing, but for `copy` names, which
-    have a segment of their own. Raises NotFreezableError.
+    have a segment of their own; what has objects in common with these is copied together with them, or a change of one
+    would not be seen in the other any more. Raises NotFreezableError.
     """
     names = [
         name
@@ -53,12 +54,18 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     results = []
     if shared:
         kept = _used_by_code(shared)
+        mine = [planner.namespace[name] for name in sorted(planner.copy) if name in planner.namespace]
         with not_captured(), long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
-            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, values, 0, kept or [])
+            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, values + mine, 0, kept or [])
+        if mine and (kept is None or _reached(result, len(values))):
+            own, shared = data, []
+            figures.together.update(name for unit in data for name in unit.names if name not in planner.copy)
+            planner.copy |= figures.together
+    if shared:
         results.append((shared, result))
         figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})
         held = {id(unit.value) for unit in shared if not unit.names and unit.owner is None} | {*map(id, kept or ())}
-        for name, original, frozen in zip(names, values, result.replaced, strict=True):
+        for name, original, frozen in zip(names, values, result.replaced[: len(values)], strict=True):
             if frozen is None or frozen is original or id(original) in held or not _takes_its_place(frozen):
                 continue
             planner.rebound.setdefault(name, frozen)
@@ -84,6 +91,12 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
             kind += unit.names
             if units is shared and unit.pointer is not unit.value and _takes_its_place(unit.pointer):
                 planner.rebound.update(dict.fromkeys(unit.names, unit.pointer))
+
+
+def _reached(result: _core.FreezeResult, first: int) -> bool:
+    """Whether a candidate from the given one on is, or holds, an original of what was frozen."""
+    found = () if result.holders is None else result.holders.found
+    return any(number >= first for _, number in found) or any(form is not None for form in result.replaced[first:])
 
 
 def _used_by_code(units: list[Unit]) -> list[object] | None:

@@ -55,6 +55,7 @@ class Figures:
     modules: list[str] = field(default_factory=list)
     random: bool = False  # the loop may draw random numbers
     kept: list[str] = field(default_factory=list)  # what keeps an original alive: "Out[3]", "_"
+    together: set[str] = field(default_factory=set)  # variables that were copied for what they share with copied ones
     holders: set[str] = field(default_factory=set)  # variables below which something held an original
     objects: int = 0
     bytes: int = 0

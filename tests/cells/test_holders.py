@@ -220,3 +220,45 @@ def test_rows_of_an_expression_are_the_rows_of_the_notebook(notebook: Any) -> No
     assert notebook.ok("top[0] is rows[9] and [r['n'] for r in top] == [9, 8, 7]") is True
     assert isinstance(notebook.fails("rows[9]['t'] = 'changed'"), TypeError)
     notebook.ok("rows[2]['t'] = 'changed'")
+
+
+SHARING = "users = [{'id': n} for n in range(40)]\nby_id = {u['id']: u for u in users}\nsizes = [[n] for n in range(5)]\n"
+COUNT = "n = sum(1 for u in users if by_id[u['id']] is u and sizes)"
+
+
+@pytest.mark.parametrize("head", ["%%parallel", "%%parallel --copy users"])
+def test_what_shares_objects_with_a_copied_variable_is_copied_with_it(notebook, head):
+    notebook.ok(SHARING)
+    later = "" if "--copy" in head else "\nusers.append({'id': 50})"
+    notebook.ok(f"{head}\n{COUNT}{later}")
+    assert notebook["n"] == 40
+    shared = {item.name: item.how for item in notebook.report.shared}
+    assert shared["users"] == shared["by_id"] == "copied"
+    notebook.ok("users[3]['name'] = 'x'")
+    assert notebook["by_id"][3] == {"id": 3, "name": "x"} and notebook["by_id"][3] is notebook["users"][3]
+
+
+def test_also_where_only_a_later_loop_reads_it(notebook):
+    notebook.ok(SHARING)
+    notebook.ok("%%parallel\na = [u['id'] for u in users]\nb = [by_id[n]['id'] for n in range(40)]\nusers.append({})")
+    assert notebook["a"] == notebook["b"] == [*range(40)]
+    notebook.ok("users[3]['name'] = 'x'")
+    assert notebook["by_id"][3] == {"id": 3, "name": "x"}
+
+
+def test_what_shares_nothing_is_frozen(notebook):
+    notebook.ok(f"{SHARING}by_id = {{u['id']: dict(u) for u in users}}")
+    notebook.ok(f"%%parallel\n{COUNT.replace(' is ', ' == ')}\nusers.append({{'id': 50}})")
+    assert notebook["n"] == 40
+    assert {item.name: item.how for item in notebook.report.shared} == {
+        "users": "copied",
+        "by_id": "frozen",
+        "sizes": "frozen",
+    }
+
+
+def test_a_result_that_would_have_to_hold_the_very_object_is_refused(notebook):
+    notebook.ok(SHARING)
+    error = notebook.fails("%%parallel\nfound = [by_id[u['id']] for u in users]\nusers.append({'id': 50})")
+    assert "'by_id'" in str(error) and not firn.is_frozen(notebook["by_id"])
+    assert notebook["users"][3] is notebook["by_id"][3]

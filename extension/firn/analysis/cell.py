@@ -66,7 +66,7 @@ def _planned(tree: ast.Module, source: str, facts: CellFacts, share: Set[str], e
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     located(module)
     later = mutated_later(tree, rewriter.loops, rewriter.read)
-    kept = [(whole & later, items & later) for whole, items in (given(tree, loop) for loop in rewriter.loops)]
+    kept = [given(tree, loop) for loop in rewriter.loops]
     verdicts = sorted(rewriter.verdicts, key=lambda verdict: (verdict.lines[0], verdict.column))
     calls = inner_loops(tree, facts, verdicts) if explaining or not rewriter.loops else []
     if not rewriter.loops:

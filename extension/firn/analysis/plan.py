@@ -13,7 +13,7 @@ import types
 from abc import ABC, abstractmethod
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
@@ -435,15 +435,18 @@ class CellPlan:
     verdicts: Sequence[Verdict] = ()
     inner: Sequence[tuple[int, str]] = ()
 
-    def check_given(self, index: int, namespace: Mapping[str, object], wanted: Container[str]) -> None:
+    def check_given(
+        self, index: int, namespace: Mapping[str, object], wanted: Container[str], copied: Set[str] = frozenset()
+    ) -> None:
         """Raises Refusal when a loop would put a copy where the cell has to find the container that it changes later;
-        `wanted` are the names of which the user wants copies."""
-        whole, items = self.given[index] if self.given else ((), ())
+        `wanted` are the names of which the user wants copies, `copied` others that share objects with what is changed."""
+        whole, items = self.given[index] if self.given else (set(), set())
         line = self.loops[index].lineno
-        for name in sorted(whole):
+        later = self.mutated_later | copied
+        for name in sorted(whole & later):
             if name not in wanted and _can_change(type(namespace.get(name))):
                 raise refusals.kept_and_changed(line, name, True)
-        for name in sorted(items):
+        for name in sorted(items & later):
             if name not in wanted and any(map(_can_change, _kinds_of_items(namespace.get(name)))):
                 raise refusals.kept_and_changed(line, name, False)
 

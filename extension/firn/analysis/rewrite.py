@@ -133,7 +133,7 @@ class Rewriter:
             node.iter = self._expression(node.iter, "")
             return node
         iterable = self._expression(node.iter, "")
-        read = loaded(node.iter) | classes.broadcast
+        read = loaded(node.iter) - {"__firn__"} | classes.broadcast  # a comprehension there may have been split
         # The line of the loop is taken before its tree is used up.
         source, target = self._line(node), ast.unparse(node.target)
         shows = not classes.reductions and only_shows(node, self.facts)
