@@ -264,6 +264,10 @@ def address(frozen: object, /) -> int:
 def twin_address(object: object, /) -> int:
     """For adopt(), if this interpreter made the object of a frozen value and it never changes; else 0."""
 
+def take_refused_write() -> tuple[str, str, int] | None:
+    """(message, function, line) of the first write to frozen data that this thread was refused since it last asked, or
+    None. Code may have caught the error."""
+
 def adopt(address: int, /) -> Any:
     """The frozen value at an address. Raises ValueError where there is none."""
 

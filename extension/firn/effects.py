@@ -126,6 +126,16 @@ def changed_copy(name: str) -> LostEffect:
     )
 
 
+def caught_refusal(message: str, function: str, line: int) -> LostEffect:
+    """For a write to frozen data whose refusal the loop's code has caught: the serial cell would have made it."""
+    where = f"line {line}" if function == "<module>" else f"line {line} of {function}()"
+    return LostEffect(
+        f"{where} changes what the workers share, and catches the error that this raises: the serial cell would have changed it "
+        f"({message.partition(': ')[0]})",
+        "make a copy and change that (row = dict(row)), or return what is to change and change it after the loop",
+    )
+
+
 def _parts(code: types.CodeType, free: frozenset[str]) -> Iterator[tuple[types.CodeType, frozenset[str]]]:
     """A function's code objects, each with those of its variables that belong to the function's own surroundings."""
     yield code, free

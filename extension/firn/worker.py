@@ -192,7 +192,10 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             source = iter(part) if seed is None else _seeded(iter(part), seed, start)
             warned.travel(True)
             logged.travel(True)
+            _core.take_refused_write()
             effects = chunk(items.Slice(stopwatch.watched(source, stop - start), part), start)
+            if (refused := _core.take_refused_write()) is not None:
+                raise _caught(*refused)
             slowest = stopwatch.slowest(start, stop - start)
             if rebuild.missed:
                 raise rebuild.missed[0]
@@ -232,6 +235,12 @@ def _lost(name: str) -> BaseException:
     from firn import effects
 
     return effects.changed_copy(name)
+
+
+def _caught(message: str, function: str, line: int) -> BaseException:
+    from firn import effects
+
+    return effects.caught_refusal(message, function, line)
 
 
 def _seeded(iterator: Iterator[Any], seed: int, start: int) -> Iterator[Any]:

@@ -12,6 +12,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 
 namespace firn::heap {
 
@@ -132,5 +134,14 @@ PyObject* refuse_write(PyObject* target);
 
 // The same for memory of the heap that is no object; `kind` says what it is to the user.
 PyObject* refuse_write_to(const void* memory, const char* kind);
+
+// A write that was refused: what was said, in which function, on which line.
+struct RefusedWrite {
+  std::string message, function;
+  int line = 0;
+};
+
+// The first one of this thread since it was last asked. Code may have caught the error.
+std::optional<RefusedWrite> take_refused_write();
 
 }  // namespace firn::heap

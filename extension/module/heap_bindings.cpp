@@ -377,6 +377,15 @@ void bind_heap(py::module_& module) {
       py::arg("object"), py::pos_only(),
       "For adopt(), if this interpreter made the object of a frozen value and it never changes; "
       "else 0.");
+  module.def(
+      "take_refused_write",
+      []() -> py::object {
+        const auto refused = heap::take_refused_write();
+        if (!refused) return py::none();
+        return py::make_tuple(refused->message, refused->function, refused->line);
+      },
+      "(message, function, line) of the first write to frozen data that this thread was refused "
+      "since it last asked, or None.");
   module.def("adopt", &adopt, py::arg("address"), py::pos_only(),
              "The frozen value at an address. Raises ValueError where there is none.");
 }

@@ -1,8 +1,10 @@
 // What a write to a frozen value says, and every slot and method that says it.
 //
 // The messages of the frozen types stand here and nowhere else.
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "heap/arena.hpp"
 #include "heap/cpython_layout.hpp"
@@ -118,18 +120,39 @@ std::string refusal(const std::optional<Description>& description, const std::st
   return way_out + "; %%parallel --copy " + copied + " leaves the notebook's own untouched.";
 }
 
+thread_local std::optional<RefusedWrite> first_refused;
+
+PyObject* refuse(const std::string& message) {
+  if (!first_refused) {
+    RefusedWrite refused{message, "", 0};
+    if (PyFrameObject* frame = PyEval_GetFrame()) {
+      refused.line = PyFrame_GetLineNumber(frame);
+      const faces::Ref code(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
+      PyObject* name = reinterpret_cast<PyCodeObject*>(code.get())->co_qualname;
+      if (const char* text = PyUnicode_AsUTF8(name)) {
+        refused.function = text;
+      } else {
+        PyErr_Clear();
+      }
+    }
+    first_refused = std::move(refused);
+  }
+  PyErr_SetString(PyExc_TypeError, message.c_str());
+  return nullptr;
+}
+
 }  // namespace
+
+std::optional<RefusedWrite> take_refused_write() { return std::exchange(first_refused, std::nullopt); }
 
 PyObject* refuse_write(PyObject* target) {
   std::optional<Description> description = describe_variables(target);
   if (description) description->names = holders(description->names, target);
-  PyErr_SetString(PyExc_TypeError, refusal(description, class_name(target)).c_str());
-  return nullptr;
+  return refuse(refusal(description, class_name(target)));
 }
 
 PyObject* refuse_write_to(const void* memory, const char* kind) {
-  PyErr_SetString(PyExc_TypeError, refusal(describe_variables(memory), kind).c_str());
-  return nullptr;
+  return refuse(refusal(describe_variables(memory), kind));
 }
 
 namespace faces {
