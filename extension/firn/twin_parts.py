@@ -426,7 +426,7 @@ def _filling(
         return None
     own = _inherited(kind, "__setstate__")
     how = twins.SETTER if setter is not None else twins.SETSTATE if own is not None else twins.ATTRIBUTES
-    names: tuple[Any, ...] = ()
+    names: tuple[Any, ...] | None = None
     slots: tuple[str, ...] | None = None
     whole = False
     values: Iterable[Any] = ()

@@ -91,7 +91,7 @@ def fill(made: Any, plan: tuple[Any, ...], *values: Any) -> None:
         setter, at = values[0], 1
     if whole:
         state, at = values[at], at + 1
-    else:
+    elif names is not None:
         attributes = dict(zip(_own_names(names), values[at : at + len(names)], strict=True))
         at += len(names)
         state = attributes
@@ -108,7 +108,7 @@ def fill(made: Any, plan: tuple[Any, ...], *values: Any) -> None:
         at += items
     for i in range(pairs):
         made[values[at + 2 * i]] = values[at + 2 * i + 1]
-    if whole or names or slots:
+    if whole or names is not None:  # an empty state is one, as for pickle
         if how == SETTER:
             setter(made, state)
         elif how == SETSTATE:

@@ -73,11 +73,16 @@ class Space:
         for name, (kind, value) in header["bindings"].items():
             if kind == "unit":
                 bound.setdefault(value, []).append(name)
-        found: list[Any] = []
-        for number, unit in enumerate(header["units"]):
-            value = self._load(unit, found, pointers)
-            found.append(value)
-            if number in header["definitions"]:  # before anything frozen that needs it is looked at
+        units = header["units"]
+        found: list[Any] = [None] * len(units)
+        # Definitions come before frozen values are looked at: what this interpreter has made of those is forgotten when one
+        # of their classes is another one.
+        data = [number for number, unit in enumerate(units) if unit[0] in ("frozen", "address")]
+        ahead = {need for unit in units if unit[0] == "pickle" for need in unit[3]}
+        late = [number for number in data if number not in ahead]
+        for number in [*sorted(set(range(len(units))).difference(late)), *late]:
+            found[number] = value = self._load(units[number], found, pointers)
+            if number in header["definitions"]:
                 _core.define(header["definitions"][number], value)
             self.names.update(dict.fromkeys(bound.get(number, ()), value))
         exact_types.follow(self.names)

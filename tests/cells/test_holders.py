@@ -222,7 +222,9 @@ def test_rows_of_an_expression_are_the_rows_of_the_notebook(notebook: Any) -> No
     notebook.ok("rows[2]['t'] = 'changed'")
 
 
-SHARING = "users = [{'id': n} for n in range(40)]\nby_id = {u['id']: u for u in users}\nsizes = [[n] for n in range(5)]\n"
+SHARING = (
+    "users = [{'id': n} for n in range(40)]\nby_id = {u['id']: u for u in users}\nsizes = [[n] for n in range(5)]\n"
+)
 COUNT = "n = sum(1 for u in users if by_id[u['id']] is u and sizes)"
 
 

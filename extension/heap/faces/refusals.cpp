@@ -143,7 +143,9 @@ PyObject* refuse(const std::string& message) {
 
 }  // namespace
 
-std::optional<RefusedWrite> take_refused_write() { return std::exchange(first_refused, std::nullopt); }
+std::optional<RefusedWrite> take_refused_write() {
+  return std::exchange(first_refused, std::nullopt);
+}
 
 PyObject* refuse_write(PyObject* target) {
   std::optional<Description> description = describe_variables(target);
