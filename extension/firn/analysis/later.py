@@ -16,14 +16,25 @@ def mutated_later(tree: ast.Module, loops: list[SplitLoop], read: list[set[str]]
     found: set[str] = set()
     leads = _derived(tree)
     for loop, names in zip(loops, read, strict=True):
+        new = _made_by(tree, loop)
         for statement in tree.body:
             if (statement.end_lineno or statement.lineno) <= loop.lineno and not _around(statement, loop):
                 continue
             if statement.lineno == loop.lineno and not _around(statement, loop):
                 continue
-            for name in _changed(statement):
-                found |= _origins(name, leads) & names
+            for name, deep in _changed(statement).items():
+                if deep or name != new:
+                    found |= _origins(name, leads) & names
     return found
+
+
+def _made_by(tree: ast.Module, loop: SplitLoop) -> str:
+    """The variable that a loop's own statement binds to a container that it makes (`rows = [r for r in rows if r]`), or ""."""
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if statement.lineno == loop.lineno:
+                return name if isinstance(value, (ast.ListComp, ast.SetComp, ast.DictComp)) else ""
+    return ""
 
 
 def _around(statement: ast.stmt, loop: SplitLoop) -> bool:
@@ -33,11 +44,22 @@ def _around(statement: ast.stmt, loop: SplitLoop) -> bool:
     return isinstance(statement, (ast.If, ast.With, ast.Try, ast.TryStar, ast.Match, ast.AsyncWith))
 
 
-def _changed(statement: ast.stmt) -> set[str]:
-    names = {owner.id for _, owner, _ in mutations(statement) if owner is not None}
+def _changed(statement: ast.stmt) -> dict[str, bool]:
+    """Names; whether what lies inside of their objects may change (`rows[0]["x"] = 1`), and not these alone."""
+    names: dict[str, bool] = {}
+    for where, owner, _ in mutations(statement):
+        if owner is not None:
+            match where:
+                case ast.Subscript(value=ast.Name()) | ast.Call(func=ast.Attribute(value=ast.Name()), args=[]):
+                    deep = False
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
+                    deep = name != owner.id  # heapq.heappush(rows, x)
+                case _:
+                    deep = True
+            names[owner.id] = names.get(owner.id, False) or deep
     for part in walk(statement):
         if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
-            names.add(part.target.id)
+            names.setdefault(part.target.id, False)
     return names
 
 
