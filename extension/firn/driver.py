@@ -455,11 +455,19 @@ class Run:
         self.report.failed = self.report.failed or entry.failed
         return raised
 
+    def cell_ended(self, error: BaseException | None) -> None:
+        """Writes down how the whole cell ended, which may have caught what a loop raised, or have failed beside its loops."""
+        if error is None and self.report.failed:
+            self.note(f"the cell caught the {self.report.failed} that its loop raised")
+            self.report.failed = ""
+        elif error is not None and not self.report.failed:
+            self.report.failed = type(error).__name__
+
     def _as_raised(self, error: BaseException, line: int) -> BaseException:
         """What the cell's line raises for an error: without firn's frames, and in plain words where firn raised it."""
         if isinstance(error, jobs.Deadline):
             assert self.options.timeout is not None
-            return errors.timed_out(self.options.timeout, line, self.source)
+            return errors.timed_out(self.options.timeout, line, self.source, self.report.way == "each")
         error = modules.refused_at_work(error) or error
         source = self.source
         if isinstance(error, ShippingRefusal) and error.filename not in ("", self.filename):

@@ -82,7 +82,9 @@ def run(run: Run) -> Result:
 def _run(run: Run, entry: Loop) -> None:
     code = _compiled(run, quiet=_ends_quietly(run.source))
     made = assigned(run.tree) | WORKERS.names
-    if lost := [name for name in run.options.gather if name not in made and name not in run.namespace]:
+    if lost := [name for name in run.options.gather if name not in made]:
+        if lost[0] in run.namespace:
+            raise errors.only_read(lost[0])
         raise errors.missing_names("--gather", lost, made)
     modules.check_imports(run.tree.body, run.filename)
     with run.session.turn() as pool:

@@ -147,10 +147,13 @@ def not_transformed() -> OptionError:
     )
 
 
-def timed_out(seconds: float, line: int | None, source: str) -> ParallelTimeout:
-    error = ParallelTimeout(
-        f"the loop was stopped after --timeout {seconds:g} s; its variables are what they were before it"
+def timed_out(seconds: float, line: int | None, source: str, each: bool) -> ParallelTimeout:
+    stopped = (
+        f"the workers were stopped after --timeout {seconds:g} s; what they had assigned stays in them"
+        if each
+        else f"the loop was stopped after --timeout {seconds:g} s; its variables are what they were before it"
     )
+    error = ParallelTimeout(stopped)
     error.at(line, source)
     return error
 
@@ -281,9 +284,22 @@ def not_made(name: str) -> str:
 
 
 def left_behind(type_name: str, message: str) -> WorkerError:
+    """What is raised in the place of an exception that cannot leave its worker."""
     error = WorkerError(f"{type_name}: {message}" if message else type_name)
     error.add_note(f"(the {type_name} itself stays in its worker: it cannot be pickled and made again here)")
     return error
+
+
+def details(type_name: str, message: str) -> WorkerError:
+    """What comes along with an exception that has left its worker."""
+    return WorkerError(f"{type_name}: {message}" if message else type_name)
+
+
+def only_read(name: str) -> OptionError:
+    return OptionError(
+        f"%%parallel --gather {name}: the cell does not assign '{name}', and a list of what the workers read would take its "
+        f"place in the notebook: assign what is to come back to another name"
+    )
 
 
 def missing_names(option: str, names: Sequence[str], known: Iterable[str]) -> OptionError:

@@ -9,7 +9,7 @@ none: `bytearray(x)` and firn.thaw(x) give one.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from firn._core import refuse_buffer_write
@@ -245,3 +245,4 @@ def _complete(cls: Any, writes: tuple[str, ...]) -> None:
 
 _complete(FrozenByteArray, _BYTES_WRITES)
 _complete(FrozenTypedArray, _ARRAY_WRITES)
+Sequence.register(FrozenTypedArray)  # for `match`, which asks the type itself

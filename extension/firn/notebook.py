@@ -173,9 +173,12 @@ class Notebook:
         info = getattr(result, "info", None)
         while frames:
             frame = frames.pop()
+            last = info is None or frame.info is info or frame.info.raw_cell == info.raw_cell
             if frame.run is not None:
+                if last and result is not None:
+                    frame.run.cell_ended(result.error_before_exec or result.error_in_exec)
                 self._finish(frame.run)
-            if info is None or frame.info is info or frame.info.raw_cell == info.raw_cell:
+            if last:
                 break
         settings.look_at_autoreload()
         if not frames:

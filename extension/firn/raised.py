@@ -73,9 +73,10 @@ class Failure:
         """The original exception, or a WorkerError in its place where it cannot leave the worker, with the worker's
         frames as its traceback, the note `where`, and the details as its `worker_error`."""
         error = self._original()
-        details = errors.left_behind(self.type_name, self.message)
         if error is None:
-            error = details
+            error = details = errors.left_behind(self.type_name, self.message)
+        else:
+            details = errors.details(self.type_name, self.message)
         texts = _HEAD.split(self.traceback)[1:]
         current: BaseException | None = error
         for text in reversed(texts):

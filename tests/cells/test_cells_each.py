@@ -138,3 +138,16 @@ parts = [parallel.split(s) for s in (range(5), "abcdefg", (1,), [], {"k": 1, "l"
     assert [len(a) + len(b) for a, b in zip(first, second, strict=True)] == [5, 7, 1, 0, 3]
     assert list(first[0]) + list(second[0]) == list(range(5))
     assert first[1] + second[1] == "abcdefg"
+
+
+def test_what_the_cell_only_reads_is_not_gathered(notebook):
+    notebook.ok("rows = [1, 2, 3]")
+    error = notebook.fails("%%parallel --gather rows\ns = sum(r for r in rows)")
+    assert "--gather rows" in str(error) and notebook["rows"] == [1, 2, 3]
+
+
+def test_a_timeout_leaves_what_the_workers_have_assigned(notebook):
+    error = notebook.fails("%%parallel --each --timeout 0.3\nkept = parallel.rank\nwhile True: pass")
+    assert "what they had assigned stays in them" in str(error)
+    notebook.ok("%%parallel --each --gather got\ngot = kept")
+    assert notebook["got"] == [0, 1]

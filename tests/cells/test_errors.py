@@ -412,3 +412,22 @@ def test_an_iterator_is_left_where_the_loop_ended(notebook):
     notebook.ok("import threading\nlock, numbers = threading.Lock(), iter(range(3))")
     notebook.fails("%%parallel\nout = [lock.locked() for n in numbers]")
     assert notebook.ok("list(numbers)") == [0, 1, 2]  # nothing ran
+
+
+def test_a_failure_that_the_cell_catches_is_none_of_the_cells(notebook):
+    notebook.ok("rows = [*range(40)]")
+    notebook.ok("%%parallel\ntry:\n    found = [1 // (n - 2) for n in rows]\nexcept ZeroDivisionError:\n    found = None")
+    assert not notebook.report.failed and "caught the ZeroDivisionError" in str(notebook.report.notes)
+
+
+def test_a_failure_beside_the_loops_is_the_cells(notebook):
+    notebook.ok("rows = [*range(40)]")
+    error = notebook.fails("%%parallel\ntotal = sum(n for n in rows)\ntotal[0]")
+    assert type(error) is TypeError and notebook.report.failed == "TypeError"
+    assert "failed" in str(notebook.report)
+
+
+def test_the_details_say_nothing_of_an_exception_that_came_across(notebook):
+    notebook.ok("rows = [*range(40)]")
+    error = notebook.fails("%%parallel\nfound = [1 // (n - 2) for n in rows]")
+    assert error.worker_error.__cause__ is error and "stays in its worker" not in str(vars(error.worker_error))

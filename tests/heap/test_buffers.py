@@ -326,3 +326,11 @@ def test_the_form_of_an_array_that_the_notebook_sets_is_what_workers_see(readers
 def test_dates_keep_their_own_array():
     days = firn.freeze([np.array(["2024-01-01", "2024-02-01"], "M8[D]"), np.zeros((1, 3))[:, ::2], np.zeros((0, 4))])
     assert all(days[place] is days[place] and firn.freeze(days[place]) is days[place] for place in range(3))
+
+
+def test_a_frozen_array_is_a_sequence_for_match() -> None:
+    match firn.freeze(array.array("i", [1, 2, 3])):
+        case [1, *rest]:
+            assert rest == [2, 3]
+        case _:
+            raise AssertionError
