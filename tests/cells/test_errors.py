@@ -416,7 +416,9 @@ def test_an_iterator_is_left_where_the_loop_ended(notebook):
 
 def test_a_failure_that_the_cell_catches_is_none_of_the_cells(notebook):
     notebook.ok("rows = [*range(40)]")
-    notebook.ok("%%parallel\ntry:\n    found = [1 // (n - 2) for n in rows]\nexcept ZeroDivisionError:\n    found = None")
+    notebook.ok(
+        "%%parallel\ntry:\n    found = [1 // (n - 2) for n in rows]\nexcept ZeroDivisionError:\n    found = None"
+    )
     assert not notebook.report.failed and "caught the ZeroDivisionError" in str(notebook.report.notes)
 
 

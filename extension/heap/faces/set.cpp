@@ -11,9 +11,16 @@ Ref operand(PyObject* object) {
   return is_set_face(object) ? members_of(object) : borrowed(object);
 }
 
-// A frozenset that came out of an operation on the inner one, as the set that it would have been.
+// A frozenset that came out of an operation on the inner one, as the set that it would have been. A
+// copy could have another order; nobody has seen a new one yet, and the two types differ in name
+// alone.
 PyObject* as_set(PyObject* result) {
   if (!result || !PyFrozenSet_CheckExact(result)) return result;
+  if (PySet_GET_SIZE(result) > 0 && Py_REFCNT(result) == 1) {
+    Py_SET_TYPE(result, &PySet_Type);
+    if (!PyObject_GC_IsTracked(result)) PyObject_GC_Track(result);
+    return result;
+  }
   Ref owned(result);
   return PySet_New(result);
 }
