@@ -370,3 +370,22 @@ def test_data_that_answers_with_another_class_is_refused(notebook):
     error = notebook.fails("%%parallel\nout = [isinstance(one, int) for one in ones]")
     assert "an instance of Proxy answers with another __class__" in str(error) and "out" not in notebook
     assert type(notebook["ones"]) is list and "firn/" not in notebook.shown
+
+
+SETS = """first = [{7, 15, 23 + x} for x in numbers]
+second = {x: frozenset([15, 7, x]) for x in numbers}
+texts = ["".join(map(str, odd ^ {x})) for x in numbers]
+table = {}
+for x in numbers:
+    table.setdefault(x % 2, set()).add(x * 8)"""
+
+
+def test_sets_come_back_in_their_order(notebook):
+    """Numbers that collide in a set's table stand in the order in which they came."""
+    setup = "numbers = [3, 1, 4, 1, 5, 9, 2, 6]\nodd = {7, 15, 23}"
+    notebook.ok(f"{setup}\n{SETS}")
+    expected = repr([notebook[name] for name in ("first", "second", "texts", "table")])
+    for head in ("", " --chunk 1", " --workers 1"):
+        notebook.ok(setup)
+        notebook.ok(f"%%parallel{head}\n{SETS}")
+        assert repr([notebook[name] for name in ("first", "second", "texts", "table")]) == expected
