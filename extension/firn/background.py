@@ -327,11 +327,14 @@ def check(tree: ast.Module, source: str) -> None:
             raise errors.background_await(node.lineno, source)
 
 
+_NOTEBOOKS = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display", "firn"})
+
+
 def check_name(name: str, tree: ast.Module, run: Run) -> None:
     """Refuses a handle's name that means something else to the cell, or to a function that it may call: it is bound at the
     cell's first split loop, while the rest of the cell still has to run."""
-    if name in BUILTINS:
-        raise errors.background_builtin(name)
+    if name in BUILTINS or name in _NOTEBOOKS:
+        raise errors.background_builtin(name, "the notebook's" if name in _NOTEBOOKS else "Python's own")
     for node in ast.walk(tree):
         names = node.names if isinstance(node, ast.Global) else [getattr(node, "id", "")]
         if name in names:

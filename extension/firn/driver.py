@@ -419,7 +419,7 @@ class Run:
                 self.report.shared.append(Shared(name, value.__class__.__name__, how))
         if figures.holders:
             self.note(errors.hold_frozen(figures.holders))
-        if figures.random:
+        if figures.random and self.options.seed is None:
             self.note(RANDOM)
         self.report.kept += [place for place in figures.kept if place not in self.report.kept]
 

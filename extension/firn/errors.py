@@ -358,9 +358,9 @@ def background_name(name: str, line: int | None, function: str, source: str) -> 
     )
 
 
-def background_builtin(name: str) -> OptionError:
+def background_builtin(name: str, whose: str) -> OptionError:
     return OptionError(
-        f"%%parallel --background {name}: the handle would hide Python's own {name} from all cells. "
+        f"%%parallel --background {name}: the handle would hide {whose} {name} from all cells. "
         f"Give it another name: --background {name}_job"
     )
 

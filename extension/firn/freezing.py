@@ -54,7 +54,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     results = []
     if shared:
         kept = _used_by_code(shared)
-        mine = [planner.namespace[name] for name in sorted(planner.copy) if name in planner.namespace]
+        mine = [value for name, value in planner.namespace.items() if name in planner.copy and is_data(value)]
         with not_captured(), long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
             result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, values + mine, 0, kept or [])
         if mine and (kept is None or _reached(result, len(values))):

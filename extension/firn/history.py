@@ -7,14 +7,14 @@ from html import escape
 
 from firn import timeline
 from firn.readable import seconds, size
-from firn.report import Report
+from firn.report import ENDED, Report
 
 HEAD = ("cell", "wall", "serially", "speedup", "frozen", "saved", "what")
 NOTE = (
     "serially: what the cell would have taken without workers; frozen: by this cell; saved: what getting the same data to"
     " the workers by pickle would have taken longer (≈ estimated on a sample; −: less long)"
 )
-ENDED = {"KeyboardInterrupt": "interrupted", "CancelledError": "cancelled", "Refused": "refused"}
+_ENDED = {**ENDED, "Refused": "refused"}
 EMPTY = "no parallel cell has run"
 STYLE = """
 .firn.firn-history{font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,inherit);
@@ -48,7 +48,7 @@ def row(report: Report) -> tuple[str, ...]:
 
 def _what(report: Report) -> str:
     if report.failed:
-        return ENDED.get(report.failed, f"failed: {report.failed}")
+        return _ENDED.get(report.failed, f"failed: {report.failed}")
     if report.way == "serial":
         return f"serially: {'; '.join(report.why) or 'nothing to split'}"
     if report.slower:

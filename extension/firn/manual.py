@@ -78,8 +78,9 @@ own while other cells run:
 The loop reads its variables as they are now. When it has ended, its effects are merged and
 the statements after it run: between two cells, or when the handle is asked, never in the
 middle of another cell. job.result() or `await job` waits and gives the value of the last
-expression, or raises what the cell raised; there are also job.done(), job.progress,
-job.cancel() and job.report. The handle's name must be one that the cell does not use.
+expression, or raises what the cell raised (job.result(5) waits for 5 s at most); there are
+also job.done(), job.progress, job.cancel(), job.cancelled(), job.exception() and job.report.
+The handle's name must be one that the cell does not use. A cell goes on without its handle.
 
 OUTPUT AND ERRORS
 

@@ -11,6 +11,7 @@ from firn.readable import count_objects, named, plural, seconds, size
 PHASES = ("notebook", "read", "freeze", "share", "start", "run", "wait", "merge")
 """What the wall time of a cell is made of, see `Loop.phases`; "notebook" is all that ran outside its split loops."""
 
+ENDED = {"KeyboardInterrupt": "interrupted", "CancelledError": "cancelled"}
 STOPPED = ("KeyboardInterrupt", "ParallelTimeout", "CancelledError")
 """What a loop fails with that was stopped, rather than by one of its iterations."""
 
@@ -387,8 +388,8 @@ class Report:
             return [f"{head}: ran serially in {seconds(self.wall_seconds)}: {reason}"]
         pieces = []
         if self.failed:
-            how = "interrupted" if self.failed == "KeyboardInterrupt" else "failed"
-            why = "" if how == "interrupted" else f" ({self.failed})"
+            how = ENDED.get(self.failed, "failed")
+            why = "" if self.failed in ENDED else f" ({self.failed})"
             pieces.append(f"{head}: {how} after {seconds(self.wall_seconds)}{why}")
             if self.way == "serial":
                 return pieces

@@ -7,7 +7,7 @@ from html import escape
 
 from firn import peers_html, timeline
 from firn.readable import plural, seconds, size
-from firn.report import SLOWEST, Loop, Report, Shared, Slow
+from firn.report import ENDED, SLOWEST, Loop, Report, Shared, Slow
 from firn.timeline import NAMES, colour
 
 NOTABLE = 1e-3  # seconds: quicker iterations and chunks are nobody's concern
@@ -61,9 +61,8 @@ def _head(report: Report) -> str:
     if report.way == "serial":
         big, rest = "Ran serially", f"in {wall}"
     elif report.failed:
-        interrupted = report.failed == "KeyboardInterrupt"
-        big = "Interrupted" if interrupted else "Failed"
-        rest = f"after {wall}" + ("" if interrupted else f": {escape(report.failed)}")
+        big = ENDED.get(report.failed, "failed").capitalize()
+        rest = f"after {wall}" + ("" if report.failed in ENDED else f": {escape(report.failed)}")
     elif report.way == "each":
         big, rest = f"In {plural(report.workers, 'worker')}", f"in {wall}"
     elif report.slower:

@@ -281,7 +281,12 @@ void bind_heap(py::module_& module) {
       .def_property_readonly("segment", [](const FreezeResult& r) { return r.figures.segment; });
 
   module.def("freeze", &freeze, py::arg("obj"), py::pos_only());
-  module.def("thaw", &thaw, py::arg("obj"), py::pos_only());
+  module.def(
+      "thaw", &thaw, py::arg("obj"), py::pos_only(),
+      "A mutable copy of `obj`, deep: lists, dicts, sets ... of the types that were frozen.\n\n"
+      "Sharing and cycles are kept. Strings, numbers and dates stay the frozen ones, for nobody "
+      "can change them.\nPlain lists, tuples, dicts and sets are copied too, so that the frozen "
+      "values in them thaw; anything else\nin them stays itself. Raises MemoryError.");
   module.def(
       "shallow",
       [](const py::object& object) {

@@ -387,3 +387,16 @@ def test_the_example_of_the_readme_runs(notebook):
     notebook.ok("job.result(60)")
     hits = [row for row in notebook["rows"] if len(row["text"].split()) > 90]
     assert notebook["hits"] == hits and len(hits) > 1000
+
+
+@pytest.mark.parametrize("name", ["firn", "In", "get_ipython", "sum"])
+def test_a_handle_hides_nothing_that_all_cells_have(notebook, name):
+    error = notebook.fails(f"%%parallel --background {name}\nx = [n for n in range(9)]")
+    assert f"would hide {'Python' if name == 'sum' else 'the notebook'}'s" in str(error)
+
+
+def test_the_report_of_a_cancelled_cell_says_so(notebook):
+    notebook.ok("import time")
+    notebook.ok("%%parallel --background job\nfor n in range(4000):\n    time.sleep(0.01)")
+    notebook.ok("job.cancel()\nreport = job.report")
+    assert "cancelled after" in str(notebook["report"]) and "failed" not in str(notebook["report"])

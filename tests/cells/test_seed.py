@@ -92,3 +92,11 @@ def test_each_cells_stop_in_time(notebook):
     error = notebook.fails("%%parallel --each --timeout 0.3\nwhile True: time.sleep(0.01)")
     assert isinstance(error, TimeoutError) and "--timeout 0.3" in str(error)
     assert notebook.ok("%%parallel --gather r\nr = parallel.rank") is None and notebook["r"] == [0, 1]
+
+
+def test_who_gives_a_seed_is_not_told_of_it(notebook):
+    notebook.ok("import random")
+    notebook.ok("%%parallel\na = [random.random() for x in range(50)]")
+    assert "--seed fixes" in str(notebook.report.notes)
+    notebook.ok("%%parallel --seed 1\na = [random.random() for x in range(50)]")
+    assert "--seed fixes" not in str(notebook.report.notes)
