@@ -197,6 +197,7 @@ def _entry(verdict: Verdict, plan: CellPlan, tree: ast.Module, namespace: dict[s
             through = shipping.look(
                 own, namespace, code=loop.code, copy=wanted.copy, later=earlier | loop.bound, over=over
             )
+            modules.check_reads(tree, loop.names, loop.lineno, namespace, loop.code.co_filename)
             modules.check_imports(modules.body_at(tree, loop.lineno), loop.code.co_filename)
             plan.check_given(loop.index, namespace, wanted.copy)
         except (analysis.Refusal, ShippingRefusal) as error:

@@ -12,10 +12,12 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+import types
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Final
 
 from firn import errors
+from firn.analysis.scopes import stored
 from firn.names import ShippingRefusal
 from firn.raised import FRAME
 
@@ -142,6 +144,24 @@ def check_imports(statements: Iterable[ast.stmt], filename: str) -> None:
     for name, line in _imported(statements):
         if name.partition(".")[0] in WAYS_OUT and (reasons := why_not([name])):
             raise unloadable(name, reasons[name], user="", line=line, filename=filename)
+
+
+def check_reads(tree: ast.Module, names: Set[str], line: int, namespace: Mapping[str, object], filename: str) -> None:
+    """Refuses, before anything of the cell runs, a loop that reads modules which no worker can load: of those with a sentence
+    of their own, and as far as it is certain what the names will be. The rest is seen when the loop begins."""
+    earlier = [statement for statement in tree.body if statement.lineno < line]
+    imports = [statement for statement in earlier if isinstance(statement, ast.Import)]
+    there = {name: value.__name__ for name in names if isinstance(value := namespace.get(name), types.ModuleType)}
+    if not (imports or there):
+        return
+    read = {name: module for name, module in there.items() if name not in stored(*earlier)}
+    for statement in imports:
+        others = stored(*(other for other in earlier if other is not statement))
+        bound = {alias.asname or alias.name.partition(".")[0]: alias.name for alias in statement.names}
+        read |= {name: module for name, module in bound.items() if name in names - others}
+    for name, module in read.items():
+        if module.partition(".")[0] in WAYS_OUT and (reasons := why_not([module])):
+            raise unloadable(module, reasons[module], user=name, line=line, filename=filename)
 
 
 def body_at(tree: ast.AST, line: int) -> list[ast.stmt]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from IPython.core.interactiveshell import InteractiveShell
 
 import firn
-from firn import _core, analysis, background, each, errors, options, recompiling, settings, tracing, transform
+from firn import _core, analysis, background, each, errors, modules, options, recompiling, settings, tracing, transform
 from firn.analysis.scopes import stored
 from firn.analysis.type_calls import TypeCalls
 from firn.compare import Comparison
@@ -255,14 +255,21 @@ class Notebook:
         return transform.bind(plan.module, run.number) if plan.loops else tree
 
     def _analyzed(self, tree: ast.Module, run: Run) -> analysis.CellPlan:
-        return analysis.analyze(
+        names = self.shell.user_ns
+        plan = analysis.analyze(
             tree,
             source=run.source,
             filename=run.filename,
-            namespace=self.shell.user_ns,
+            namespace=names,
             share=run.options.share,
             reassociate=run.options.reassociate,
         )
+        for loop in plan.loops:
+            try:
+                modules.check_reads(tree, loop.names, loop.lineno, names, run.filename)
+            except modules.Unloadable as error:
+                raise errors.refused(loop.lineno, error.reason, error.remedy) from None
+        return plan
 
     def _apart(self, tree: ast.Module, run: Run, why: str) -> ast.Module:
         """A background cell, of which the notebook's own cell is but the start."""

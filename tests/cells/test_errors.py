@@ -433,3 +433,20 @@ def test_the_details_say_nothing_of_an_exception_that_came_across(notebook):
     notebook.ok("rows = [*range(40)]")
     error = notebook.fails("%%parallel\nfound = [1 // (n - 2) for n in rows]")
     assert error.worker_error.__cause__ is error and "stays in its worker" not in str(vars(error.worker_error))
+
+
+@pytest.mark.parametrize("before", ["import numpy as np", "import numpy as np\nprint('before')"])
+def test_modules_that_no_worker_loads_are_refused_before_anything_runs(notebook, before):
+    loop = "roots = [float(np.sqrt(n)) for n in range(40)]"
+    notebook.ok(f"%%parallel --explain\n{before}\n{loop}")
+    assert "numpy does not load in a worker" in str(notebook.reports)
+    error = notebook.fails(f"%%parallel\n{before}\n{loop}")
+    assert "numpy does not load in a worker" in str(error) and "outside the loop" in str(error)
+    assert "np" not in notebook and "before" not in notebook.shown
+    notebook.ok(before.partition("\n")[0])
+    error = notebook.fails(f"%%parallel\nprint('before')\n{loop}")
+    assert "line 3: " in str(error) and "before" not in notebook.shown.partition("firn")[0].replace(
+        "print('before')", ""
+    )
+    notebook.ok(f"%%parallel\nimport math as np\n{loop}")
+    assert notebook["roots"][4] == 2.0

@@ -109,7 +109,7 @@ class Tally(Keyed):
         target = self.checked(namespace)
         known: dict[Any, Any] = {}  # asking for an item may run code
         if self.argument == "+" and type(target) in (dict, defaultdict, Counter):
-            sums = _parts(effects) if self.in_parts else _sums(effects)
+            sums = _sums(effects) or (_parts(effects) if self.in_parts else None)
             new = None if sums is None else self._added(target, sums, known)
             if new is not None:
                 return lambda: dict.update(target, new)
