@@ -219,6 +219,9 @@ class Notebook:
             run.error = error.at(error.line, error.source or run.source)
         except analysis.Refusal as refusal:
             run.error = errors.refused(refusal.line, refusal.reason, refusal.remedy, run.source)
+        except modules.Unloadable as error:
+            run.error = error
+            errors.shown_plainly(error, error.line, run.source)
         except SyntaxError:
             return tree  # compiling the cell says it better
         except Exception as error:
@@ -265,10 +268,7 @@ class Notebook:
             reassociate=run.options.reassociate,
         )
         for loop in plan.loops:
-            try:
-                modules.check_reads(tree, loop.names, loop.lineno, names, run.filename)
-            except modules.Unloadable as error:
-                raise errors.refused(loop.lineno, error.reason, error.remedy) from None
+            modules.check_reads(tree, loop.names, loop.lineno, names, run.filename)
         return plan
 
     def _apart(self, tree: ast.Module, run: Run, why: str) -> ast.Module:
