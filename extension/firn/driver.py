@@ -1,4 +1,4 @@
-"""Runs the split loops of one cell: freezes what they read, hands out the work, merges the effects, keeps the figures.
+"""Runs the split loops of one cell: freezes what they read, hands out the work, merges the effects.
 
 One `Run` belongs to one execution of a cell and is used by the thread that runs the cell.
 """
@@ -19,6 +19,7 @@ from typing import Any
 
 import firn
 from firn import _core, background, brief, errors, jobs, modules, shipping, slowest
+from firn.account import Account
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
 from firn.items import Items, Taken, as_items, slice_items
@@ -27,16 +28,13 @@ from firn.names import ShippingRefusal
 from firn.options import Options
 from firn.progress import Bars, Progress, Screen
 from firn.raised import TRACEBACK, Found, reraise, without_firn
-from firn.readable import a, seconds
+from firn.readable import a
 from firn.rebind import rebind
-from firn.report import Loop, Report, Shared, Span
+from firn.report import Loop, Report
 from firn.session import BACKGROUND, Session
 
 PARTS = 64
 """Of a loop whose sums may be added up in parts."""
-
-RANDOM = "each iteration draws random numbers of its own, which random.seed() or --seed fixes: not the serial cell's"
-BUDGET = 0.05  # the part of a cell's time that measuring its pickled transfer may take
 
 type Result = tuple[BaseException | None, Any]
 """(error, value): what the cell's line raises or gets."""
@@ -103,20 +101,19 @@ class Run:
     tree: ast.Module
     plan: CellPlan | None = None
     code: CodeType | None = None  # of a background cell
-    report: Report = field(default_factory=Report)
-    began: float = field(default_factory=time.perf_counter)
-    shared: dict[str, object] = field(default_factory=dict)
-    sharers: int = 0
+    account: Account = field(default_factory=Account)
     error: BaseException | None = None
-    runs: int = 1
 
     def __post_init__(self) -> None:
         self.report.cell = self.cell
-        self._split_already: set[int] = set()
         self._together: set[str] = set()  # variables that have objects in common with copied ones
         self._taken: Taken | None = None
         self._bars = Bars()
         self.deadline = None if self.options.timeout is None else time.monotonic() + self.options.timeout
+
+    @property
+    def report(self) -> Report:
+        return self.account.report
 
     @property
     def copied(self) -> frozenset[str]:
@@ -154,7 +151,7 @@ class Run:
         finally:
             self._taken = None
             self._bars.close()
-            entry.wall_seconds = time.perf_counter() - self.began - entry.began
+            self.account.leave(entry)
 
     def _give_back(self, error: BaseException) -> None:
         """Leaves an iterator of the notebook's, and the user's bars, behind the iteration that failed; where none did, nothing
@@ -165,17 +162,6 @@ class Run:
         if self._taken is not None:
             for name in self._taken.leave(0 if failed is None else failed + 1, self.namespace):
                 self.note(errors.goes_on(name))
-
-    def _count_run(self, index: int) -> None:
-        """Starts the report anew when a loop runs again (%%timeit): it is then about the last run of the cell."""
-        if index in self._split_already:
-            self.runs += 1
-            self._split_already.clear()
-            self.report.loops.clear()
-            self.report.shared.clear()
-            self.report.peers.clear()
-            self.began = time.perf_counter()
-        self._split_already.add(index)
 
     async def split_apart(self, index: int, iterable: Any) -> Result:
         """The same in a background cell, which goes on when the loop has ended."""
@@ -206,15 +192,10 @@ class Run:
             return self.failed(error, loop.lineno, entry), None
         finally:
             self._bars.close()
-            entry.wall_seconds = time.perf_counter() - self.began - entry.began
+            self.account.leave(entry)
 
     def _enter(self, loop: SplitLoop) -> Loop:
-        """A new entry of the report."""
-        self._count_run(loop.index)
-        entry = Loop(loop.lineno, loop.what, loop.source, began=time.perf_counter() - self.began)
-        self.report.way = "split"
-        self.report.loops.append(entry)
-        return entry
+        return self.account.enter(loop.lineno, loop.what, loop.source, "split", loop.index)
 
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
         items = self._read(loop, entry, iterable, self.namespace)
@@ -227,7 +208,7 @@ class Run:
             effects, items = brief.run(loop, items, self.namespace, partial(self._find, loop, items, 0))
             self._bars.add(entry.items - len(items))
             if not len(items):
-                self._was_short(entry)
+                self.account.was_short(entry)
                 return self._merge(loop, entry, effects, items.error)
         asked = time.perf_counter()
         with self.session.turn() as pool:
@@ -247,7 +228,7 @@ class Run:
         loop.check(self.namespace, iterable)
         modules.check_imports(modules.body_at(self.tree, loop.lineno), self.filename)
         assert self.plan is not None
-        self.plan.check_given(loop.index, self.namespace, self.options.copy)
+        self.plan.check_given(loop.index, self.namespace, self.options.copy, self._together)
         began = time.perf_counter()
         items = as_items(iterable, self._look_at_deadline, namespace)
         entry.read_seconds = time.perf_counter() - began
@@ -270,14 +251,14 @@ class Run:
         if together := shipment.figures.together:
             assert self.plan is not None
             self._together |= together
-            self.plan.check_given(loop.index, self.namespace, self.options.copy, together)
+            self.plan.check_given(loop.index, self.namespace, self.options.copy, self._together)
         originals = rebind(self.namespace, shipment.frozen, shipment.holders)
         shipped = len(items)
         entry.offered = min(self.workers_of(pool.size), shipped)
         job = pool.submit(shipment.setup, shipped, chunk=self._chunk(shipped), workers=self.options.workers)
         submitted, worked = time.perf_counter(), time.thread_time() - worked
         # The originals go while the workers run: giving back millions of objects takes its time.
-        self.keep_account(shipment, entry, loop.read)
+        self.add_shipment(shipment, entry, loop.read)
         unread = items.error
         del originals, items
         progress = Progress(None if self._bars.seen else screen, loop.what, entry.items, bars=self._bars)
@@ -307,23 +288,12 @@ class Run:
         """Whether the cell says how to hand out its loops, however short they are."""
         return bool(self.options.chunk or self.options.workers) or self.options.compare == "full"
 
-    def _was_short(self, entry: Loop) -> None:
-        """Takes a loop that ran in the notebook out of the report's split ones, and says so."""
-        taken = seconds(time.perf_counter() - self.began - entry.began)
-        self.report.why.append(errors.too_short(entry.line, entry.items, taken))
-        self.report.loops = [loop for loop in self.report.loops if loop is not entry]
-        if not self.report.loops:
-            self.report.way = "serial"
-
     def _account_for(self, started: Started, outcome: Outcome) -> None:
-        self.count(started.entry, outcome, started.prepare_seconds)
+        self.account.add_outcome(started.entry, outcome, started.prepare_seconds)
         if started.queued is not None and outcome.spans:
             turn = min(done.began - done.setup_seconds for done in outcome.spans)
             started.entry.turn_seconds += max(0.0, turn - started.queued)
-        started.entry.gathered = time.perf_counter() - self.began
-        slowest.describe(started.entry, started.shipment.items)
-        for slow in started.entry.slowest:
-            slow.start, slow.stop = slow.start + started.skipped, slow.stop + started.skipped
+        self.account.add_items(started.entry, started.shipment.items, started.skipped)
 
     def _prepare(self, loop: SplitLoop, items: Items, screen: Screen | None) -> shipping.Shipment:
         assert self.plan is not None
@@ -362,7 +332,7 @@ class Run:
             self._run_elsewhere(loop, entry, outcome, shipment)
         finally:
             paused = time.perf_counter() - began
-            self.began += paused
+            self.account.began += paused
             if self.deadline is not None:
                 self.deadline += paused
 
@@ -394,74 +364,15 @@ class Run:
             for name, kind in loop.lost.items():
                 self.note(f"{name} is unbound after the loop: its last value, {a(kind)}, stayed in a worker")
 
-    def keep_account(self, shipment: shipping.Shipment, entry: Loop, read: frozenset[str] = frozenset()) -> None:
+    def add_shipment(self, shipment: shipping.Shipment, entry: Loop, read: frozenset[str] = frozenset()) -> None:
         """Writes down what was frozen, reused, copied and shipped; `read` are the names that what is run over has."""
-        figures = shipment.figures
-        entry.objects, entry.bytes, entry.freeze_seconds = figures.objects, figures.bytes, figures.seconds
-        copied = self.copied
-        known = {item.name for item in self.report.shared}
-        for how, found in (("frozen", dict.fromkeys(figures.frozen, 0)), ("reused", dict.fromkeys(figures.reused, 0)),
-                           ("copied", figures.copied), ("shipped", figures.shipped)):  # fmt: skip
-            for name, size in found.items():
-                value = self.namespace.get(name)
-                if how in ("frozen", "reused"):
-                    self.shared[name] = value
-                if how == "frozen" and name in copied:
-                    how = "copied"
-                if name not in known:
-                    known.add(name)
-                    self.report.shared.append(Shared(name, value.__class__.__name__, how, size))
-        for name in sorted(read):
-            value = self.namespace.get(name)
-            if name not in known and not isinstance(value, str | bytes | int | float | None) and firn.is_frozen(value):
-                self.shared[name] = value
-                how = "frozen" if name in shipment.frozen else "reused"
-                self.report.shared.append(Shared(name, value.__class__.__name__, how))
-        if figures.holders:
-            self.note(errors.hold_frozen(figures.holders))
-        if figures.random and self.options.seed is None:
-            self.note(RANDOM)
-        self.report.kept += [place for place in figures.kept if place not in self.report.kept]
-
-    def count(self, entry: Loop, outcome: Outcome, prepare_seconds: float) -> None:
-        """Writes down who did what, and when; `prepare_seconds` is what it took until the pool had the job."""
-        for done in outcome.spans:
-            span = Span(
-                done.rank,
-                done.start,
-                done.stop,
-                done.began - self.began,
-                done.ended - self.began,
-                done.setup_seconds,
-                done.pack_seconds,
-                done.delay_seconds,
-                done.lost,
-            )
-            entry.spans.append(span)
-        used = [done for done in outcome.spans if not done.lost]
-        entry.busy_seconds += sum(done.ended - done.began for done in used)
-        entry.chunks = len(used)
-        entry.workers = len({done.rank for done in outcome.spans})
-        self.sharers = max(self.sharers, entry.workers)
-        entry.share_seconds = max(0.0, prepare_seconds - entry.freeze_seconds)
-        slowest.find(entry, used)
-        for rank in outcome.abandoned:
-            self.note(f"worker {rank} did not stop and was replaced: its work may go on for a while")
+        self.account.add_shipment(shipment, entry, self.namespace, self.options, self.copied, read)
 
     def failed(self, error: BaseException, line: int, entry: Loop) -> BaseException:
         """Writes a failure down; what the cell's line raises for it."""
         raised = self._as_raised(error, line)
-        entry.failed = type(raised).__name__
-        self.report.failed = self.report.failed or entry.failed
+        self.account.loop_failed(entry, raised)
         return raised
-
-    def cell_ended(self, error: BaseException | None) -> None:
-        """Writes down how the whole cell ended, which may have caught what a loop raised, or have failed beside its loops."""
-        if error is None and self.report.failed:
-            self.note(f"the cell caught the {self.report.failed} that its loop raised")
-            self.report.failed = ""
-        elif error is not None and not self.report.failed:
-            self.report.failed = type(error).__name__
 
     def _as_raised(self, error: BaseException, line: int) -> BaseException:
         """What the cell's line raises for an error: without firn's frames, and in plain words where firn raised it."""
@@ -497,26 +408,8 @@ class Run:
         return min(wanted, size)
 
     def note(self, text: str) -> None:
-        if text not in self.report.notes:
-            self.report.notes.append(text)
+        self.account.note(text)
 
     def finish(self) -> Report:
-        """Closes the report at the cell's end: the wall time, then the comparison within its budget."""
-        report = self.report
-        report.wall_seconds = time.perf_counter() - self.began
-        changed = self.plan.mutated_later if self.plan is not None else ()
-        if names := [item.name for item in report.shared if item.how == "copied" and item.name in changed]:
-            self.note(f"the workers got a copy of {', '.join(names)}, for the cell changes it after the loop")
-        if names := [item.name for item in report.shared if item.how == "copied" and item.name in self._together]:
-            self.note(f"the workers got a copy of {', '.join(names)} too, for objects that it has in common with that")
-        if self.runs > 1:
-            self.note(f"the cell ran {self.runs} times; the figures are those of the last")
-        if self.plan is not None:
-            report.why += [note for note in self.plan.notes if note not in report.why]
-        if report.way == "each" and self.options.compare == "full":
-            self.note("--compare full runs split loops in other pools; a cell that runs whole in every worker has none")
-        if report.way != "serial" and self.options.compare != "off" and not report.failed:
-            budget = None if self.options.compare == "full" else BUDGET * report.wall_seconds
-            report.pickled = self.comparison.measure(self.shared, max(1, self.sharers), budget=budget)
-        self.shared.clear()  # a run that is remembered needs no data
-        return report
+        """Closes the report at the cell's end."""
+        return self.account.close(self.options, self.plan, self._together, self.comparison)

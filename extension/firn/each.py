@@ -67,15 +67,13 @@ def at_top(tree: ast.Module, wanted: ast.AST) -> bool:
 def run(run: Run) -> Result:
     """Runs the cell in the workers, binds the gathered lists, and returns what the cell's line gets."""
     first = run.tree.body[0].lineno
-    entry = Loop(first, "cell", run.source.splitlines()[first - 1], began=time.perf_counter() - run.began)
-    run.report.way = "each"
-    run.report.loops.append(entry)
+    entry = run.account.enter(first, "cell", run.source.splitlines()[first - 1], "each")
     try:
         _run(run, entry)
     except BaseException as error:
         return run.failed(error, first, entry), None
     finally:
-        entry.wall_seconds = time.perf_counter() - run.began - entry.began
+        run.account.leave(entry)
     return None, None
 
 
@@ -107,7 +105,7 @@ def _run(run: Run, entry: Loop) -> None:
         originals = rebind(run.namespace, shipment.frozen, shipment.holders)
         job = pool.submit(shipment.setup, size, pinned=True)
         prepared = time.perf_counter() - began
-        run.keep_account(shipment, entry)
+        run.add_shipment(shipment, entry)
         del originals
         labelled = jobs.Grouped() if run.options.group else jobs.Labelled()
         outcome = jobs.run(
@@ -120,7 +118,7 @@ def _run(run: Run, entry: Loop) -> None:
             progress=Progress(run.screen, "--each", size, unit="worker"),
         )
         labelled.flush()
-        run.count(entry, outcome, prepared)
+        run.account.add_outcome(entry, outcome, prepared)
     WORKERS.names |= assigned(run.tree)
     if outcome.error is not None:
         reraise(outcome.error)

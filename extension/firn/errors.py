@@ -285,7 +285,7 @@ def not_made(name: str) -> str:
 
 def left_behind(type_name: str, message: str) -> WorkerError:
     """What is raised in the place of an exception that cannot leave its worker."""
-    error = WorkerError(f"{type_name}: {message}" if message else type_name)
+    error = details(type_name, message)
     error.add_note(f"(the {type_name} itself stays in its worker: it cannot be pickled and made again here)")
     return error
 

@@ -150,17 +150,21 @@ def check_reads(tree: ast.Module, names: Set[str], line: int, namespace: Mapping
     """Refuses, before anything of the cell runs, a loop that reads modules which no worker can load: of those with a sentence
     of their own, and as far as it is certain what the names will be. The rest is seen when the loop begins."""
     earlier = [statement for statement in tree.body if statement.lineno < line]
-    imports = [statement for statement in earlier if isinstance(statement, ast.Import)]
-    there = {name: value.__name__ for name in names if isinstance(value := namespace.get(name), types.ModuleType)}
-    if not (imports or there):
-        return
-    read = {name: module for name, module in there.items() if name not in stored(*earlier)}
-    for statement in imports:
-        others = stored(*(other for other in earlier if other is not statement))
-        bound = {alias.asname or alias.name.partition(".")[0]: alias.name for alias in statement.names}
-        read |= {name: module for name, module in bound.items() if name in names - others}
-    for name, module in read.items():
-        if module.partition(".")[0] in WAYS_OUT and (reasons := why_not([module])):
+    # (name, module, the statement of the cell that binds it)
+    found: list[tuple[str, str, ast.stmt | None]] = [
+        (name, value.__name__, None) for name in names if isinstance(value := namespace.get(name), types.ModuleType)
+    ]
+    for statement in earlier:
+        if isinstance(statement, ast.Import):
+            found += (
+                (alias.asname or alias.name.partition(".")[0], alias.name, statement) for alias in statement.names
+            )
+    for name, module, binds in found:
+        if name not in names or module.partition(".")[0] not in WAYS_OUT:
+            continue
+        if name in stored(*(statement for statement in earlier if statement is not binds)):
+            continue
+        if reasons := why_not([module]):
             raise unloadable(module, reasons[module], user=name, line=line, filename=filename)
 
 

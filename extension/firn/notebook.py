@@ -176,7 +176,7 @@ class Notebook:
             last = info is None or frame.info is info or frame.info.raw_cell == info.raw_cell
             if frame.run is not None:
                 if last and result is not None:
-                    frame.run.cell_ended(result.error_before_exec or result.error_in_exec)
+                    frame.run.account.cell_ended(result.error_before_exec or result.error_in_exec)
                 self._finish(frame.run)
             if last:
                 break

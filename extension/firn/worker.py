@@ -77,10 +77,9 @@ class Space:
         found: list[Any] = [None] * len(units)
         # Definitions come before frozen values are looked at: what this interpreter has made of those is forgotten when one
         # of their classes is another one.
-        data = [number for number, unit in enumerate(units) if unit[0] in ("frozen", "address")]
-        ahead = {need for unit in units if unit[0] == "pickle" for need in unit[3]}
-        late = [number for number in data if number not in ahead]
-        for number in [*sorted(set(range(len(units))).difference(late)), *late]:
+        data = {number for number, unit in enumerate(units) if unit[0] in ("frozen", "address")}
+        late = data - {need for unit in units if unit[0] == "pickle" for need in unit[3]}
+        for number in sorted(range(len(units)), key=late.__contains__):
             found[number] = value = self._load(units[number], found, pointers)
             if number in header["definitions"]:
                 _core.define(header["definitions"][number], value)
@@ -200,7 +199,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             _core.take_refused_write()
             effects = chunk(items.Slice(stopwatch.watched(source, stop - start), part), start)
             if (refused := _core.take_refused_write()) is not None:
-                raise _caught(*refused)
+                raise _effects().caught_refusal(*refused)
             slowest = stopwatch.slowest(start, stop - start)
             if rebuild.missed:
                 raise rebuild.missed[0]
@@ -208,7 +207,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
                 watch = watching[0] = _watch_of([], [])
                 looks = True
             if looks and (changed := watch.changed(before)):
-                raise _lost(changed)
+                raise _effects().changed_copy(changed)
             return ("ok", effects, slowest)
         except Stopped:
             raise
@@ -236,16 +235,10 @@ def _watch_of(values: list[tuple[str, Any]], definitions: list[Any]) -> Any:
     return Watch(values, definitions)
 
 
-def _lost(name: str) -> BaseException:
+def _effects() -> types.ModuleType:
     from firn import effects
 
-    return effects.changed_copy(name)
-
-
-def _caught(message: str, function: str, line: int) -> BaseException:
-    from firn import effects
-
-    return effects.caught_refusal(message, function, line)
+    return effects
 
 
 def _seeded(iterator: Iterator[Any], seed: int, start: int) -> Iterator[Any]:

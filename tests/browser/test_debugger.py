@@ -12,7 +12,9 @@ CODE = "numbers = [1, 2, 3]\nanswer = sum(numbers)\nanswer"
 
 def test_a_breakpoint_in_a_cell(notebook: Notebook) -> None:
     page = notebook.page
-    page.locator(".jp-DebuggerBugButton").click()
+    button = page.locator(".jp-DebuggerBugButton")
+    expect(button).to_have_attribute("aria-disabled", "false")  # the kernel has told that it has a debugger
+    button.click()
     sidebar = page.locator(".jp-DebuggerSidebar")
     expect(sidebar).to_be_visible()
     cell = notebook.write(CODE)

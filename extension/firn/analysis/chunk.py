@@ -166,19 +166,13 @@ _BITS: dict[str, Callable[[Any, Any], Any]] = {"&": operator.and_, "|": operator
 def in_parts(values: list[Any], op: str) -> list[Any]:
     """What --reassociate makes of a chunk's operands: the one number that numbers with a fraction add up to (op "+" or "-",
     as sum() does it) or are multiplied to ("*"); others stay as they are."""
-    if op in ("+", "-") and _core.only_type(values) is float:
-        return [sum(values)]
-    kinds = set(map(type, values))
+    kinds = {float} if _core.only_type(values) is float else set(map(type, values))
     if not kinds <= NUMBERS or kinds <= _WHOLE.keys() or op not in ("+", "-", "*"):
         return values
     try:
-        return [math.prod(values) if op == "*" else sum(values[1:], values[0])]
+        return [math.prod(values) if op == "*" else sum(values)]
     except OverflowError:  # an int that no float can hold: raised where the operands meet one after the other, or not
         return values
-
-
-def pack_sum(values: list[Any], reassociate: bool) -> tuple[Any, ...]:
-    return pack_values(in_parts(values, "+") if reassociate else values)
 
 
 def pack_fold(acc: list[Any], op: str) -> tuple[Any, ...]:

@@ -167,13 +167,12 @@ def _consumer(node: ast.Call, inner: ast.GeneratorExp, facts: CellFacts) -> Spli
             start = [*node.args[1:], *(k.value for k in node.keywords if k.arg == "start")]
             exact = all(isinstance(s, ast.Constant) and type(s.value) is int for s in start)
             known = len(start) == len(node.args) - 1 + len(node.keywords)
-            if not exact or not known:
-                summands = _list(inner)
-                if known and facts.reassociate:
-                    summands = _expression("__firn_tools__.in_parts(VALUES, '+')", inner, VALUES=summands)
+            summands = _list(inner)
+            if known and facts.reassociate:
+                summands = _expression("__firn_tools__.in_parts(VALUES, '+')", inner, VALUES=summands)
+            if not (exact and known):
                 return _split(name, node, inner, _result(summands), plan.Lists(), first)
-            source = f"__firn_tools__.pack_sum(VALUES, {facts.reassociate})"
-            values = _expression(source, inner, VALUES=_list(inner))
+            values = _expression("__firn_tools__.pack_values(VALUES)", inner, VALUES=summands)
             from_zero = all(isinstance(s, ast.Constant) and s.value == 0 for s in start)
             return _split(name, node, inner, _result(values), plan.Summands(from_zero), first)
         case "min" | "max" if len(node.args) == 1:

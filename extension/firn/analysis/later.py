@@ -50,9 +50,7 @@ def _changed(statement: ast.stmt) -> dict[str, bool]:
     for where, owner, _ in mutations(statement):
         if owner is not None:
             match where:
-                case ast.Subscript(value=ast.Name()) | ast.Call(func=ast.Attribute(value=ast.Name()), args=[]):
-                    deep = False
-                case ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
+                case ast.Subscript(value=ast.Name(id=name)) | ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
                     deep = name != owner.id  # heapq.heappush(rows, x)
                 case _:
                     deep = True

@@ -109,7 +109,9 @@ class Tally(Keyed):
         target = self.checked(namespace)
         known: dict[Any, Any] = {}  # asking for an item may run code
         if self.argument == "+" and type(target) in (dict, defaultdict, Counter):
-            sums = _sums(effects) or (_parts(effects) if self.in_parts else None)
+            sums: Mapping[Any, int | float] | None = _sums(effects)
+            if sums is None and self.in_parts:
+                sums = _parts(effects)
             new = None if sums is None else self._added(target, sums, known)
             if new is not None:
                 return lambda: dict.update(target, new)
@@ -118,7 +120,8 @@ class Tally(Keyed):
     def _added(
         self, target: Any, sums: Mapping[Any, int | float], known: dict[Any, Any]
     ) -> Mapping[Any, int | float] | None:
-        """The new items, if all that is added to are ints (in parts: or floats), too; in any case fills in the items that were looked at."""
+        """The new items, if all that is added to are ints (in parts: or floats), too; in any case fills in the items that were
+        looked at."""
         new: dict[Any, Any] = {}
         summed = (int, bool, float) if self.in_parts else (int, bool)
         absent = self.default[0] if self.default else 0

@@ -1,11 +1,9 @@
 // Lists, dicts, sets and their kin.
 #include "heap/thaw/thawer.hpp"
 
-#include <algorithm>
-#include <new>
-#include <unordered_map>
 #include <utility>
 
+#include "heap/set_order.hpp"
 #include "heap/tables.hpp"
 #include "heap/twins/twins.hpp"
 
@@ -205,58 +203,6 @@ bool Thawer::fill_dict(std::size_t depth) {
   }
 }
 
-namespace {
-
-bool same_places(const PySetObject* one, const PySetObject* other) {
-  if (one->mask != other->mask) return false;
-  for (Py_ssize_t i = 0; i <= one->mask; ++i) {
-    if (!one->table[i].key != !other->table[i].key) return false;
-    if (one->table[i].key && one->table[i].hash != other->table[i].hash) return false;
-  }
-  return true;
-}
-
-// An empty table of so many entries in the place of a set's own.
-void give_table(PySetObject* set, Py_ssize_t mask) {
-  setentry* const before = set->table;
-  setentry* table = set->smalltable;
-  if (mask >= PySet_MINSIZE) {
-    table =
-        static_cast<setentry*>(PyMem_Calloc(static_cast<std::size_t>(mask) + 1, sizeof(setentry)));
-    if (!table) throw std::bad_alloc();
-  } else {
-    std::fill_n(table, PySet_MINSIZE, setentry{});
-  }
-  set->table = table;
-  set->mask = mask;
-  if (before != set->smalltable) PyMem_Free(before);
-}
-
-// Gives a new set the order of the one that it was made of, which comes from the size of the table
-// and, of members whose hashes collide, from who came first. Where hashes are not what they were,
-// or several members have one, it has an order of its own.
-void arrange(PySetObject* made, const PySetObject* source) {
-  if (made->used != source->used || made->fill != made->used || source->fill != source->used ||
-      same_places(made, source)) {
-    return;
-  }
-  std::unordered_map<Py_hash_t, PyObject*> members;
-  for (Py_ssize_t i = 0; i <= made->mask; ++i) {
-    if (made->table[i].key) members.emplace(made->table[i].hash, made->table[i].key);
-  }
-  if (members.size() != static_cast<std::size_t>(made->used)) return;
-  for (Py_ssize_t i = 0; i <= source->mask; ++i) {
-    if (source->table[i].key && !members.contains(source->table[i].hash)) return;
-  }
-  give_table(made, source->mask);
-  for (Py_ssize_t i = 0; i <= source->mask; ++i) {
-    const Py_hash_t hash = source->table[i].hash;
-    if (source->table[i].key) made->table[i] = {members[hash], hash};
-  }
-}
-
-}  // namespace
-
 bool Thawer::fill_set(std::size_t depth) {
   while (true) {
     if (!steps_.back().pending) {
@@ -264,8 +210,8 @@ bool Thawer::fill_set(std::size_t depth) {
       PyObject* member = nullptr;
       Py_hash_t hash = 0;
       if (!_PySet_NextEntry(step.source, &step.at, &member, &hash)) {
-        arrange(reinterpret_cast<PySetObject*>(step.made),
-                reinterpret_cast<PySetObject*>(step.source));
+        take_order(reinterpret_cast<PySetObject*>(step.made),
+                   reinterpret_cast<PySetObject*>(step.source));
         return true;
       }
       PyObject* made = convert(member, true);
