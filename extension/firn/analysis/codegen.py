@@ -7,6 +7,7 @@ import ast
 import copy
 import types
 from collections.abc import Callable
+from textwrap import indent
 
 from .cellfacts import CellFacts
 from .chunk import FIRM
@@ -49,6 +50,40 @@ def _recorded(
         return value
     source = f"__firn_v if (__firn_v := VALUE).__class__ in __firn_plain__ else {keep}(__firn_v)"
     return expression(source, value, VALUE=value)
+
+
+def _candidate(node: ast.stmt, form: Best, c: Change, acc: ast.expr, fence: str) -> list[ast.stmt]:
+    """Looks whether this is the best of the chunk so far, which has the variable `fence` to compare with."""
+    others = [c.parts.get(f"={name}") or _name("__firn_v") for name in form.names]
+    compute, taken, entry = "", "OTHERS", "ENTRY"
+    if form.computed:
+        # The cell computes these for the best of all only.
+        failed = f"(__firn_contest__.Failed(__firn_e),) * {len(others)}"
+        compute = f"try:\n    __firn_p = NEW\nexcept Exception as __firn_e:\n    __firn_p = {failed}\n"
+        taken, entry = "__firn_p", "(__firn_v, *__firn_p)"
+
+    def step(statement: str, part: str, depth: int) -> str:
+        return indent(compute.replace("NEW", part) + statement, "    " * depth)
+
+    source = (
+        f"if (__firn_v := VALUE).__class__ is {fence}.__class__:\n"
+        f"    if __firn_v {form.sign} {fence}:\n"
+        f"{step(f'ACC.last = {entry}', 'LAST', 2)}\n"
+        f"        {fence} = __firn_v\n"
+        "elif ACC.beaten_by(__firn_v):\n"
+        f"{step(f'ACC.take(__firn_v, {taken})', 'OTHERS', 1)}\n"
+        f"    {fence} = ACC.fence"
+    )
+    if form.unasked:
+        first = step(f"ACC.open({taken.replace('OTHERS', 'FIRST')})", "FIRST", 1)
+        source = f"if {fence} is None:\n{first}\n    {fence} = ACC\nel{source}"
+    parts: dict[str, ast.expr] = {
+        "OTHERS": ast.Tuple(others, ast.Load()),
+        "FIRST": ast.Tuple(copy.deepcopy(others), ast.Load()),
+        "LAST": ast.Tuple(copy.deepcopy(others), ast.Load()),
+        "ENTRY": ast.Tuple([_name("__firn_v"), *copy.deepcopy(others)], ast.Load()),
+    }
+    return template(source, node, ACC=acc, VALUE=c.parts["value"], **parts)
 
 
 class _Recorder(ast.NodeTransformer):
@@ -104,23 +139,7 @@ class _Recorder(ast.NodeTransformer):
                 operand = _recorded(value, c.tail, self._is_builtin, "__firn_settled__")
                 return template("ACC.append(VALUE)", node, ACC=acc, VALUE=operand)
             case Best():
-                others = [c.parts.get(f"={name}") or _name("__firn_v") for name in form.names]
-                fence = f"{local}_fence"
-                source = (
-                    f"if (__firn_v := VALUE).__class__ is {fence}.__class__:\n"
-                    f"    if __firn_v {form.sign} {fence}:\n"
-                    "        ACC.last = ENTRY\n"
-                    f"        {fence} = __firn_v\n"
-                    "elif ACC.beaten_by(__firn_v):\n"
-                    "    ACC.take(__firn_v, OTHERS)\n"
-                    f"    {fence} = ACC.fence"
-                )
-                if form.unasked:
-                    source = f"if {fence} is None:\n    ACC.open(FIRST)\n    {fence} = ACC\nel{source}"
-                entry = ast.Tuple([_name("__firn_v"), *copy.deepcopy(others)], ast.Load())
-                made = {"ENTRY": entry, "OTHERS": ast.Tuple(others, ast.Load())}
-                made["FIRST"] = copy.deepcopy(made["OTHERS"])
-                return template(source, node, ACC=acc, VALUE=value, **made)
+                return _candidate(node, form, c, acc, f"{local}_fence")
             case Appended():
                 if c.kind is Fold or c.method == "extend":
                     return template("ACC.extend(VALUE)", node, ACC=acc, VALUE=value)
@@ -157,6 +176,17 @@ class _Recorder(ast.NodeTransformer):
             case Tally():
                 operand = _recorded(value, c.tail and not form.begins, self._is_builtin, form.keeps)
                 source = "ACC[KEY].append(VALUE)"
+                if form.above:
+                    above = ast.Constant(form.above[0])
+                    beats = {"max": "__firn_o > ABOVE", "min": "__firn_o < ABOVE"} | {
+                        "max<": "ABOVE < __firn_o",
+                        "min<": "ABOVE > __firn_o",
+                    }
+                    source = (
+                        "__firn_o, __firn_r, __firn_k = VALUE, ACC, KEY\n__firn_k in __firn_r\n"
+                        f"if {beats[form.op]}:\n    __firn_r[__firn_k].append(__firn_o)"
+                    )
+                    return template(source, node, ACC=acc, KEY=key, VALUE=operand, ABOVE=above)
                 if form.op.endswith(">"):
                     source = "__firn_o = VALUE\nACC[KEY].append(__firn_o)"
                 elif c.guarded and not harmless(value) and form.leaves_no_key:

@@ -11,6 +11,7 @@ from firn import _core
 from . import refusals
 from .forms import MUTABLE, RUNNING, Commit, Form, Namespace, nothing, operate
 from .places import is_pure, measured, measuring
+from .values import is_absent
 
 DICTS = (dict, defaultdict, OrderedDict, Counter)
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: classes written in Python, and some others
@@ -230,12 +231,13 @@ def check_holder(form: Keyed, value: Any, creates: bool, wanted: str) -> None:
 
 @dataclass
 class Leader(Keyed):
-    """`if k not in d or f(v) > f(d[k]): d[k] = v`. op: max or min; measure: f, see `places.measured`;
-    vouched: as of `forms.Best`."""
+    """`if k not in d or f(v) > f(d[k]): d[k] = v`. op: max or min; measure: f, see `places.measured`; vouched: as of
+    `forms.Best`. absent: how the cell asks otherwise whether there is one yet, see `presence._empty`."""
 
     op: str = "max"
     measure: str = ""
     vouched: bool = False
+    absent: str = ""
     packer = "leaders"
     what = "the best by key"
     role = "output"
@@ -253,7 +255,17 @@ class Leader(Keyed):
         return False
 
     def check(self, value: Any) -> None:
-        check_kind(self, value, DICTS, "a dict")
+        made = self.absent in ("", "get None", "get false")
+        check_kind(self, value, DICTS if made else (dict, OrderedDict), "a dict")
+
+    def _is_there(self, target: Any, key: Any) -> bool:
+        if self.absent.startswith("get ") and key not in target:
+            return False
+        return not is_absent(target[key], self.how) if self.absent else key in target
+
+    @property
+    def how(self) -> str:
+        return self.absent.removeprefix("get ")
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(effects):
@@ -265,7 +277,7 @@ class Leader(Keyed):
         for effect in effects:
             for key, (first, others) in effect.items():
                 entries = others
-                if key in new or key in target:
+                if key in new or self._is_there(target, key):
                     entries = [(score_of(first), first), *others]
                 else:
                     new[key] = first
@@ -274,6 +286,10 @@ class Leader(Keyed):
                         scores[key] = score_of(new[key] if key in new else target[key])
                     if operate(self.op, scores[key], score) is not scores[key]:
                         new[key], scores[key] = value, score
+        if self.absent:
+            for value in new.values():
+                if is_absent(value, self.how):
+                    raise refusals.none_again(self.line, self.name, value, by_key=True)
         return lambda: dict.update(target, new) if type(target) is not OrderedDict else target.update(new)
 
 

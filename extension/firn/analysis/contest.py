@@ -81,6 +81,14 @@ class Champion:
         return self._error
 
 
+class Failed:
+    """What stands for the values that go with a best of a chunk, where it failed to compute them. The cell itself computes
+    them only for what is the best of all before."""
+
+    def __init__(self, error: Exception) -> None:
+        self.kind = type(error).__name__
+
+
 class VouchedChampion(Champion):
     """The same where what is bound may change after that (`m = fit(p)`): fails where its measure did."""
 

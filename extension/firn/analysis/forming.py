@@ -7,7 +7,7 @@ from . import refusals
 from .containers import Appended, Counts, Distinct, First, Grouped, Leader, Store
 from .forms import Best, Extreme, Fold, Form
 from .nested import Fields, Nested
-from .places import fresh, harmless
+from .places import fresh, harmless, same
 from .reductions import SETS, Change
 from .tallies import Tally
 from .unseen import Unseen, unseen_form
@@ -87,8 +87,12 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
         if len(changes) > 1:
             raise refusals.mixed_changes(changes[1].statement, name, Best.what, Best.what)
         names = (name, *(n for n in first.assigns if n != name))
+        computed = ""
         for key, value in first.parts.items():
-            if key.startswith("=") and not harmless(value):
+            if not key.startswith("=") or harmless(value):
+                continue
+            computed = key[1:]
+            if computed not in first.computed:
                 raise refusals.unsupported_form(
                     first.statement,
                     key[1:],
@@ -96,17 +100,21 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
                     f"Compute it before the 'if' ({key[1:]}_ = ...) and assign that variable, or use"
                     f" {'max' if first.op.startswith('>') else 'min'}(..., key=...) over a comprehension.",
                 )
-        return Best(name, line, guarded, first.op, first.none_first, names, first.measure, first.passing)
+        return Best(
+            name, line, guarded, first.op, first.absent, first.asked, names, first.measure, first.passing, computed
+        )
     if kind is Tally:
-        form = Tally(name, line, guarded, first.op, first.default, _unit(changes), first.certain, plain=first.plain)
-        return _alike(changes, form, lambda c: (c.op, repr(c.default), c.certain, c.plain))
+        form = Tally(
+            name, line, guarded, first.op, first.default, _unit(changes), first.certain, first.above, plain=first.plain
+        )
+        return _alike(changes, form, lambda c: (c.op, repr(c.default), c.certain, repr(c.above), c.plain))
     if kind is Grouped:
         inner = "set" if first.method in SETS else "list"
         form_ = Grouped(name, line, guarded, inner, bool(first.default), plain=first.plain)
         return _alike(changes, form_, lambda c: (c.method in SETS, bool(c.default), c.plain))
     if kind is Leader:
         for c in changes:
-            if not harmless(c.parts["value"]):
+            if not (harmless(c.parts["value"]) or same(c.parts["value"], c.parts["score"])):
                 raise refusals.unsupported_form(
                     c.statement,
                     c.name,
@@ -114,8 +122,8 @@ def _form_of_all(name: str, changes: list[Change]) -> Form:
                     " know.",
                     "Compute its parts before the 'if', and assign a variable or a tuple of variables.",
                 )
-        leader = Leader(name, line, guarded, first.op, first.measure, any(c.passing for c in changes))
-        return _alike(changes, leader, lambda c: (c.op, c.measure))
+        leader = Leader(name, line, guarded, first.op, first.measure, any(c.passing for c in changes), first.absent)
+        return _alike(changes, leader, lambda c: (c.op, c.measure, c.absent))
     if kind is Unseen:
         if len(changes) > 1:
             raise refusals.mixed_changes(changes[1].statement, name, Unseen.what, Unseen.what)

@@ -7,7 +7,7 @@ returns changes the notebook's variables and does not.
 import operator
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, ClassVar, Final
@@ -16,9 +16,9 @@ from firn import _core
 
 from . import refusals
 from .chunk import CODES, NUMBERS, unpack
-from .contest import BEATS
+from .contest import BEATS, Failed
 from .places import measured, measuring
-from .values import alike, order_of
+from .values import alike, is_absent, order_of
 
 Commit = Callable[[], None]
 Namespace = dict[str, Any]
@@ -192,6 +192,10 @@ class Form(ABC):
         except KeyError:
             raise NameError(f"name '{name}' is not defined", name=name) from None
 
+    def is_unbound(self, namespace: Mapping[str, Any]) -> bool:
+        """Whether the first iteration fails, for there is no such variable."""
+        return self.name not in namespace
+
     def checked(self, namespace: Namespace) -> Any:
         """The variable's value, which can be merged into."""
         value = self.current(namespace)
@@ -326,14 +330,17 @@ class Extreme(Form):
 @dataclass
 class Best(Form):
     """`if e > best: best, who = e, p`, `if f(r) > f(best): best = r`, also with `best is None or`. names: all that it binds,
-    the best first; op: the comparison, with "~" where the best is written on its left; measure: f, see
-    `places.measured`; vouched: whether the workers see to it that what is bound stays as good as it was."""
+    the best first; op: the comparison, with "~" where the best is written on its left; absent: what says that there is none
+    yet, see `is_absent`, asked: of which of the names; measure: f, see `places.measured`; vouched: whether the workers see to
+    it that what is bound stays as good as it was; computed: a name that is bound to what may fail to be computed."""
 
     op: str = ">"
-    none_first: bool = False
+    absent: str = ""
+    asked: str = ""
     names: tuple[str, ...] = ()
     measure: str = ""
     vouched: bool = False
+    computed: str = ""
     packer = "champion"
     what, otherwise = "the best so far", RUNNING
 
@@ -354,32 +361,44 @@ class Best(Form):
     def sign(self) -> str:
         return self.op.rstrip("~")
 
+    def is_unbound(self, namespace: Mapping[str, Any]) -> bool:
+        return (self.asked or self.name) not in namespace
+
     @property
     def unasked(self) -> bool:
         """Whether nobody asks for the measure of the first one."""
-        return bool(self.measure) and self.none_first
+        return bool(self.measure and self.absent)
 
     def prepare(self, effects: Sequence[Any], namespace: Namespace) -> Commit:
         if not any(first is not None or entries for first, entries, _ in effects):
             return nothing
-        best = self.current(namespace)
+        none_yet = bool(self.absent) and is_absent(self.current(namespace, self.asked), self.absent)
+        best = None if none_yet else self.current(namespace)
         score_of = measured(self.measure) if self.measure else None
         chosen: tuple[Any, ...] | None = None
         for first, entries, dropped in effects:
+            if first is not None and isinstance(first[-1], Failed):
+                raise refusals.not_computed(self.line, self.computed, first[-1].kind)
             if first is not None:
                 assert score_of is not None
-                entries = [(None if best is None else score_of(first[0]), *first), *entries]
+                entries = [(None if none_yet else score_of(first[0]), *first), *entries]
             for score, *values in entries:
-                if not (self.none_first and best is None):
+                if not none_yet:
                     before = best if score_of is None else score_of(best)
                     if not self._beats(score, before):
                         if dropped and not _in_order(score, before):
                             raise refusals.another_order(self.line, self.name, before)
                         continue
+                if isinstance(values[-1], Failed):
+                    raise refusals.not_computed(self.line, self.computed, values[-1].kind)
                 chosen, best = tuple(values), values[0]
+                none_yet = self.absent == "None" and self.asked == self.name and best is None
         if chosen is None:
             return nothing
         found = dict(zip(self.names, chosen, strict=True))
+        if self.absent and not none_yet and is_absent(found[self.asked], self.absent):
+            # Anything that follows would be the best, and so on: only what is better than all is so in any order.
+            raise refusals.none_again(self.line, self.asked, found[self.asked])
         return lambda: namespace.update(found)
 
     def _beats(self, score: Any, before: Any) -> bool:

@@ -131,7 +131,7 @@ class Known:
                 return c
             found.own = c.own
             return found
-        if c.kind not in (Tally, Grouped, Store, First, Leader):
+        if c.kind not in (Tally, Grouped, Store, First, Leader) or c.above:
             return c
         c.name, c.path, c.fixed = where.name.id, [*where.path, *c.path], where.fixed | c.fixed
         return c

@@ -274,8 +274,8 @@ class SplitLoop:
     def code_for(self, namespace: Mapping[str, Any]) -> CodeType:
         """The workers' code in a notebook with these variables. Where the cell forgot to bind one that it changes, the
         change is what the serial cell's is, and raises what that raises."""
-        absent = frozenset(form.name for form in self.forms if form.name not in namespace)
-        return self.unmerged(absent) if absent and self.unmerged is not None else self.code
+        unbound = frozenset(form.name for form in self.forms if form.is_unbound(namespace))
+        return self.unmerged(unbound) if unbound and self.unmerged is not None else self.code
 
     def decided(self, effects: Effects) -> bool:
         """Whether nothing after this chunk matters (any, all)."""

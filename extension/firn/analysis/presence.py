@@ -2,9 +2,10 @@
 
 import ast
 
+from .champions import absence_of
 from .containers import First, Grouped, Leader
 from .known import Known
-from .places import Place, harmless, makers, place, same
+from .places import Place, constant, harmless, makers, place, same, written
 from .reductions import Change, change, changed, keys_of
 from .scopes import stored, walk
 from .tallies import OPERAND, Tally
@@ -14,7 +15,22 @@ def conditional(node: ast.stmt, known: Known) -> Change | None:
     """The change by key that an `if` or `try` makes, if it has one of the mergeable forms."""
     match node:
         case ast.If(body=[ast.Assign(targets=[ast.Subscript() as target], value=value)], orelse=[]):
-            return _first(node, target, value, known) or _extreme(node, target, value, known)
+            return (
+                _first(node, target, value, known)
+                or _extreme(node, target, value, known)
+                or _above(node, target, value, known)
+            )
+        case ast.If(
+            test=absence,
+            body=[ast.Assign(targets=[ast.Subscript() as target], value=value) as first],
+            orelse=[ast.If(test=comparison, body=[ast.Assign(targets=[again]) as second], orelse=[])],
+        ) if written(first) == written(second):
+            either = ast.If(ast.BoolOp(ast.Or(), [absence, comparison]), [first], [])
+            found = _extreme(ast.copy_location(either, node), target, value, known)
+            if found is not None:
+                found.statement = node
+                found.own |= set(map(id, walk(again)))
+            return found
         case ast.If(test=test, body=[ast.Assign(targets=[ast.Subscript() as target], value=value)], orelse=[there]):
             asked = _asked(test, target, known)
             return None if asked is None else _either(node, there, target, value, known, asked)
@@ -59,28 +75,86 @@ def _first(node: ast.If, target: ast.Subscript, value: ast.expr, known: Known) -
 
 
 def _extreme(node: ast.If, target: ast.Subscript, value: ast.expr, known: Known) -> Change | None:
-    """`if k not in d or v > d[k]: d[k] = v`, `if k not in d or f(v) > f(d[k]): d[k] = v`."""
+    """`if k not in d or v > d[k]: d[k] = v`, `if d.get(k) is None or f(v) > f(d[k]): d[k] = v`."""
     match node.test:
-        case ast.BoolOp(op=ast.Or(), values=[absence, ast.Compare(left=left, ops=[operator], comparators=[right])]):
-            where, asked = place(target.value), _asked(absence, target, known)
+        case ast.BoolOp(op=ast.Or(), values=[absence, ast.Compare() as comparison]):
+            where, asked, absent = place(target.value), _asked(absence, target, known), ""
         case _:
             return None
-    if where is None or asked is None or not isinstance(operator, ast.Gt | ast.Lt):
+    if asked is None:
+        asked, absent = _empty(absence, target, known)
+    if where is None or asked is None:
         return None
-    more = isinstance(operator, ast.Gt)
     parts = {"key": target.slice, "value": value}
-    for new, old, op in ((left, right, "max" if more else "min"), (right, left, "min<" if more else "max<")):
-        own = [asked.name, *(part for part in walk(old) if isinstance(part, ast.Name) and part.id == where.name.id)]
-        if same(new, value) and same(old, target) and known.body.repeatable(value):
+    for new, old, op in _sides(comparison):
+        own = [asked.name, *_named(where, old)]
+        compared = same(new, value) and same(old, target) and known.body.repeatable(value)
+        if compared and not absent:
             return changed(where, Tally, node, parts, op=op, default=(OPERAND,), own=own)
         found = known.measure(new, old, value, target)
         if found is not None:
             source, fixed = found
             parts["score"] = new
-            return changed(
-                where, Leader, node, parts, op=op, measure=source, own=own, fixed=fixed, passing=known.passing(value)
-            )
+            others = {"measure": source, "fixed": fixed, "passing": known.passing(value), "absent": absent}
+            return changed(where, Leader, node, parts, op=op, own=own, **others)
     return None
+
+
+def _above(node: ast.If, target: ast.Subscript, value: ast.expr, known: Known) -> Change | None:
+    """`if v > d.get(k, c): d[k] = v`."""
+    where = place(target.value)
+    if where is None or where.path or not isinstance(node.test, ast.Compare):
+        return None
+    for new, old, op in _sides(node.test):
+        match old:
+            case ast.Call(func=ast.Attribute(value=holder, attr="get"), args=[key, default], keywords=[]):
+                least, fixed = constant(default)
+                if (
+                    least
+                    and same(holder, target.value)
+                    and same(key, target.slice)
+                    and same(new, value)
+                    and known.body.repeatable(value, holder, key)
+                ):
+                    parts = {"key": target.slice, "value": value}
+                    own = _named(where, holder)
+                    return changed(
+                        where, Tally, node, parts, op=op, default=(OPERAND,), above=least, own=own, fixed=fixed
+                    )
+    return None
+
+
+def _sides(comparison: ast.Compare) -> list[tuple[ast.expr, ast.expr, str]]:
+    """(new, old, op of `operate`): how `a > b` or `a < b` can be read, if one side is the best so far."""
+    match comparison:
+        case ast.Compare(left=left, ops=[ast.Gt()], comparators=[right]):
+            return [(left, right, "max"), (right, left, "min<")]
+        case ast.Compare(left=left, ops=[ast.Lt()], comparators=[right]):
+            return [(left, right, "min"), (right, left, "max<")]
+    return []
+
+
+def _named(where: Place, node: ast.expr) -> list[ast.Name]:
+    """Where an expression names what is changed."""
+    return [part for part in walk(node) if isinstance(part, ast.Name) and part.id == where.name.id]
+
+
+def _empty(test: ast.expr, target: ast.Subscript, known: Known) -> tuple[Place | None, str]:
+    """What holds the target, in a test whether nothing is there yet, and how that is asked: `d.get(k) is None` ("get
+    None"), `not d.get(k)`, `d[k] is None` ("None")."""
+    asked, how = absence_of(test) or (None, "")
+    match asked:
+        case ast.Call(func=ast.Attribute(value=holder, attr="get"), args=[key, *default], keywords=[]) if (
+            not default or same(default[0], ast.Constant(None))
+        ):
+            how = f"get {how}"
+        case ast.Subscript(value=holder, slice=key):
+            pass
+        case _:
+            return None, ""
+    if same(holder, target.value) and same(key, target.slice) and known.body.repeatable(holder, key):
+        return place(holder), how
+    return None, ""
 
 
 def _either(

@@ -24,7 +24,9 @@ class Change:
     accounts for; parts: its expressions; fixed: names that must be bound to these objects. covers: it only sees to it that
     an item is there, for changes after it, which are certain of that. calm: it counts only where no failure is caught.
     plain: only of dicts that raise KeyError. alias: the name that it gives to the item. passing: what it stores may be
-    changed after that."""
+    changed after that. absent: what says that there is no best yet, see `values.is_absent`; asked: the name that is
+    asked. above: what an item has to beat where none is there yet. computed: the assigned names whose values
+    may be computed for more iterations than the cell does."""
 
     name: str
     kind: type[Form]
@@ -38,7 +40,10 @@ class Change:
     method: str = ""
     measure: str = ""
     assigns: tuple[str, ...] = ()
-    none_first: bool = False
+    absent: str = ""
+    asked: str = ""
+    above: tuple[object, ...] = ()
+    computed: frozenset[str] = frozenset()
     guarded: bool = False
     tail: bool = False
     ambiguous: bool = False

@@ -236,6 +236,36 @@ def another_order(line: int, name: str, best: object) -> Refusal:
     )
 
 
+def not_computed(line: int, name: str, kind: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"what '{name}' is bound to could not be computed ({kind}), for what may be the best.",
+        f"Compute it before the 'if' ({name}_ = ...) and assign that variable.",
+    )
+
+
+def below(line: int, name: str, least: object) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"'{name}' holds an item that does not reach {least!r}, with which the workers compare what they find.",
+        f"Let '{name}' begin without such items, or ask whether the key is there (k not in {name} or ...).",
+    )
+
+
+def none_again(line: int, name: str, best: object, by_key: bool = False) -> Refusal:
+    shown = "None" if best is None else f"{a(type(best).__name__)} that is false"
+    asked = f"{name}.get(k)" if by_key else name
+    return Refusal(
+        line,
+        name,
+        f"{'an item of ' if by_key else ''}'{name}' would be {shown}, which counts as nothing found yet: in the serial cell"
+        " whatever comes next takes its place.",
+        f"Leave such items out{f', or ask {asked} is None' if best is not None else ''}.",
+    )
+
+
 def not_told_apart(line: int, name: str) -> Refusal:
     return Refusal(
         line,

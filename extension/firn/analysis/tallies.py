@@ -14,6 +14,7 @@ from . import refusals
 from .chunk import CODES, NUMBERS, unpack, unpacked
 from .containers import DICTS, Keyed, check_factory, check_kind, distinct, made_for, mutable
 from .forms import IN_PLACE, MUTABLE, PICKS, Commit, Namespace, folded, nothing, operate
+from .values import alike, order_of
 
 OPERAND: Final = object()
 """The default of `d[k] = max(d.get(k, v), v)`: the first operand."""
@@ -28,6 +29,7 @@ class Tally(Keyed):
     default: tuple[Any, ...] = ()
     unit: int = 0  # the one constant that all operands are, or 0
     certain: bool = False  # an item without operands is there, too
+    above: tuple[Any, ...] = ()  # of `if v > d.get(k, c): d[k] = v`, c
     what = "an augmented item assignment"
 
     @property
@@ -80,6 +82,8 @@ class Tally(Keyed):
         check_kind(self, value, kinds, "a Counter" if self.guarded else "a dict, Counter or list")
         if not self.default:
             check_factory(self, value)
+        if self.above and not all(map(self._is_above, value.values())):
+            raise refusals.below(self.line, self.name, self.above[0])
         distinct(self, self.inside(value))
 
     def inside(self, value: Any) -> list[Any]:
@@ -193,6 +197,12 @@ class Tally(Keyed):
         if self.default:
             return target.get(key, self.default[0])
         return made_for(target, key) if type(target) is defaultdict and key not in target else target[key]
+
+    def _is_above(self, item: Any) -> bool:
+        """Whether what beats an item surely beats what it would have to beat without it, which is all that the workers ask."""
+        [least] = self.above
+        more = self.op.startswith("max")
+        return alike(order_of(item), order_of(least)) and bool(item >= least if more else item <= least)
 
 
 def _become(old: Any, new: Any) -> None:

@@ -56,6 +56,11 @@ def _settled(value: Any) -> bool:
     )
 
 
+def is_absent(value: Any, how: str) -> bool:
+    """Whether a value says that there is none yet, to who asks `x is None` (how: "None") or `not x` ("false")."""
+    return value is None if how == "None" else not value
+
+
 def snapshot(value: Any) -> Any:
     """The value as it is now: later changes to it must not reach what was recorded."""
     copier = _COPIED.get(type(value))
