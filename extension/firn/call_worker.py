@@ -34,7 +34,7 @@ class Globals(worker.Space):
     def __init__(self) -> None:
         super().__init__()
         self._put: dict[str, Any] = {}  # what came from the notebook, by name
-        self._data: dict[bytes, Any] = {}  # those of them that are copies, by version
+        self._data: dict[tuple[bytes, int], Any] = {}  # those of them that are copies, by version and original
 
     def settle(self, header: dict[str, Any], pointers: tuple[Any, ...]) -> Any:
         """Puts in place what a call brings; the call."""
@@ -43,13 +43,13 @@ class Globals(worker.Space):
         for name in header["absent"]:
             self._take_away(name)
         found: list[Any] = []
-        data: dict[bytes, Any] = {}
+        data: dict[tuple[bytes, int], Any] = {}
         for number, unit in enumerate(header["units"]):
-            if unit[0] == "pickle" and number in header["data"] and number != header["call"]:
-                version = unit[1]
-                if version not in self._data:
-                    self._data[version] = self._load(("pickle", version, False, *unit[3:]), found, pointers)
-                value = data[version] = self._data[version]
+            if unit[0] == "pickle" and number in header["data"]:
+                key = unit[1], header["data"][number]
+                if key not in self._data:
+                    self._data[key] = self._load(("pickle", unit[1], False, *unit[3:]), found, pointers)
+                value = data[key] = self._data[key]
             else:
                 value = self._load(unit, found, pointers)
             found.append(value)

@@ -11,6 +11,7 @@ import io
 import pickle
 import sys
 import types
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -145,6 +146,20 @@ class _Plain(pickle.Pickler):
         return NotImplemented
 
 
+_told_apart: OrderedDict[int, object] = OrderedDict()
+"""Small objects of which workers have copies, by address: while one is here, no other one has its address."""
+_TOLD_APART = 1024
+
+
+def _identity(unit: Unit) -> int:
+    """What tells an object of the notebook's from others that are equal."""
+    if len(unit.raw or b"") <= 1 << 16:
+        _told_apart[id(unit.value)] = unit.value
+        while len(_told_apart) > _TOLD_APART:
+            _told_apart.popitem(last=False)
+    return id(unit.value)
+
+
 class _Calls(Planner):
     """Finds what a call needs; one use, one thread."""
 
@@ -185,7 +200,11 @@ class _Calls(Planner):
         header = {
             "units": packer.ordered(),
             "call": root.number,
-            "data": {unit.number for unit in self.units.values() if not units.is_definition(unit.value)},
+            "data": {
+                unit.number: _identity(unit)
+                for unit in self.units.values()
+                if unit.raw is not None and unit is not root and not units.is_definition(unit.value)
+            },
             "bindings": packer.bindings(),
             "absent": sorted(self.absent),
             "definitions": {unit.number: number for number, unit in self.definitions.items()},

@@ -455,3 +455,27 @@ def test_scripts_use_it_like_the_standard_librarys(tmp_path):
         tmp_path,
     )
     assert done.stdout.strip() == "[('set', 0), ('set', 1), ('set', 2), ('set', 3)] unset 4", done.stderr
+
+
+def test_equal_globals_are_not_one(notebook):
+    notebook.ok(
+        "import firn, random\nleft, right = [], []\nclass Box:\n    def __init__(self): self.items = []\n"
+        "one, two = Box(), Box()\nr1, r2 = random.Random(1), random.Random(1)\nsame = other = {}\n"
+        "def lists(): left.append(1); return right\ndef boxes(): one.items.append(1); return two.items\n"
+        "def draws(): return r1.random() == r2.random()\ndef aliases(): same['x'] = 1; return other\n"
+        "def later(): return right\nexecutor = firn.Executor(1)"
+    )
+    results = notebook.ok("[executor.submit(f).result() for f in (lists, boxes, draws, aliases, later)]")
+    assert results == [[], [], True, {"x": 1}, []]
+    notebook.ok("executor.shutdown()")
+
+
+def test_a_new_object_under_a_name_reaches_the_workers_though_it_is_equal(notebook):
+    notebook.ok(
+        "import firn\nresults = []\ndef add(x): results.append(x); return list(results)\nexecutor = firn.Executor(1)"
+    )
+    found = [notebook.ok("executor.submit(add, 1).result()"), notebook.ok("executor.submit(add, 2).result()")]
+    for kept in ("[]", "[0]", "[]"):
+        found.append(notebook.ok(f"results = {kept}\nexecutor.submit(add, 3).result()"))
+    assert found == [[1], [1, 2], [3], [0, 3], [3]]
+    notebook.ok("executor.shutdown()")
