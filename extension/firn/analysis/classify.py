@@ -17,7 +17,7 @@ from .known import HOLDERS, Known
 from .places import harmless
 from .presence import conditional
 from .reductions import Change, change
-from .scopes import Use, global_uses, own_statements, root, stored, uses, walk
+from .scopes import Use, global_uses, own_statements, root, stored, uses, walk, with_items
 from .surroundings import Body
 from .unseen import unseen, without_continue
 
@@ -102,7 +102,7 @@ def classify(loop: ast.For, facts: CellFacts, before: list[ast.stmt]) -> LoopCla
     check_expressions(facts, loop.body, changing)
     _check_reads(rest, bound, reductions)
     _check_exposed(loop, bound, kept, found)
-    _check_mutations(loop, facts, bound, targets, kept)
+    _check_mutations(loop, facts, bound, kept)
     forms = {name: form_of(cs) for name, cs in reductions.items() if cs[0].name == name}
     for name, form in forms.items():
         if isinstance(form, Keyed):
@@ -262,18 +262,19 @@ def _check_exposed(loop: ast.For, bound: set[str], kept: list[Change], found: li
         raise refusals.carried(node, name, getattr(written, "lineno", loop.lineno))
 
 
-def _check_mutations(loop: ast.For, facts: CellFacts, bound: set[str], targets: set[str], kept: list[Change]) -> None:
+def _check_mutations(loop: ast.For, facts: CellFacts, bound: set[str], kept: list[Change]) -> None:
     changes = {id(c.statement): c for c in kept}
     inside: set[int] = set()  # the statements of changes that are more than one
-    for statement in own_statements(loop.body):
-        if id(statement) in inside:
-            continue
-        c = changes.get(id(statement))
-        if c is not None:
-            inside.update(id(part) for part in walk(statement))
-        for part in _own_expressions(statement) if c is None else (*c.parts.values(), *(step.key for step in c.path)):
-            for where, owner, how in mutations(part):
-                _check_mutation(where, owner, how, facts, bound, targets)
+    for first, items in with_items(loop):
+        for statement in own_statements([first]):
+            if id(statement) in inside:
+                continue
+            c = changes.get(id(statement))
+            if c is not None:
+                inside.update(id(part) for part in walk(statement))
+            parts = _own_expressions(statement) if c is None else [*c.parts.values(), *(step.key for step in c.path)]
+            for where, owner, how in (found for part in parts for found in mutations(part)):
+                _check_mutation(where, owner, how, facts, bound, items)
     for where, owner, how in mutations(loop.target):
         name = owner.id if owner else ""
         raise refusals.mutates_broadcast(where, name, how)
@@ -291,11 +292,11 @@ def _own_expressions(statement: ast.stmt) -> list[ast.AST]:
 
 
 def _check_mutation(
-    where: ast.AST, owner: ast.Name | None, how: str, facts: CellFacts, bound: set[str], targets: set[str]
+    where: ast.AST, owner: ast.Name | None, how: str, facts: CellFacts, bound: set[str], items: set[str]
 ) -> None:
     if owner is None:
         raise refusals.mutates_broadcast(where, "", how)
-    if owner.id in targets:
+    if owner.id in items:
         raise refusals.mutates_item(where, owner.id)
     if owner.id in bound:
         return

@@ -5,7 +5,7 @@ import ast
 
 from .body import mutations
 from .plan import SplitLoop
-from .scopes import COMPREHENSIONS, loaded, root, walk
+from .scopes import COMPREHENSIONS, loaded, root, stored, walk, with_items
 
 _TAKING = frozenset({"append", "appendleft", "insert", "setdefault", "extend", "update"})
 
@@ -47,8 +47,9 @@ def _around(statement: ast.stmt, loop: SplitLoop) -> bool:
 def _changed(statement: ast.stmt) -> dict[str, bool]:
     """Names; whether what lies inside of their objects may change (`rows[0]["x"] = 1`), and not these alone."""
     names: dict[str, bool] = {}
+    own = _rebound(statement)
     for where, owner, _ in mutations(statement):
-        if owner is not None:
+        if owner is not None and id(owner) not in own:
             match where:
                 case ast.Subscript(value=ast.Name(id=name)) | ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
                     deep = name != owner.id  # heapq.heappush(rows, x)
@@ -59,6 +60,18 @@ def _changed(statement: ast.stmt) -> dict[str, bool]:
         if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
             names.setdefault(part.target.id, False)
     return names
+
+
+def _rebound(statement: ast.stmt) -> set[int]:
+    """The names of loop variables where they are no items any more (`row = dict(row)`)."""
+    return {
+        id(part)
+        for loop in walk(statement)
+        if isinstance(loop, ast.For)
+        for inner, items in with_items(loop)
+        for part in walk(inner)
+        if isinstance(part, ast.Name) and part.id in stored(loop.target) - items
+    }
 
 
 def _derived(tree: ast.Module) -> dict[str, set[str]]:
@@ -120,8 +133,9 @@ def given(tree: ast.Module, loop: SplitLoop) -> tuple[set[str], set[str]]:
             for generator in part.generators:
                 _add_source(generator.target, generator.iter, sources)
             values.append(part.value if isinstance(part, ast.DictComp) else part.elt)
+    own = {name for node in loops for name in _rebound(node)}
     pieces = [piece for value in values for piece in _pieces(value)]
-    found = {piece.id for piece in pieces if isinstance(piece, ast.Name)}
+    found = {piece.id for piece in pieces if isinstance(piece, ast.Name) and id(piece) not in own}
     held = {
         piece.value.id for piece in pieces if isinstance(piece, ast.Subscript) and isinstance(piece.value, ast.Name)
     }
@@ -141,8 +155,8 @@ def _pieces(value: ast.expr) -> list[ast.expr]:
     match value:
         case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts) | ast.BoolOp(values=parts):
             inner = parts
-        case ast.Dict(values=parts):
-            inner = parts
+        case ast.Dict(keys=keys, values=parts):
+            inner = [part for key, part in zip(keys, parts, strict=True) if key is not None]  # {**row} is a copy
         case ast.IfExp(body=body, orelse=other):
             inner = [body, other]
         case ast.NamedExpr(value=assigned):

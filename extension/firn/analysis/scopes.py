@@ -257,6 +257,17 @@ def own_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from own_statements(blocks(statement))
 
 
+def with_items(loop: ast.For) -> Iterator[tuple[ast.stmt, set[str]]]:
+    """The statements of a loop's body, each with the loop's variables that still are what it runs over there: not after
+    `row = dict(row)`."""
+    items = stored(loop.target)
+    for statement in loop.body:
+        yield statement, items
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                items = items - {name}
+
+
 def blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
     """The statements directly below a compound statement."""
     for field in ("body", "orelse", "finalbody"):
