@@ -18,7 +18,7 @@ from types import CodeType
 from typing import Any
 
 import firn
-from firn import _core, background, brief, errors, jobs, modules, shipping, slowest
+from firn import _core, background, brief, errors, jobs, lazy, modules, shipping, slowest
 from firn.account import Account
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
@@ -230,7 +230,7 @@ class Run:
         assert self.plan is not None
         self.plan.check_given(loop.index, self.namespace, self.options.copy, self._together)
         began = time.perf_counter()
-        items = as_items(iterable, self._look_at_deadline, namespace)
+        items = as_items(iterable, self._look_at_deadline, namespace, lazy.Watch(loop, self.namespace))
         entry.read_seconds = time.perf_counter() - began
         del iterable
         entry.items = len(items)

@@ -21,6 +21,8 @@ TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from firn.lazy import Watch
+
 type Plan = tuple[Any, ...]
 """("range", range) | ("slice", source) | ("walk", source, view) | ("back", plan) | ("enumerate", plan, start) |
 ("zip", *plans) | ("groups", plan) | ("part", plan, start, stop). A source is an object or, in a setup, its number among the pointers."""
@@ -116,24 +118,28 @@ class Taken:
 
 
 def as_items(
-    iterable: Iterable[Any], look: Callable[[], None] = lambda: None, namespace: Mapping[str, object] | None = None
+    iterable: Iterable[Any],
+    look: Callable[[], None] = lambda: None,
+    namespace: Mapping[str, object] | None = None,
+    watch: Watch | None = None,
 ) -> Items:
     """Describes what a loop runs over; raises the serial loop's TypeError when that cannot be iterated.
 
     Reading an iterator to the end can be interrupted; `look` is called now and then, and what it raises ends the reading.
     An exception of the iterator's own comes after the items before it. An iterator is used up, unless a variable in the
-    namespace is bound to it or to one that it reads: then that is the caller's to do (`Items.taken`).
+    namespace is bound to it or to one that it reads: then that is the caller's to do (`Items.taken`). `watch` looks at what
+    is read to the end.
     """
     known = _plan(iterable)
     if known is not None:
         return Items(*known)
     if (bar := _bar_of(iterable)) is not None:
-        found = as_items(bar.iterable, look, namespace)
+        found = as_items(bar.iterable, look, namespace, watch)
         found.bars = (*found.bars, bar)
         return found
     iterator = iter(iterable)
     if type(iterator) is enumerate and type(inner := iterator.__reduce__()[1][0]) is groupby:
-        groups = as_items(inner, look)
+        groups = as_items(inner, look, watch=watch)
         plan = "enumerate", groups.shared, iterator.__reduce__()[1][1]
         return Items(plan, len(groups), groups.note, groups.error)
     if iterator is iterable:
@@ -153,7 +159,11 @@ def as_items(
         read, error = _read(((key, list(group)) for key, group in iterator), look)
         note = f"the groupby was read to the end first ({len(read):,} groups)"
         return Items(("groups", ("slice", read)), len(read), note, error)
+    if watch is not None:
+        watch.before(iterator)
     read, error = _read(iterator, look)
+    if watch is not None:
+        watch.after(iterator, read)
     note = f"{_describe(iterable)} was read to the end first ({len(read):,} items)"
     taken = None
     bound = namespace is not None and any(value is iterator for value in namespace.values())
@@ -227,18 +237,19 @@ def _is_bound(iterator: Iterator[Any], namespace: Mapping[str, object]) -> bool:
 def _read(iterator: Iterator[Any], look: Callable[[], None]) -> tuple[list[Any], Exception | None]:
     """All that an iterator gives, and the exception that it ends with if it does."""
     read: list[Any] = []
-    before, piece, began = -1, 1, time.monotonic()
-    while len(read) > before:  # between pieces an interrupt is seen, whatever the iterator is
+    piece, began = 1, time.monotonic()
+    while True:  # between pieces an interrupt is seen, whatever the iterator is
         before = len(read)
         try:
             read.extend(islice(iterator, piece))
         except Exception as error:
             return read, error
         look()
+        if len(read) < before + piece:  # it has come to its end, and no loop asks again
+            return read, None
         now = time.monotonic()
         piece = min(2 * piece, _PIECE) if now - began < _OFTEN else max(piece // 2, 1)
         began = now
-    return read, None
 
 
 def _plan(value: Any) -> tuple[Plan, int] | None:

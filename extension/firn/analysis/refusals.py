@@ -183,6 +183,36 @@ def lazy_changes(node: ast.AST, name: str) -> Refusal:
     )
 
 
+def changed_meanwhile(line: int, name: str) -> Refusal:
+    return Refusal(
+        line,
+        name,
+        f"what the loop runs over may change '{name}' from item to item, and the loop reads it meanwhile; a loop that is split"
+        " reads all items first.",
+        f"Let the items bring what the loop needs of '{name}', or %%parallel --serial runs the cell as it is.",
+    )
+
+
+def prints_meanwhile(line: int) -> Refusal:
+    return Refusal(
+        line,
+        "",
+        "what the loop runs over prints, and so does the loop: a loop that is split reads all items first, and their lines"
+        " would come first.",
+        "Make it a list before the loop, or %%parallel --serial runs the cell as it is.",
+    )
+
+
+def same_item(line: int, kind: str) -> Refusal:
+    return Refusal(
+        line,
+        "",
+        f"what the loop runs over gives the same {kind} again and again, and may change it from item to item; a loop that is"
+        " split reads all items first.",
+        "Let it give a copy each time (yield list(x)), or %%parallel --serial runs the cell as it is.",
+    )
+
+
 def unsupported_form(node: ast.AST, name: str, reason: str, remedy: str) -> Refusal:
     return Refusal(_line(node), name, reason, remedy)
 

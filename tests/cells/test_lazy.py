@@ -1,0 +1,89 @@
+"""What a loop runs over is read first: where the serial cell would show that, it is refused."""
+
+import pytest
+
+SETUP = """
+def permutations(a, i=0):
+    if i == len(a):
+        yield a
+    for j in range(i, len(a)):
+        a[i], a[j] = a[j], a[i]
+        yield from permutations(a, i + 1)
+        a[i], a[j] = a[j], a[i]
+def filled():
+    row = {}
+    for i in range(5):
+        row["i"] = i
+        yield row
+class Tokens:
+    def __init__(self, text): self.text, self.line, self.at = text, 1, 0
+    def __iter__(self):
+        for letter in self.text:
+            if letter == "|": self.line += 1
+            else: yield letter
+    def move(self, n):
+        self.at = n
+        return self
+tokens, state, seen = Tokens("ab|c|de"), {"n": 0}, []
+def counted():
+    for i in range(5):
+        state["n"] += 1
+        yield i
+def logged(x):
+    seen.append(x)
+    return x
+def loud():
+    for i in range(3):
+        print("make", i)
+        yield i
+def batches(rows, n):
+    batch = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == n:
+            yield batch
+            batch = []
+rows = [{"n": n} for n in range(12)]
+twice = [rows[0], rows[0], rows[1]]
+"""
+
+REFUSED = {
+    "out = [tuple(p) for p in permutations([1, 2, 3])]": "same list",
+    "out = [(i, tuple(p)) for i, p in enumerate(permutations([1, 2, 3]))]": "same list",
+    "out = []\nfor row in filled(): out.append(row['i'])": "same dict",
+    "out = [t.at for t in map(tokens.move, range(5))]": "same Tokens",
+    "out = [(tokens.line, letter) for letter in tokens]": "'tokens'",
+    "out = [(tokens.at, t.text) for t in map(tokens.move, range(5))]": "'tokens'",
+    "out = [(x, state['n']) for x in counted()]": "'state'",
+    "out = [(x, len(seen)) for x in map(logged, range(5))]": "'seen'",
+    "out = [(x, y, len(seen)) for x, y in zip(range(5), map(logged, range(5)))]": "'seen'",
+    "for x in loud(): print('use', x)": "prints",
+}
+
+
+@pytest.mark.parametrize("cell", REFUSED)
+def test_what_shows_that_the_items_are_read_first_is_refused(notebook, cell):
+    notebook.ok(SETUP)
+    error = notebook.fails(f"%%parallel --chunk 1\n{cell}")
+    assert REFUSED[cell] in str(error) and "--serial" in str(error)
+    notebook.ok(f"%%parallel --serial\n{cell}")
+
+
+ALIKE = {
+    "out = [sum(r['n'] for r in b) / len(rows) for b in batches(rows, 3)]",
+    "out = [r['n'] for r in (r for r in twice)]",
+    "out = [len(b) for b in batches(iter(rows), 4)]",
+    "out = []\nfor i in loud(): out.append(i)",
+    "out = [x + 1 for x in map(logged, range(5))]",
+    "out = [letter.upper() for letter in tokens]",
+    "out = [d is rows[0] for d in map({'a': rows[0]}.get, 'aab')]",
+}
+
+
+@pytest.mark.parametrize("cell", sorted(ALIKE))
+def test_where_nothing_shows_it_is_split(notebook, cell):
+    notebook.ok(f"{SETUP}{cell}")
+    expected = notebook["out"]
+    notebook.ok(f"{SETUP}\ndel out")
+    notebook.ok(f"%%parallel --chunk 1\n{cell}")
+    assert notebook["out"] == expected and notebook.report.way == "split"
