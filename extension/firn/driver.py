@@ -230,7 +230,9 @@ class Run:
         assert self.plan is not None
         self.plan.check_given(loop.index, self.namespace, self.options.copy, self._together)
         began = time.perf_counter()
-        items = as_items(iterable, self._look_at_deadline, namespace, lazy.Watch(loop, self.namespace))
+        items = as_items(
+            iterable, self._look_at_deadline, namespace, lazy.Watch(loop, self.namespace, partial(self._look, loop))
+        )
         entry.read_seconds = time.perf_counter() - began
         del iterable
         entry.items = len(items)
@@ -238,6 +240,10 @@ class Run:
         if items.note:
             self.note(items.note)
         return items
+
+    def _look(self, loop: SplitLoop) -> None:
+        """Refuses what `_prepare` will refuse, as far as it can be known without the items."""
+        shipping.look(loop.names, self.namespace, code=loop.code_for(self.namespace), copy=self.copied, deep=False)
 
     def _look_at_deadline(self) -> None:
         if self.deadline is not None and time.monotonic() >= self.deadline:

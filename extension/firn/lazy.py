@@ -8,7 +8,7 @@ import enum
 import itertools
 import operator
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -31,12 +31,13 @@ class _Running(NamedTuple):
 class Watch:
     """Looks at an iterator before a loop reads it, and at the items afterwards."""
 
-    def __init__(self, loop: SplitLoop, namespace: Mapping[str, object]) -> None:
-        self._loop, self._namespace = loop, namespace
+    def __init__(self, loop: SplitLoop, namespace: Mapping[str, object], look: Callable[[], object]) -> None:
+        """`look` refuses what can be known beforehand: nothing is read in vain then."""
+        self._loop, self._namespace, self._look = loop, namespace, look
         self._makes_items = False
 
     def before(self, iterator: Iterator[Any]) -> None:
-        """Raises Refusal when reading may change what the loop reads, or prints while the loop prints."""
+        """Raises Refusal when reading may change what the loop reads, or prints while the loop prints, or would be in vain."""
         running = list(_running(iterator))
         self._makes_items = any(one.code.co_name != "<genexpr>" for one in running)
         changed = {id(value) for code, local, known in running for value in _objects(_changed(code), local, known)}
@@ -46,6 +47,7 @@ class Watch:
                 raise refusals.changed_meanwhile(self._loop.lineno, name)
         if any(_prints(one.code) for one in running) and _prints(self._loop.code):
             raise refusals.prints_meanwhile(self._loop.lineno)
+        self._look()
 
     def after(self, iterator: Iterator[Any], items: list[Any]) -> None:
         """Raises Refusal when one object that may change came again and again: the items are what it was at the end."""

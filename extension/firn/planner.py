@@ -327,14 +327,15 @@ class Planner:
             if self._waiting.pop(id(function), None) is not None:
                 self._reach(function)
 
-    def look(self) -> list[str]:
-        """Finds everything and refuses what `settle` would, but freezes nothing; the names that would be frozen."""
+    def look(self, deep: bool) -> list[str]:
+        """Finds everything and refuses what `settle` would, but freezes nothing; the names that would be frozen. Containers are
+        looked into if `deep`, which may take longer than to freeze them."""
         self._find_all()
         self._check()
         data = (unit for unit in self.units.values() if unit.kind == "frozen")
         new = [unit for unit in data if not (type(unit.value) in FROZEN or is_in_heap(unit.value))]
         for unit in freezing.smallest_first(new):
-            if not unit.optional:
+            if not unit.optional and (deep or type(unit.value) not in CONTAINERS):
                 refuse_state(unit)
                 self._forecast(unit)
         return sorted({name for unit in new for name in unit.names if name not in self.copy})
@@ -351,7 +352,8 @@ class Planner:
                 unit.why = error
             else:
                 continue
-            before, self._current = self._current, Unit(part, path, "copy")
+            alone = Unit(part, path, "copy", own=frozenset({id(part)}))  # not by the unit that it may be itself
+            before, self._current = self._current, alone
             try:
                 replicate.dump(part, self)
             except ShippingRefusal:

@@ -13,7 +13,7 @@ import linecache
 import marshal
 import pickle
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,17 +135,21 @@ def look(
     copy: Iterable[str] = (),
     later: Iterable[str] = (),
     over: Iterable[str] = (),
+    deep: bool = True,
 ) -> list[str]:
     """What `prepare` would refuse is refused, and nothing frozen; the names that it would freeze. `later`: names that the
-    cell makes before the loop runs, of which nothing can be known now. `over`: the variables that the loop runs over."""
+    cell makes before the loop runs, of which nothing can be known now. `over`: the variables that the loop runs over. Not
+    `deep`: in passing, without a look into containers."""
     planner = Planner(namespace, frozenset(copy), frozenset(later), frozenset())
     planner.follow(code)
     for name in sorted(wanted):
         planner.need(name, code=code, reader="")
     effects.check_calls(code, namespace, "")
     for name in sorted(over):
-        planner.source(inside(namespace[name]))
-    return planner.look()
+        value = inside(namespace[name])
+        if not isinstance(value, Iterator):  # what is read to its end first does not cross itself
+            planner.source(value)
+    return planner.look(deep)
 
 
 def unpack(raw: bytes) -> Any:

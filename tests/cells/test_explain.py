@@ -204,3 +204,12 @@ data = [Ride("a", Ride("b")), {Colour.RED: decimal.Decimal(1)}, re.compile("x"),
     notebook.ok("data.pop()")
     assert "1 loop would be split" in explained(notebook, "out = [len(data) for x in range(3)]")
     notebook.ok("%%parallel\nout = [len(data) for x in range(3)]")
+
+
+def test_iterators_and_locks(notebook):
+    notebook.ok("import io, threading\nf, lock = io.StringIO('a'), threading.Lock()\ng = (n for n in range(9))")
+    for cell in ("out = [line for line in f]", "out = [n for n in g]", "out = [n for n in enumerate(f)]"):
+        text = explained(notebook, cell)
+        assert "split (list comprehension)" in text and "refused" not in text
+    text = explained(notebook, "for n in range(3):\n    with lock: print(n)")
+    assert "refused" in text and "lock" in text

@@ -87,3 +87,21 @@ def test_where_nothing_shows_it_is_split(notebook, cell):
     notebook.ok(f"{SETUP}\ndel out")
     notebook.ok(f"%%parallel --chunk 1\n{cell}")
     assert notebook["out"] == expected and notebook.report.way == "split"
+
+
+def test_what_is_refused_beforehand_reads_nothing(notebook, tmp_path):
+    (tmp_path / "text").write_text("one\ntwo\nthree\n")
+    notebook.ok(
+        f"import csv, io, re, threading\nlock = threading.Lock()\nf = open({str(tmp_path / 'text')!r})\n"
+        "table = csv.DictReader(io.StringIO('a,b\\n1,2\\n3,4\\n'))\nfound = re.finditer('a', 'banana')"
+    )
+    for cell in (
+        "out = [line + missing for line in f]",
+        "out = [(row, lock) for row in table]",
+        "out = []\nfor line in f:\n    with lock: out.append(line)",
+        "out = [m.group() + missing for m in found]",
+    ):
+        notebook.fails(f"%%parallel\n{cell}")
+    notebook.ok("%%parallel\nout = [line.strip() for line in f], [row['b'] for row in table]")
+    assert notebook["out"] == (["one", "two", "three"], ["2", "4"])
+    assert notebook.ok("[m.start() for m in found]") == [1, 3, 5]
