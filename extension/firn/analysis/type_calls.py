@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from .builtin_methods import by_object
 from .scopes import FUNCTIONS, walk
 from .templates import expression
 
@@ -34,7 +35,7 @@ class TypeCalls(ast.NodeTransformer):
 def asking_in[T: ast.AST](namespace: Mapping[str, object], tree: T) -> T:
     """The same of a whole cell; where `type` is a variable of the notebook's own, it stays as it is."""
     if namespace.get("type", type) is not type:
-        return tree
+        return by_object(tree)
     return asking(tree, maps=namespace.get("map", map) is map)
 
 
@@ -44,7 +45,7 @@ def asking[T: ast.AST](tree: T, maps: bool = True) -> T:
     if any(map(_asks, nodes)) and not _binds([tree]) and not any(map(_is_declared, nodes)):
         with suppress(RecursionError):  # an expression of hundreds of terms
             _Asking(bound=False, maps=maps and not any(_binds_it(node, "map") for node in nodes)).visit(tree)
-    return tree
+    return by_object(tree)
 
 
 class _Asking(ast.NodeTransformer):
