@@ -1,4 +1,5 @@
-"""What NumPy leaves out when code writes to a frozen array: which variable it is, and the way out.
+"""What NumPy leaves out when code writes to a frozen array: which variable it is, and the way out; and what C code does that
+takes no frozen list.
 
 Frozen containers and instances say it themselves (`ways_out` adds through which variable). An array is numpy's own, whose
 message is "assignment destination is read-only"; a shell with firn adds the rest as a note of the exception, before it shows
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 import sys
 import textwrap
 import types
@@ -19,6 +21,10 @@ from typing import Any, Final
 from firn import _core, raised
 
 _SAYS: Final = ("read-only", "read only", "WRITEABLE", "writeable", "writable", "does not own its data")
+_WANTS: Final = re.compile(
+    r"(must be|needs an?|requires an?) \W?(real )?(list|dict|set|frozenset|bytearray)\W.*firn\.Frozen"
+    r"|doesn't apply to a 'firn\.Frozen|can(not| not) (serialize|marshal).*firn\.Frozen"
+)
 _CONTAINERS: Final = (list, dict, tuple, _core.FrozenList, _core.FrozenDict)
 NOWHERE: Final = object()
 """Stands for the value of what cannot be told without running code."""
@@ -51,11 +57,14 @@ def showing(show: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def advise(error: BaseException) -> None:
-    """Adds a note to the exception of a write to a frozen array, once. Runs no code but that of builtin types."""
-    if not any(words in str(error) for words in _SAYS) or getattr(error, "__notes__", None):
+    """Adds a note to the exception of a write to a frozen array, or of code that wants a plain list, once. Runs no code but
+    that of builtin types."""
+    text = str(error)
+    find = _note if any(words in text for words in _SAYS) else _note_of_type if _WANTS.search(text) else None
+    if find is None or getattr(error, "__notes__", None):
         return
     for frame in frames_of(error):
-        if note := _note(frame):
+        if note := find(frame):
             error.add_note(note)
             return
 
@@ -82,6 +91,15 @@ def _note(at: types.TracebackType) -> str:
                 name = next(node.id for node in ast.walk(part) if isinstance(node, ast.Name))
                 told = f"'{name}' is frozen. {name} = firn.thaw({name}) gives a copy that can be changed."
             return f"{told} {copy} copies this memory alone."
+    return ""
+
+
+def _note_of_type(at: types.TracebackType) -> str:
+    for part in ast.walk(statement_at(at)):
+        value = value_of(part, at.tb_frame) if isinstance(part, ast.expr) else NOWHERE
+        if value is not NOWHERE and type(value).__module__ == "firn" and _core.is_frozen(value):
+            text, kind = ast.unparse(part), value.__class__.__name__
+            return f"'{text}' is frozen, and this code wants a plain {kind}: firn.thaw({text}) gives one."
     return ""
 
 

@@ -69,3 +69,22 @@ def test_other_errors_have_no_note(arrays: Any) -> None:
 def test_a_note_that_is_there_stays_the_only_one(arrays: Any) -> None:
     error = arrays.fails("try:\n    x[0] = 1\nexcept ValueError as error:\n    error.add_note('mine')\n    raise")
     assert error.__notes__ == ["mine"]
+
+
+WANTED = {
+    "heapq.heappush(h, 5)": "'h' is frozen, and this code wants a plain list: firn.thaw(h) gives one.",
+    "heapq.heapify(d['a'])": "'d['a']' is frozen, and this code wants a plain list: firn.thaw(d['a']) gives one.",
+    "type('X', (), d)": "'d' is frozen, and this code wants a plain dict: firn.thaw(d) gives one.",
+    "method(s, s)": "'s' is frozen, and this code wants a plain set: firn.thaw(s) gives one.",
+    "h < 3": "",
+    "1 + s": "",
+    "'%d' % h": "",
+}
+
+
+@pytest.mark.parametrize("code", WANTED)
+def test_what_wants_a_plain_list_says_how_to_get_one(notebook, code):
+    notebook.ok("import heapq\nh, s, method = [[3], [1]], {1, 2}, set.union\nd = {'a': h}")
+    notebook.ok("%%parallel --quiet\nout = [(len(x), len(d), len(s)) for x in h]")
+    error = notebook.fails(code)
+    assert getattr(error, "__notes__", [])[:1] == ([WANTED[code]] if WANTED[code] else [])
