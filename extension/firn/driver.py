@@ -390,9 +390,7 @@ class Run:
         if isinstance(error, ShippingRefusal) and error.filename not in ("", self.filename):
             source = "".join(linecache.getlines(error.filename))  # a function of another cell
         if isinstance(error, Refusal):
-            refused = errors.refused(error.line, error.reason, error.remedy)
-            refused.name = error.name
-            error = refused
+            error = errors.refused(error.line, error.reason, error.remedy, name=error.name)
         if isinstance(error, (errors.CellError, ShippingRefusal, firn.NotFreezableError)):
             error = errors.shown_plainly(error, line, source)
         changed = frozenset().union(*(loop.changed for loop in self.plan.loops)) if self.plan is not None else ()

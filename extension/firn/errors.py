@@ -96,10 +96,11 @@ def each_input(line: int | None, name: str, source: str) -> Refused:
     return _each(line, f"{name}()", "Ask in a cell above and read the answer's variable here.", source)
 
 
-def refused(line: int | None, reason: str, remedy: str, source: str = "") -> Refused:
-    """A refusal in one sentence for the reason and one for the way out."""
+def refused(line: int | None, reason: str, remedy: str, source: str = "", name: str = "") -> Refused:
+    """A refusal in one sentence for the reason and one for the way out; `name` is the variable that it is about."""
     where = f"line {line}: " if line else ""
     error = Refused(f"{where}{reason}" + (f"\n{remedy}" if remedy else ""))
+    error.name = name
     error.at(line, source)
     return error
 

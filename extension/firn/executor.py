@@ -45,7 +45,7 @@ class Executor(ThreadPoolExecutor):
     these belong to the notebook's interpreter.
 
     An exception of a call has the worker's frames in its traceback. Output of calls appears where they were submitted.
-    Leaving a `with` block by Ctrl-C stops running calls.
+    Leaving a `with` block by Ctrl-C, or because an asyncio task is cancelled, stops running calls.
 
     >>> rows = firn.share(rows)
     >>> with firn.Executor() as executor:
@@ -119,7 +119,8 @@ class Executor(ThreadPoolExecutor):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
+        # Ctrl-C, also as asyncio has it: who waits here is cancelled, and wants to go.
+        if kind is not None and not issubclass(kind, Exception):
             self.terminate_workers()
         try:
             with jobs.interruptible():

@@ -30,7 +30,7 @@ class Magics:
 
     def parallel_line(self, line: str) -> None:
         match line.split():
-            case []:
+            case [] | ["status"]:
                 print(state())
             case ["workers"]:
                 print(SESSION.workers)

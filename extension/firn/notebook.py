@@ -218,7 +218,7 @@ class Notebook:
         except errors.CellError as error:
             run.error = error.at(error.line, error.source or run.source)
         except analysis.Refusal as refusal:
-            run.error = errors.refused(refusal.line, refusal.reason, refusal.remedy, run.source)
+            run.error = errors.refused(refusal.line, refusal.reason, refusal.remedy, run.source, refusal.name)
         except modules.Unloadable as error:
             run.error = error
             errors.shown_plainly(error, error.line, run.source)

@@ -407,6 +407,31 @@ with firn.Executor(1) as executor:
     assert isinstance(notebook["future"].exception(5), concurrent.futures.BrokenExecutor)
 
 
+@pytest.mark.parametrize("wait", ["run_in_executor(executor, spin)", "create_task(asyncio.sleep(60))"])
+def test_an_interrupt_under_asyncio_stops_its_calls(tmp_path, wait):
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+import asyncio, os, signal, threading, time
+import firn
+def spin():
+    while True: pass
+def interrupt():
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
+async def main():
+    threading.Thread(target=interrupt).start()
+    with firn.Executor(1) as executor:
+        executor.submit(spin)
+        await asyncio.get_running_loop().{wait}
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+""")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "interrupted\n", done.stderr
+
+
 def test_workers_end_with_their_executor(tmp_path):
     done = run_script(
         "import firn, gc, threading, time\n"
