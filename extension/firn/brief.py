@@ -1,4 +1,5 @@
-"""Short loops that only print or display run in the notebook: handing them out, and freezing what they read, takes longer.
+"""Short loops that only print or display run in the notebook, and so do short comprehensions that only look at what the
+cell has made: handing them out, and freezing what they read, takes longer.
 
 Whether such a loop is short is measured: its first iterations run here, and when they have taken BUDGET, the workers get
 the others. Either way its effects are merged as those of any split loop.
@@ -67,7 +68,8 @@ def _prepare(loop: SplitLoop, namespace: dict[str, Any]) -> set[str]:
     before = set(namespace)
     define(loop.code, namespace)
     own = namespace.keys() - before
-    namespace["__firn_effects__"] = partial(_last_values, loop.bound)
+    if loop.merger is None:
+        namespace["__firn_effects__"] = partial(_last_values, loop.bound)
     return own
 
 

@@ -114,3 +114,35 @@ def test_which_loops_only_show_something(body, expected):
 def test_explain_says_so(notebook):
     notebook.ok("%%parallel --explain\nfor i in range(3):\n    print(i)")
     assert "a short one runs in the notebook" in notebook.reports[0]["text/plain"]
+
+
+PEEKS = {
+    "{k: len(v) for k, v in groups.items()}": {0: 34, 1: 33, 2: 33},
+    "[g[:2] for g in groups.values() if g[0] > 0]": [[1, 4], [2, 5]],
+    "sum(len(g) for g in groups.values())": 100,
+    "{len(g) for g in groups.values()}": {33, 34},
+}
+GROUPS = "%%parallel\ngroups = {}\nfor n in range(100):\n    groups.setdefault(n % 3, []).append(n)\n"
+
+
+@pytest.mark.parametrize("peek", PEEKS)
+def test_a_last_look_at_what_the_cell_has_made_leaves_it_as_it_is(notebook, peek):
+    assert notebook.ok(GROUPS + peek) == PEEKS[peek]
+    assert notebook.report.way == "split" and "line 5" in str(notebook.report)
+    notebook.ok(f"{GROUPS}print({peek})")
+    assert notebook.out == f"{PEEKS[peek]}\n"
+    notebook.ok("groups[0].append(7)")
+
+
+def test_a_look_that_takes_longer_is_handed_out(notebook, monkeypatch):
+    monkeypatch.setattr(brief, "BUDGET", 1e-9)
+    assert notebook.ok(f"{GROUPS}[g[0] * n for n, g in groups.items()]") == [0, 1, 4]
+    assert len(notebook.report.loops) == 2
+    error = notebook.fails(f"{GROUPS}[g[40 - n] for n, g in groups.items()]")
+    assert type(error) is IndexError
+
+
+def test_an_error_of_a_look_is_told_like_a_workers(notebook):
+    error = notebook.fails(f"{GROUPS}[1 // (n - 1) for n, g in groups.items()]")
+    assert type(error) is ZeroDivisionError and error.worker_error.index == 1
+    assert "groups" in notebook.shell.user_ns

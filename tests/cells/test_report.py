@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import firn
 import pytest
-from firn import _core, compare, driver
+from firn import _core, account, compare
 from firn.readable import count, seconds, size
 from firn.report import PHASES, Loop, Pickled, Report, Shared, Slow, Span
 from firn.report_html import render
@@ -125,7 +125,7 @@ def test_the_memory_of_an_array_is_that_of_its_numbers():
 
 
 def test_sampled_times_are_called_a_lower_bound(notebook, monkeypatch):
-    monkeypatch.setattr(driver, "BUDGET", 1e-6)
+    monkeypatch.setattr(account, "BUDGET", 1e-6)
     notebook.ok("import time\n" + DATA)
     notebook.ok("%%parallel\nout = [len(r['text']) for r in data]")
     assert notebook.report.pickled.measured == "sample"

@@ -1,4 +1,5 @@
-"""Loops that only show things: whose iterations print or display what a few operations on plain values make.
+"""Loops that only show things: whose iterations print or display what a few operations on plain values make, and
+comprehensions that are a last look at what the cell has made.
 
 An iteration of such a loop is short, so that a short loop of this kind is done sooner than handed out. Which ones are
 short is measured when they run (`firn.brief`).
@@ -7,7 +8,7 @@ short is measured when they run (`firn.brief`).
 import ast
 
 from .cellfacts import CellFacts
-from .scopes import walk
+from .scopes import elements, walk
 
 _BUILTINS = frozenset(
     [
@@ -78,6 +79,12 @@ def only_shows(loop: ast.For, facts: CellFacts) -> bool:
         for node in walk(loop)
     )
     return shows and _block(loop.body, facts)
+
+
+def only_looks(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, facts: CellFacts) -> bool:
+    """Whether a comprehension computes nothing that could take long."""
+    parts = [*elements(node), *(test for part in node.generators for test in part.ifs)]
+    return len(node.generators) == 1 and all(_plain(part, facts) for part in parts)
 
 
 def _block(body: list[ast.stmt], facts: CellFacts) -> bool:

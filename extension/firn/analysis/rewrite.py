@@ -7,11 +7,11 @@ from types import CodeType
 from typing import Any
 
 from . import codegen, comprehensions, plan
-from .brief import only_shows
+from .brief import only_looks, only_shows
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, classify
 from .refusals import Refusal
-from .scopes import COMPREHENSIONS, loaded, stored, walk
+from .scopes import COMPREHENSIONS, loaded, stored, uses, walk
 from .templates import template
 
 
@@ -26,6 +26,7 @@ class Rewriter:
         self.explaining = explaining
         self.verdicts: list[plan.Verdict] = []
         self._target: list[str] = []  # what the statement that is being rewritten binds
+        self._peeks_at: set[str] = set()  # what the cell's loops have made, where its statement only shows something
         self.filename = filename
         self.lines = source.splitlines()
         self.loops: list[plan.SplitLoop] = []
@@ -81,17 +82,18 @@ class Rewriter:
                     text = f"the loops of the {kind} '{node.name}' were left serial: only top-level ones are split"
                     self._note(node, text)
             case _:
-                return self._simple(node, catching)
+                return self._simple(node, before, catching)
         return node
 
-    def _simple(self, node: ast.stmt, catching: str) -> ast.stmt:
+    def _simple(self, node: ast.stmt, before: list[ast.stmt], catching: str) -> ast.stmt:
         self._target = [part.id for part in _targets(node) if isinstance(part, ast.Name)]
+        self._peeks_at = _made(before) if isinstance(node, ast.Expr) else set()
         for name, value in ast.iter_fields(node):
             if isinstance(value, ast.expr):
                 setattr(node, name, self._expression(value, catching))
             elif isinstance(value, list):
                 value[:] = [self._expression(v, catching) if isinstance(v, ast.expr) else v for v in value]
-        self._target = []
+        self._target, self._peeks_at = [], set()
         return node
 
     def _expression(self, node: ast.expr, catching: str) -> ast.expr:
@@ -207,12 +209,20 @@ class Rewriter:
             found.fixed,
             {**dict.fromkeys(self._shared(read), "broadcast"), **dict.fromkeys(bound, "temporary")},
             target=target,
+            # The last look at what the cell has made: that would be frozen for it.
+            shows=bool(self._peeks_at & read) and not bound and only_looks(found.node, self.facts),
         )
         self.loops.append(loop)
         self.read.append(read)
         items = {name: "loop" for part in found.node.generators for name in sorted(stored(part.target))}
         self._verdict(whole, what, {**items, **loop.classes, **dict.fromkeys(self._target, "output")}, loop=loop)
         return found.call(self._split_call(loop.index, iterable, found.node))
+
+
+def _made(before: list[ast.stmt]) -> set[str]:
+    """The variables of the cell that its loops have to do with."""
+    loops = [node for node in before if any(isinstance(part, (ast.For, *COMPREHENSIONS)) for part in walk(node))]
+    return stored(*before) & {use.name for use in uses(*loops)}
 
 
 def _targets(node: ast.stmt) -> list[ast.expr]:
