@@ -18,7 +18,7 @@ from types import CodeType
 from typing import Any
 
 import firn
-from firn import _core, background, brief, errors, jobs, lazy, modules, shipping, slowest
+from firn import _core, background, brief, errors, jobs, lazy, modules, shipping, slowest, views
 from firn.account import Account
 from firn.analysis import CellPlan, Refusal, SplitLoop
 from firn.compare import Comparison
@@ -258,7 +258,7 @@ class Run:
             assert self.plan is not None
             self._together |= together
             self.plan.check_given(loop.index, self.namespace, self.options.copy, self._together)
-        originals = rebind(self.namespace, shipment.frozen, shipment.holders)
+        originals = self.rebind(shipment)
         shipped = len(items)
         entry.offered = min(self.workers_of(pool.size), shipped)
         job = pool.submit(shipment.setup, shipped, chunk=self._chunk(shipped), workers=self.options.workers)
@@ -369,6 +369,13 @@ class Run:
             entry.merge_seconds += time.perf_counter() - began
             for name, kind in loop.lost.items():
                 self.note(f"{name} is unbound after the loop: its last value, {a(kind)}, stayed in a worker")
+
+    def rebind(self, shipment: shipping.Shipment) -> list[object]:
+        """Binds the notebook's variables to the frozen forms; the originals."""
+        originals = rebind(self.namespace, shipment.frozen, shipment.holders)
+        if names := views.lock(self.namespace, originals):
+            self.note(errors.views_are_locked(names))
+        return originals
 
     def add_shipment(self, shipment: shipping.Shipment, entry: Loop, read: frozenset[str] = frozenset()) -> None:
         """Writes down what was frozen, reused, copied and shipped; `read` are the names that what is run over has."""

@@ -14,7 +14,6 @@ from firn import errors, jobs, modules, names, shipping
 from firn.analysis.type_calls import asking_in
 from firn.progress import Progress
 from firn.raised import reraise
-from firn.rebind import rebind
 from firn.report import Loop
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _run(run: Run, entry: Loop) -> None:
             seed=run.seed_of(0),
             screen=lambda: run.screen,
         )
-        originals = rebind(run.namespace, shipment.frozen, shipment.holders)
+        originals = run.rebind(shipment)
         job = pool.submit(shipment.setup, size, pinned=True)
         prepared = time.perf_counter() - began
         run.add_shipment(shipment, entry)

@@ -245,6 +245,14 @@ def not_shared(name: str) -> str:
     return f"(the notebook has '{name}', but firn saw nothing that reads it: %%parallel --share {name} gives it to the workers)"
 
 
+def views_are_locked(names: list[str]) -> str:
+    one = names[0]
+    return (
+        f"{', '.join(names)}: views of memory that is frozen, and read-only like that"
+        f" ({one} = {one}.copy() has memory of its own)"
+    )
+
+
 def hold_frozen(names: Collection[str]) -> str:
     which = ", ".join(sorted(names))
     return f"{which} held some of what was frozen, and now {'holds' if len(names) == 1 else 'hold'} the frozen objects"

@@ -31,9 +31,10 @@ What an iteration may do with the cell's variables:
   output      out.append(x), out.extend(xs), found.add(x), d[k] = x, d.setdefault(k, x),
               if k not in seen: seen.add(k); out.append(x)
   reduction   n += x, n = max(n, x), if x > best: best, who = x, item,
-              if best is None or row["x"] > best["x"]: best = row; d[k] += x,
-              d[k] = max(d.get(k, 0), x), d.setdefault(k, []).append(x), and the same
-              inside of items: d[a][b] += x, d[a][b].append(x), d[k].update(xs), ...
+              if best is None or row["x"] > best["x"]: best = row (or: if not best or ...),
+              d[k] += x, d[k] = max(d.get(k, 0), x), if x > d.get(k, 0): d[k] = x,
+              if k not in d or x > d[k]: d[k] = x, d.setdefault(k, []).append(x), and the
+              same inside of items: d[a][b] += x, d[a][b].append(x), d[k].update(xs), ...
 
 Effects are merged in the order of the iterations: rounding, the order of keys, the printed
 text and the exception are those of the serial cell. A loop that could not give them is
@@ -41,8 +42,9 @@ refused before anything runs, with the line, the reason and what to write instea
 shows all that without running the cell. --reassociate gives up the last digits of sums of
 floats for speed.
 
-A for loop that only prints or displays stays in the notebook for up to 5 ms: it freezes
-nothing then. A loop that takes longer than a second shows its progress; over tqdm(rows)
+A for loop that only prints or displays stays in the notebook for up to 5 ms, as does a
+comprehension that ends the cell and looks at what its loops have made: they freeze nothing
+then. A loop that takes longer than a second shows its progress; over tqdm(rows)
 that is your own bar.
 
 WHAT IS FROZEN
@@ -111,6 +113,9 @@ LIMITS
   double. Compute on whole arrays, or in the notebook.
 - In imported modules type(rows) is list is false for what is frozen; in the notebook's own
   code it is true.
+- Iterators are read to their end first. A loop that could see that is refused: a generator
+  that yields the same list again and again, or changes what the loop reads.
+- Annotations of classes and functions are empty in the workers.
 - Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not
   found: --share x.
 - What was frozen is another object than its original, and takes its place in the notebook's

@@ -88,3 +88,26 @@ def test_what_wants_a_plain_list_says_how_to_get_one(notebook, code):
     notebook.ok("%%parallel --quiet\nout = [(len(x), len(d), len(s)) for x in h]")
     error = notebook.fails(code)
     assert getattr(error, "__notes__", [])[:1] == ([WANTED[code]] if WANTED[code] else [])
+
+
+def test_views_of_what_is_frozen_are_read_only_too(notebook):
+    notebook.ok(
+        "import numpy as np\nimg = np.arange(100.0).reshape(10, 10)\nborder, flat, other = img[:2], img.ravel(), img.copy()\n"
+        "raw, kept, part = memoryview(img), {'img': img}, np.arange(9)[2:]\nwhole = part.base"
+    )
+    notebook.ok("%%parallel --chunk 1\nout = [img[i, 0] + part[i] for i in range(5)]")
+    assert "border, flat, raw, whole: views of memory that is frozen" in str(notebook.report)
+    assert "border = border.copy()" in str(notebook.report)
+    for write in ("border[:] = 1", "flat[3] = 2", "raw[0, 0] = 3.0", "kept['img'][0] = 1", "whole[0] = 1"):
+        assert isinstance(notebook.fails(write), (ValueError, TypeError))
+    notebook.ok("border = border.copy()\nborder[:] = 1\nother[0] = 5")
+    assert notebook.ok("img.sum() == flat.sum() == 4950.0 and raw[0, 1] == 1.0 and border.sum() == 20")
+    notebook.ok("%%parallel --chunk 1\nout = [img[i, 0] + flat[i] for i in range(5)]")
+    assert notebook["out"] == [0.0, 11.0, 22.0, 33.0, 44.0]
+
+
+def test_copied_arrays_and_their_views_stay_as_they_are(notebook):
+    notebook.ok("import numpy as np\nimg = np.zeros((10, 10))\nborder = img[:2]")
+    notebook.ok("%%parallel --copy img --chunk 1\nout = [img[i, 0] for i in range(5)]")
+    notebook.ok("border[:] = 1")
+    assert notebook.ok("img.sum()") == 20

@@ -1,0 +1,51 @@
+"""Views of arrays that are frozen: they are of the original's memory, where a change would not be seen any more.
+
+So they are read-only from then on, as the frozen array is, and read what it reads. A bytearray that somebody looks into is
+not bound to its frozen form to begin with.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from firn import _core
+
+
+def lock(namespace: MutableMapping[str, Any], originals: Iterable[object]) -> list[str]:
+    """Makes read-only what looks into the originals' memory: them, and the variables that are views of it; these names."""
+    array = getattr(sys.modules.get("numpy"), "ndarray", ())
+    arrays = [one for one in originals if isinstance(one, array)]
+    memories = {id(_memory(one, array)) for one in arrays}
+    for one in arrays:
+        _close(one)
+    names = []
+    for name, value in [*namespace.items()] if memories else ():
+        if not isinstance(value, (array, memoryview)) or id(_memory(value, array)) not in memories:
+            continue
+        if isinstance(value, memoryview) and not value.readonly:
+            namespace[name] = value.toreadonly()
+        elif isinstance(value, memoryview) or _core.is_frozen(value) or not _close(value):
+            continue
+        if not name.startswith("_"):
+            names.append(name)
+    return names
+
+
+def _memory(value: Any, array: Any) -> object:
+    """The object whose memory it is."""
+    if isinstance(value, memoryview):
+        value = value.obj
+    while isinstance(value, array) and value.base is not None:
+        value = value.base
+    return value
+
+
+def _close(value: Any) -> bool:
+    """Whether it could be written to."""
+    could = bool(value.flags.writeable)
+    with suppress(ValueError):
+        value.flags.writeable = False
+    return could
