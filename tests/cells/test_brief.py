@@ -146,3 +146,32 @@ def test_an_error_of_a_look_is_told_like_a_workers(notebook):
     error = notebook.fails(f"{GROUPS}[1 // (n - 1) for n, g in groups.items()]")
     assert type(error) is ZeroDivisionError and error.worker_error.index == 1
     assert "groups" in notebook.shell.user_ns
+
+
+APPLYING = {
+    "drop = [k for k in d if d[k] > 2]\nfor k in drop: del d[k]": "d",
+    "gone = [x for x in xs if x % 2]\nfor x in gone:\n    xs.remove(x)": "xs",
+    "new = [x * 2 for x in xs]\nfor r, n in zip(rows, new): r['n'] = n": "rows",
+    "new = [x * 2 for x in xs]\nfor x in new: out.write(f'{x}\\n')": "out",
+    "sums = [x * x for x in xs]\nfor i in range(1, len(sums)):\n    sums[i] = sums[i] + sums[i - 1]": "sums",
+    "n = [r['k'] for r in rows]\nfor r in rows:\n    if r['k'] > 1: r['big'] = True": "rows",
+}
+STATE = "import io\nd = {i: i for i in range(6)}\nxs = [*range(9)]\nrows = [{'k': n} for n in range(9)]\nout = io.StringIO()\n"
+
+
+@pytest.mark.parametrize("cell", APPLYING)
+def test_a_loop_that_applies_what_another_has_found_is_left_serial(notebook, cell):
+    names = ("d", "xs", "rows", "new", "sums", "n", "drop", "gone")
+    shown = f"[{', '.join(f'globals().get({name!r})' for name in names)}, out.getvalue()]"
+    expected = notebook.ok(f"{STATE}{cell}\n{shown}")
+    notebook.ok(f"{STATE}\nfor name in {names[3:]!r}: globals().pop(name, None)")
+    notebook.ok(f"%%parallel --chunk 1\n{cell}")
+    assert repr(notebook.ok(shown)) == repr(expected)
+    assert notebook.report.way == "split"
+
+
+def test_by_itself_it_is_refused(notebook):
+    notebook.ok(STATE)
+    assert "'rows'" in str(notebook.fails("%%parallel\nfor r in rows: rows[0]['n'] = 1"))
+    error = notebook.fails("%%parallel\nn = [x for x in xs]\nfor r in rows:\n    r['n'] = sorted(xs)[0]")
+    assert "'r'" in str(error)

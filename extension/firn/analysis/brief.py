@@ -1,5 +1,5 @@
-"""Loops that only show things: whose iterations print or display what a few operations on plain values make, and
-comprehensions that are a last look at what the cell has made.
+"""Loops that only show things: whose iterations print or display what a few operations on plain values make,
+comprehensions that are a last look at what the cell has made, and loops that only apply changes which others have found.
 
 An iteration of such a loop is short, so that a short loop of this kind is done sooner than handed out. Which ones are
 short is measured when they run (`firn.brief`).
@@ -7,6 +7,7 @@ short is measured when they run (`firn.brief`).
 
 import ast
 
+from .body import MUTATORS, mutations
 from .cellfacts import CellFacts
 from .scopes import elements, walk
 
@@ -85,6 +86,28 @@ def only_looks(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorEx
     """Whether a comprehension computes nothing that could take long."""
     parts = [*elements(node), *(test for part in node.generators for test in part.ifs)]
     return len(node.generators) == 1 and all(_plain(part, facts) for part in parts)
+
+
+def only_applies(loop: ast.For, facts: CellFacts) -> bool:
+    """Whether a loop's body changes something in place (`del d[k]`, `f.write(line)`), and does nothing else that could take
+    long."""
+    changes = any(owner is not None for _, owner, _ in mutations(loop))
+    return changes and not loop.orelse and all(_applies(node, facts) for node in loop.body)
+
+
+def _applies(node: ast.stmt, facts: CellFacts) -> bool:
+    match node:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=holder, attr=name), args=args, keywords=[])):
+            return name in MUTATORS and all(_plain(part, facts) for part in (holder, *args))
+        case ast.Assign(targets=targets, value=value):
+            return all(_plain(target, facts) for target in targets) and _plain(value, facts)
+        case ast.AugAssign(target=target, value=value):
+            return _plain(target, facts) and _plain(value, facts)
+        case ast.Delete(targets=targets):
+            return all(_plain(target, facts) for target in targets)
+        case ast.If(test=test, body=body, orelse=orelse):
+            return _plain(test, facts) and all(_applies(part, facts) for part in (*body, *orelse))
+    return _statement(node, facts)
 
 
 def _block(body: list[ast.stmt], facts: CellFacts) -> bool:

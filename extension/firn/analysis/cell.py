@@ -55,6 +55,7 @@ def _planned(tree: ast.Module, source: str, facts: CellFacts, share: Set[str], e
     module = copied(tree)
     rewriter = Rewriter(facts, source, facts.filename, explaining)
     module.body = rewriter.block(module.body, tree.body, [], "")
+    rewriter.settle()
     for loop in rewriter.loops:
         loop.earlier = frozenset(stored(*(node for node in tree.body if node.lineno <= loop.lineno)))
         verdict = next(verdict for verdict in rewriter.verdicts if verdict.loop is loop)

@@ -7,12 +7,14 @@ from types import CodeType
 from typing import Any
 
 from . import codegen, comprehensions, plan
-from .brief import only_looks, only_shows
+from .brief import only_applies, only_looks, only_shows
 from .cellfacts import CellFacts
 from .classify import cannot_swallow, classify
 from .refusals import Refusal
 from .scopes import COMPREHENSIONS, loaded, stored, uses, walk
 from .templates import template
+
+APPLIES = "a loop that only changes something in place was left serial"
 
 
 class Rewriter:
@@ -25,6 +27,7 @@ class Rewriter:
         self.facts = facts
         self.explaining = explaining
         self.verdicts: list[plan.Verdict] = []
+        self._applying: list[tuple[ast.For, Refusal]] = []
         self._target: list[str] = []  # what the statement that is being rewritten binds
         self._peeks_at: set[str] = set()  # what the cell's loops have made, where its statement only shows something
         self.filename = filename
@@ -115,6 +118,16 @@ class Rewriter:
             raise refusal
         self._verdict(node, what, refusal=refusal)
 
+    def settle(self) -> None:
+        """Leaves loops serial that only apply changes, beside others that are split; by themselves they are refused."""
+        for node, refusal in self._applying:
+            if self.loops:
+                self._note(
+                    node, f"a loop that only changes '{refusal.name}' was left serial" if refusal.name else APPLIES
+                )
+            else:
+                self._refused(node, "for loop", refusal)
+
     def _shared(self, names: set[str]) -> list[str]:
         return sorted(name for name in names if not self.facts.is_builtin(name))
 
@@ -131,7 +144,10 @@ class Rewriter:
         try:
             classes = classify(node, self.facts, before)
         except Refusal as refusal:
-            self._refused(node, "for loop", refusal)
+            if only_applies(twin, self.facts):
+                self._applying.append((twin, refusal))
+            else:
+                self._refused(node, "for loop", refusal)
             node.iter = self._expression(node.iter, "")
             return node
         iterable = self._expression(node.iter, "")
