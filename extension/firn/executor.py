@@ -71,6 +71,11 @@ class Executor(ThreadPoolExecutor):
         self._made: weakref.WeakSet[_Worker] = weakref.WeakSet()
         super().__init__(max_workers, name, initializer, initargs, made=self._made)  # type: ignore[call-overload]
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a firn.Executor stays where it was made: submit from an ordinary cell, and give the loop the results"
+        )
+
     @classmethod
     def prepare_context(  # type: ignore[override]
         cls, initializer: Callable[..., object] | None, initargs: tuple[Any, ...], made: weakref.WeakSet[_Worker]

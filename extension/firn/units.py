@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import datetime
 import io
+import itertools
 import re
 import sys
 import types
@@ -205,6 +206,11 @@ def refuse_state(unit: Unit) -> None:
         return
     elif isinstance(unit.value, io.IOBase):
         what, remedy = "is an open file", f"read it before the loop: lines = {unit.key}.readlines()"
+    elif type(unit.value) in (itertools.count, itertools.cycle):
+        what, remedy = (
+            "is an iterator",
+            "it has no end: number the items with enumerate(...), and give the number to the function",
+        )
     elif isinstance(unit.value, Iterator):
         what, remedy = "is an iterator", f"read it to the end before the loop: {unit.key} = list({unit.key})"
     else:

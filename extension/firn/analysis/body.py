@@ -80,6 +80,8 @@ def check_expressions(facts: CellFacts, nodes: Iterable[ast.AST], bound: set[str
                     )
                 case ast.Yield() | ast.YieldFrom():
                     raise refusals.not_in_body(node, "'yield'", "Collect the values in a list.")
+                case ast.Call(func=ast.Name(id="vars"), args=[_]):
+                    pass
                 case ast.Call(func=ast.Name(id=name)) if name in _FORBIDDEN and name not in bound:
                     if name == "get_ipython" or facts.is_builtin(name):
                         raise refusals.not_in_body(node, f"{name}()", _FORBIDDEN[name])

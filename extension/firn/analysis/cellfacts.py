@@ -212,6 +212,15 @@ class CellFacts:
         return not isinstance(value, (str, bytes, int, float, tuple, frozenset))
 
     @_kept
+    def is_own_method(self, name: str, method: str) -> bool:
+        """Whether `name.method` is a method that a class of the notebook's has written."""
+        value = None if name in self.stored else self.namespace.get(name)
+        kind = type(value)
+        return kind.__module__ == "__main__" and isinstance(
+            inspect.getattr_static(kind, method, None), types.FunctionType
+        )
+
+    @_kept
     def functions(self, names: Collection[str]) -> list[tuple[str, types.CodeType]]:
         """The code that can be reached from names, and that of the notebook's classes: (the first name on the way, or
         "" for a class, code) each, once."""

@@ -302,6 +302,9 @@ def _check_mutation(
         return
     if how.startswith(".") and not facts.mutable_value(owner.id):
         return
+    match where:
+        case ast.Call(func=ast.Attribute(value=ast.Name(), attr=name)) if facts.is_own_method(owner.id, name):
+            return  # whether that changes the object is looked at with the functions that the loop calls
     raise refusals.mutates_broadcast(where, owner.id, how)
 
 

@@ -261,7 +261,7 @@ class SplitLoop:
             return
         read = {name: namespace[name] for name in sorted((self.names | self.read) - self.changed) if name in namespace}
         if not any(value is iterable for value in read.values()):
-            read["the sequence of the loop"] = iterable
+            read[refusals.SEQUENCE] = iterable
         for name, value in read.items():
             reached = _reached(value, objects)
             if reached is not None:

@@ -1,8 +1,11 @@
 """Every message of the analysis: what stands on which line, why it cannot run in parallel, what to write instead."""
 
 import ast
+import itertools
 
 from firn.readable import a
+
+SEQUENCE = "the sequence of the loop"
 
 
 class Refusal(Exception):
@@ -33,8 +36,8 @@ def carried(node: ast.AST, name: str, written: int) -> Refusal:
         name,
         f"an iteration reads '{name}', which an earlier iteration may have written ({where}): iterations that depend"
         " on each other cannot run at the same time.",
-        f"Assign '{name}' on every path before it is read, or compute it from the loop variable; %%parallel --serial"
-        " runs the cell as it is.",
+        f"Assign '{name}' on every path before it is read, or compute it from the loop variable (neighbours: zip(xs, xs[1:]);"
+        f" the largest: {name} = max({name}, x); a flag: all(...) or any(...)); %%parallel --serial runs the cell as it is.",
     )
 
 
@@ -54,7 +57,7 @@ def mixed_changes(node: ast.AST, name: str, first: str, second: str) -> Refusal:
         name,
         f"the loop changes '{name}' in two ways ({first} and {second if second != first else 'a different one'}) whose"
         " order among the iterations matters.",
-        "Use one variable for each, and put them together after the loop.",
+        "Use one variable for each, and put them together after the loop, or one form for both (d[k] = d.get(k, 0) + v).",
     )
 
 
@@ -63,7 +66,7 @@ def leaves_loop(node: ast.AST, word: str) -> Refusal:
         _line(node),
         "",
         f"'{word}' ends the loop early, and iterations after it may already have run.",
-        "Use any(...), all(...) or next(...) over a comprehension, or collect all results and choose afterwards.",
+        "Use any(...) or all(...) over a comprehension, or collect what fits and take the first: [x for x in xs if ...][:1].",
     )
 
 
@@ -104,7 +107,7 @@ def mutates_item(node: ast.AST, name: str) -> Refusal:
         _line(node),
         name,
         f"the loop changes what '{name}' holds, an item that all workers share.",
-        f"Build a new value (for a dict: {{**{name}, 'key': value}}) and collect it in a list.",
+        f"Change a copy ({name} = dict({name}), {name}[:], copy.copy({name})) and collect it in a list.",
     )
 
 
@@ -120,6 +123,8 @@ def changes_by_name(node: ast.AST, name: str, holder: str, bound: str) -> Refusa
 
 
 def mutates_broadcast(node: ast.AST, name: str, how: str) -> Refusal:
+    if how == "next()":
+        return takes_in_turn(node, name)
     return Refusal(
         _line(node),
         name,
@@ -161,7 +166,7 @@ def iterated_and_changed(node: ast.AST, name: str) -> Refusal:
         _line(node),
         name,
         f"the loop runs over '{name}' and changes it.",
-        f"Run over a copy (list({name})), or collect the changes in another variable.",
+        f"Run over a copy (list({name}), list({name}.items())), or collect the changes in another variable.",
     )
 
 
@@ -327,8 +332,26 @@ def used_up(line: int, name: str, value: object) -> Refusal:
         line,
         name,
         f"'{name}' is {a(type(value).__name__)}: what an iteration takes from it depends on the iterations before.",
-        f"Read it before the loop (values = list({name})) and pair the values with the items (zip).",
+        _in_turn(name, value),
     )
+
+
+def takes_in_turn(node: ast.AST, name: str) -> Refusal:
+    return Refusal(
+        _line(node),
+        name,
+        f"what next() takes from '{name}' depends on the iterations before.",
+        _in_turn(name, None),
+    )
+
+
+def _in_turn(name: str, value: object) -> str:
+    """What to write for an iterator that the iterations of a loop ask in turn."""
+    if type(value) in (itertools.count, itertools.cycle):
+        return "It has no end: number the items with enumerate(...) and compute what it would give from the number."
+    if hasattr(value, "executemany"):
+        return f"Collect the values in a list, and write them after the loop ({name}.executemany)."
+    return f"Read it before the loop (values = list({name})) and pair the values with the items (zip)."
 
 
 def reads_on(line: int, name: str, value: object) -> Refusal:
@@ -346,7 +369,8 @@ def keeps_state(line: int, name: str, value: object) -> Refusal:
         line,
         name,
         f"'{name}' is {a(type(value).__name__)}, whose state every use changes: the workers would each change a copy.",
-        "Collect the results in a list and use it after the loop, or make one in each iteration.",
+        f"Collect what is to go to '{name}' in a list and hand it over after the loop; read what comes from it before the loop; or"
+        " make one in each iteration. The functions of the random module have a stream for each iteration.",
     )
 
 
@@ -355,7 +379,7 @@ def same_object(line: int, name: str, other: str) -> Refusal:
         line,
         name,
         f"'{name}' and '{other}' share one object, which the loop changes under one name and uses under the other.",
-        f"Give '{name}' an object of its own.",
+        f"Give '{name}' an object of its own{', or run over range(len(...))' if other == SEQUENCE else ''}.",
     )
 
 
@@ -364,7 +388,8 @@ def shared_values(line: int, name: str) -> Refusal:
         line,
         name,
         f"several keys of '{name}' hold one and the same object, which the loop changes.",
-        "Give each key an object of its own ({k: [] for k in keys}, not dict.fromkeys(keys, [])).",
+        "Give each key an object of its own ({k: [] for k in keys}, not dict.fromkeys(keys, []); [[] for _ in range(n)], not"
+        " [[]] * n).",
     )
 
 
