@@ -211,14 +211,16 @@ class CellFacts:
             return False
         return not isinstance(value, (str, bytes, int, float, tuple, frozenset))
 
-    @_kept
-    def is_own_method(self, name: str, method: str) -> bool:
-        """Whether `name.method` is a method that a class of the notebook's has written."""
-        value = None if name in self.stored else self.namespace.get(name)
-        kind = type(value)
-        return kind.__module__ == "__main__" and isinstance(
-            inspect.getattr_static(kind, method, None), types.FunctionType
-        )
+    def may_change(self, name: str, call: ast.AST) -> bool:
+        """Whether a call of a method of this name may change it. What methods do that the notebook has written is looked at
+        with the functions that the loop calls."""
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(), attr=method)) if name not in self.stored:
+                kind = type(self.namespace.get(name))
+                own = inspect.getattr_static(kind, method, None)
+                if kind.__module__ == "__main__" and isinstance(own, types.FunctionType):
+                    return False
+        return self.mutable_value(name)
 
     @_kept
     def functions(self, names: Collection[str]) -> list[tuple[str, types.CodeType]]:

@@ -300,11 +300,8 @@ def _check_mutation(
         raise refusals.mutates_item(where, owner.id)
     if owner.id in bound:
         return
-    if how.startswith(".") and not facts.mutable_value(owner.id):
+    if how.startswith(".") and not facts.may_change(owner.id, where):
         return
-    match where:
-        case ast.Call(func=ast.Attribute(value=ast.Name(), attr=name)) if facts.is_own_method(owner.id, name):
-            return  # whether that changes the object is looked at with the functions that the loop calls
     raise refusals.mutates_broadcast(where, owner.id, how)
 
 

@@ -235,7 +235,9 @@ def check(split: Split, facts: CellFacts) -> None:
         raise refusals.carried(node, min(split.bound), node.lineno)
     for part in inside:
         for where, owner, how in mutations(part):
-            if owner is not None and (owner.id in split.bound or not facts.mutable_value(owner.id)):
+            if owner is not None and owner.id in comprehension_targets(node):
+                raise refusals.mutates_item(where, owner.id)
+            if owner is not None and (owner.id in split.bound or not facts.may_change(owner.id, where)):
                 continue
             raise refusals.mutates_broadcast(where, owner.id if owner else "", how)
     for use in uses(iterable):
