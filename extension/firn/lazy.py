@@ -34,13 +34,15 @@ class Watch:
     def __init__(self, loop: SplitLoop, namespace: Mapping[str, object], look: Callable[[], object]) -> None:
         """`look` refuses what can be known beforehand: nothing is read in vain then."""
         self._loop, self._namespace, self._look = loop, namespace, look
-        self._makes_items = False
+        self._makes_items = self._changes = False
 
     def before(self, iterator: Iterator[Any]) -> None:
         """Raises Refusal when reading may change what the loop reads, or prints while the loop prints, or would be in vain."""
         running = list(_running(iterator))
         self._makes_items = any(one.code.co_name != "<genexpr>" for one in running)
-        changed = {id(value) for code, local, known in running for value in _objects(_changed(code), local, known)}
+        names = [(_changed(one.code), one) for one in running]
+        self._changes = any(found for found, _ in names)
+        changed = {id(value) for found, one in names for value in _objects(found, one.local, one.known)}
         for name in sorted(self._loop.names & self._namespace.keys()) if changed else ():
             value = self._namespace[name]
             if id(value) in changed and not isinstance(value, _FIXED):
@@ -57,8 +59,14 @@ class Watch:
             items = [item for _, item in items]
         again = itertools.compress(items, map(operator.is_, items, itertools.islice(items, 1, None), strict=False))
         for kind in set(map(type, again)):
-            if issubclass(kind, _CONTAINERS) or (kind.__module__ == "__main__" and not issubclass(kind, _FIXED)):
+            if issubclass(kind, _CONTAINERS) or (self._changes and _can_change(kind)):
                 raise refusals.same_item(self._loop.lineno, kind.__name__)
+
+
+def _can_change(kind: type) -> bool:
+    """Whether instances of a class of the notebook's may be changed."""
+    frozen = getattr(getattr(kind, "__dataclass_params__", None), "frozen", False)
+    return kind.__module__ == "__main__" and not frozen and not issubclass(kind, (*_FIXED, tuple, frozenset))
 
 
 def _running(iterator: object) -> Iterator[_Running]:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
-from firn import _core, raised
+from firn import _core, raised, views
 
 _SAYS: Final = ("read-only", "read only", "WRITEABLE", "writeable", "writable", "does not own its data")
 _WANTS: Final = re.compile(
@@ -82,6 +82,9 @@ def frames_of(error: BaseException) -> list[types.TracebackType]:
 def _note(at: types.TracebackType) -> str:
     for part in ast.walk(statement_at(at)):
         value = value_of(part, at.tb_frame) if isinstance(part, ast.expr) else NOWHERE
+        if isinstance(part, ast.expr) and _is_array(value) and views.is_closed(value):
+            text = ast.unparse(part)
+            return f"'{text}' is the original of an array that is frozen, or a view of it: {text}.copy() has memory of its own."
         if (memory := _memory(value)) is not None and isinstance(part, ast.expr):
             text = ast.unparse(part)
             copy = f"bytearray({text})" if value is memory else f"{text}.copy()"
@@ -140,13 +143,15 @@ def value_of(part: ast.expr, frame: types.FrameType) -> Any:
 def _memory(value: Any) -> memoryview | None:
     """The frozen memory of an array or a view."""
     kind = type(value)
-    if not (kind is memoryview or (kind.__module__, kind.__name__) == ("numpy", "ndarray")) or not _core.is_frozen(
-        value
-    ):
+    if not (kind is memoryview or _is_array(value)) or not _core.is_frozen(value):
         return None
     if kind is memoryview:
         return value  # type: ignore[no-any-return]
     return memoryview(value.view("i8") if value.dtype.kind in "mM" else value)  # dates have no format there
+
+
+def _is_array(value: Any) -> bool:
+    return (type(value).__module__, type(value).__name__) == ("numpy", "ndarray")
 
 
 def _told(memory: memoryview, kind: str) -> str:

@@ -7,8 +7,10 @@ not bound to its frozen form to begin with.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from firn import _core
@@ -48,4 +50,20 @@ def _close(value: Any) -> bool:
     could = bool(value.flags.writeable)
     with suppress(ValueError):
         value.flags.writeable = False
+    owner: Any = _memory(value, type(value))
+    with suppress(TypeError):  # of a class without weak references
+        _closed[id(owner)] = weakref.ref(owner, partial(_forget, id(owner)))
     return could
+
+
+_closed: dict[int, Any] = {}
+"""The owners of memory that was closed, by address."""
+
+
+def _forget(address: int, _: object) -> None:
+    _closed.pop(address, None)
+
+
+def is_closed(array: Any) -> bool:
+    """Whether an array is of memory that was closed here."""
+    return id(_memory(array, type(array))) in _closed

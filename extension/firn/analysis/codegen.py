@@ -86,6 +86,14 @@ def _candidate(node: ast.stmt, form: Best, c: Change, acc: ast.expr, fence: str)
     return template(source, node, ACC=acc, VALUE=c.parts["value"], **parts)
 
 
+_ABOVE = {
+    "max": "__firn_o > ABOVE",
+    "max<": "ABOVE < __firn_o",
+    "min": "__firn_o < ABOVE",
+    "min<": "ABOVE > __firn_o",
+}
+
+
 class _Recorder(ast.NodeTransformer):
     """Replaces the changes to reduction variables in a loop body by records in local accumulators."""
 
@@ -177,15 +185,11 @@ class _Recorder(ast.NodeTransformer):
                 operand = _recorded(value, c.tail and not form.begins, self._is_builtin, form.keeps)
                 source = "ACC[KEY].append(VALUE)"
                 if form.above:
-                    above = ast.Constant(form.above[0])
-                    beats = {"max": "__firn_o > ABOVE", "min": "__firn_o < ABOVE"} | {
-                        "max<": "ABOVE < __firn_o",
-                        "min<": "ABOVE > __firn_o",
-                    }
                     source = (
                         "__firn_o, __firn_r, __firn_k = VALUE, ACC, KEY\n__firn_k in __firn_r\n"
-                        f"if {beats[form.op]}:\n    __firn_r[__firn_k].append(__firn_o)"
+                        f"if {_ABOVE[form.op]}:\n    __firn_r[__firn_k].append(__firn_o)"
                     )
+                    above = ast.Constant(form.above[0])
                     return template(source, node, ACC=acc, KEY=key, VALUE=operand, ABOVE=above)
                 if form.op.endswith(">"):
                     source = "__firn_o = VALUE\nACC[KEY].append(__firn_o)"

@@ -212,9 +212,9 @@ def same_item(line: int, kind: str) -> Refusal:
     return Refusal(
         line,
         "",
-        f"what the loop runs over gives the same {kind} again and again, and may change it from item to item; a loop that is"
+        f"what the loop runs over gives the same {kind} more than once, and may change it from item to item; a loop that is"
         " split reads all items first.",
-        "Let it give a copy each time (yield list(x)), or %%parallel --serial runs the cell as it is.",
+        "Let it give a copy each time (yield list(x)); if it changes nothing, run over list(...).",
     )
 
 
