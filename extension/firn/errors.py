@@ -221,7 +221,14 @@ def executor_in_worker() -> RuntimeError:
 def share_arrays(module: str, value: object) -> TypeError:
     kind = type(value)
     what = a(kind.__name__) if kind.__module__.partition(".")[0] == module else "the call"
-    way_out = "firn.share(array) gives its memory to all workers" if module == "numpy" else "give the call plain rows"
+    if module != "numpy":
+        way_out = "give the call plain rows"
+    elif kind.__name__ == "ndarray":
+        way_out = "firn.share(array) gives its memory to all workers"
+    elif hasattr(value, "item"):
+        way_out = "its .item() is a Python number, and array.tolist() are many"
+    else:
+        way_out = "call it here, and give the call what it makes, as an array by firn.share(array)"
     return TypeError(
         f"{what} cannot be sent to a worker, for {module} does not load there: {way_out} "
         "(or use a concurrent.futures.ProcessPoolExecutor)"
@@ -313,7 +320,10 @@ def only_read(name: str) -> OptionError:
 
 def missing_names(option: str, names: Sequence[str], known: Iterable[str]) -> OptionError:
     name = names[0]
-    return OptionError(f"%%parallel {option} {name}: the notebook has no variable '{name}'{did_you_mean(name, known)}")
+    nobody = (
+        "neither the cell nor an earlier --each cell binds" if option == "--gather" else "the notebook has no variable"
+    )
+    return OptionError(f"%%parallel {option} {name}: {nobody} '{name}'{did_you_mean(name, known)}")
 
 
 def not_frozen(name: str) -> OptionError:

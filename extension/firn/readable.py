@@ -17,7 +17,7 @@ def count_objects(number: int) -> str:
 
 def a(kind: str) -> str:
     """A type's name with its article: a list, an int."""
-    return f"an {kind}" if kind[:1].lower() in tuple("aeio") else f"a {kind}"
+    return f"an {kind}" if kind[:1].lower() in tuple("aeio") or kind.startswith("nd") else f"a {kind}"
 
 
 def seconds(value: float) -> str:
