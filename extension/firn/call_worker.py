@@ -34,7 +34,7 @@ class Globals(worker.Space):
     def __init__(self) -> None:
         super().__init__()
         self._put: dict[str, Any] = {}  # what came from the notebook, by name
-        self._data: dict[tuple[bytes, int], Any] = {}  # those of them that are copies, by version and original
+        self._data: dict[tuple[bytes, int], Any] = {}  # those of them that are copies, by version and number
 
     def settle(self, header: dict[str, Any], pointers: tuple[Any, ...]) -> Any:
         """Puts in place what a call brings; the call."""

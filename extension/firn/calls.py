@@ -8,11 +8,12 @@ frozen, bound to something else or refused on the way: a worker's own globals ar
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import sys
+import threading
 import types
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from firn import _core, errors, modules, replicate, units
@@ -146,18 +147,27 @@ class _Plain(pickle.Pickler):
         return NotImplemented
 
 
-_told_apart: OrderedDict[int, object] = OrderedDict()
-"""Small objects of which workers have copies, by address: while one is here, no other one has its address."""
-_TOLD_APART = 1024
+class _Numbers:
+    """A number for each object that workers have copies of, for as long as a variable of the notebook is bound to it: objects
+    that are equal are told apart by it, and so is one that has the address of another that is gone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next = itertools.count()
+        self._known: dict[int, tuple[object, int]] = {}
+
+    def of(self, values: dict[int, object], namespace: Mapping[str, object]) -> dict[int, int]:
+        """The numbers of some objects, each by its key; forgets objects that nothing is bound to any more."""
+        with self._lock:
+            if values or self._known:
+                bound = {id(value) for value in dict(namespace).values()}
+                self._known = {key: entry for key, entry in self._known.items() if key in bound}
+            return {
+                key: self._known.setdefault(id(value), (value, next(self._next)))[1] for key, value in values.items()
+            }
 
 
-def _identity(unit: Unit) -> int:
-    """What tells an object of the notebook's from others that are equal."""
-    if len(unit.raw or b"") <= 1 << 16:
-        _told_apart[id(unit.value)] = unit.value
-        while len(_told_apart) > _TOLD_APART:
-            _told_apart.popitem(last=False)
-    return id(unit.value)
+_numbers = _Numbers()
 
 
 class _Calls(Planner):
@@ -197,14 +207,16 @@ class _Calls(Planner):
             if not self._define():
                 break
         packer = Packer(self)
+        ordered = packer.ordered()
+        data = {
+            unit.number: unit.value
+            for unit in self.units.values()
+            if unit.raw is not None and unit is not root and not units.is_definition(unit.value)
+        }
         header = {
-            "units": packer.ordered(),
+            "units": ordered,
             "call": root.number,
-            "data": {
-                unit.number: _identity(unit)
-                for unit in self.units.values()
-                if unit.raw is not None and unit is not root and not units.is_definition(unit.value)
-            },
+            "data": _numbers.of(data, self.namespace),
             "bindings": packer.bindings(),
             "absent": sorted(self.absent),
             "definitions": {unit.number: number for number, unit in self.definitions.items()},

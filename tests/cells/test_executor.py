@@ -504,3 +504,22 @@ def test_a_new_object_under_a_name_reaches_the_workers_though_it_is_equal(notebo
         found.append(notebook.ok(f"results = {kept}\nexecutor.submit(add, 3).result()"))
     assert found == [[1], [1, 2], [3], [0, 3], [3]]
     notebook.ok("executor.shutdown()")
+
+
+def test_a_large_object_at_the_place_of_another_is_another(notebook):
+    notebook.ok(
+        "import firn, weakref, gc\ndef work(): queue.pop(); return len(queue)\nfound = []\n"
+        "with firn.Executor(1) as executor:\n    for t in range(8):\n        queue = None\n"
+        "        queue = list(range(100_000))\n        found.append(executor.submit(work).result())"
+    )
+    assert notebook["found"] == [99_999] * 8
+
+
+def test_what_nothing_is_bound_to_is_not_kept(notebook):
+    notebook.ok(
+        "import firn, weakref, gc\nclass Data:\n    def __init__(self): self.items = [1]\ndata, other = Data(), [1]\n"
+        "gone = weakref.ref(data)\ndef work(): data.items.append(1); return len(data.items)\ndef also(): return len(other)\n"
+        "executor = firn.Executor(1)\nexecutor.submit(work).result()\ndel data\nexecutor.submit(also).result()\ngc.collect()"
+    )
+    assert notebook.ok("gone() is None") is True
+    notebook.ok("executor.shutdown()")
