@@ -200,7 +200,6 @@ class Run:
     def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
         items = self._read(loop, entry, iterable, self.namespace)
         del iterable
-        self._taken = items.taken
         if not entry.items:
             return self._merge(loop, entry, [], items.error)
         effects: list[Any] = []
@@ -230,9 +229,10 @@ class Run:
         assert self.plan is not None
         self.plan.check_given(loop.index, self.namespace, self.options.copy, self._together)
         began = time.perf_counter()
-        items = as_items(
-            iterable, self._look_at_deadline, namespace, lazy.Watch(loop, self.namespace, partial(self._look, loop))
-        )
+        watch = lazy.Watch(loop, self.namespace, partial(self._look, loop))
+        items = as_items(iterable, self._look_at_deadline, namespace, watch)
+        self._taken = items.taken
+        watch.check()
         entry.read_seconds = time.perf_counter() - began
         del iterable
         entry.items = len(items)

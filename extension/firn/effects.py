@@ -68,7 +68,7 @@ def check(function: types.FunctionType, namespace: Mapping[str, object]) -> None
                 name = _cell_name(part, argument)
                 if name in free:
                     raise _lost(function, part, index, name, "assigns the captured variable")
-    tree = _source(code)
+    tree = source(code)
     if tree is not None:
         _Stores(function, namespace).visit(tree)
 
@@ -171,7 +171,7 @@ def _where(reader: str) -> str:
     return f"{reader}(), which the loop calls, " if reader else "the loop "
 
 
-def _source(code: types.CodeType) -> ast.AST | None:
+def source(code: types.CodeType) -> ast.AST | None:
     """The definition of a function in its cell's syntax tree."""
     text = linecache.getlines(code.co_filename)
     if not text:
@@ -317,7 +317,7 @@ def _method(value: Any, chain: tuple[str, ...]) -> tuple[object, types.FunctionT
 def _changes_self(function: types.FunctionType, owner: type, seen: set[types.CodeType]) -> bool:
     """Whether a method stores to its object, or calls one that does."""
     code = function.__code__
-    tree = _source(code)
+    tree = source(code)
     if tree is None or code in seen or not code.co_argcount:
         return False
     seen.add(code)

@@ -155,15 +155,15 @@ def as_items(
                 return items
     if type(iterator) in (count, cycle):
         raise OverflowError(f"{_describe(iterable)} has no end: a loop that is split runs over all of it")
+    if watch is not None:
+        watch.before(iterator)
     if type(iterator) is groupby:  # a group is only there until the next one is asked for
         read, error = _read(((key, list(group)) for key, group in iterator), look)
         note = f"the groupby was read to the end first ({len(read):,} groups)"
         return Items(("groups", ("slice", read)), len(read), note, error)
-    if watch is not None:
-        watch.before(iterator)
     read, error = _read(iterator, look)
     if watch is not None:
-        watch.after(iterator, read)
+        watch.after(read)
     note = f"{_describe(iterable)} was read to the end first ({len(read):,} items)"
     taken = None
     bound = namespace is not None and any(value is iterator for value in namespace.values())

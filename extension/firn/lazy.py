@@ -1,19 +1,27 @@
-"""What runs in turns with a serial loop: the code of generators, and of the functions that map() and filter() call. A split
-loop lets all of that run first; where the loop could see that, it is refused."""
+"""What runs in turns with a serial loop: the code of generators, and of functions that map() and its like call. A split loop
+lets all of that run first; where the loop could see that, it is refused.
+
+Seen are the changes in this code and in the notebook's functions and methods that it calls, as `effects` sees them.
+"""
 
 from __future__ import annotations
 
+import ast
 import dis
 import enum
+import gc
+import inspect
 import itertools
-import operator
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+from firn import effects
 from firn.analysis import SplitLoop, refusals
-from firn.analysis.body import MUTATORS
+from firn.analysis.body import MUTATORS, mutations
+from firn.analysis.plan import Decision
+from firn.analysis.scopes import root, walk
 
 _CHANGES = frozenset({"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "DELETE_ATTR"})
 _FIXED = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, enum.Enum, str, bytes, int, float, complex)
@@ -34,37 +42,69 @@ class Watch:
     def __init__(self, loop: SplitLoop, namespace: Mapping[str, object], look: Callable[[], object]) -> None:
         """`look` refuses what can be known beforehand: nothing is read in vain then."""
         self._loop, self._namespace, self._look = loop, namespace, look
-        self._makes_items = self._changes = False
+        self._changes = False
+        self._items: list[Any] = []
 
     def before(self, iterator: Iterator[Any]) -> None:
         """Raises Refusal when reading may change what the loop reads, or prints while the loop prints, or would be in vain."""
-        running = list(_running(iterator))
-        self._makes_items = any(one.code.co_name != "<genexpr>" for one in running)
+        running = list(_with_called(_running(iterator)))
         names = [(_changed(one.code), one) for one in running]
         self._changes = any(found for found, _ in names)
         changed = {id(value) for found, one in names for value in _objects(found, one.local, one.known)}
-        for name in sorted(self._loop.names & self._namespace.keys()) if changed else ():
+        read = self._read()
+        # Whether all is as certain is known earlier than the end: the serial loop reads no further.
+        seen = self._namespace.keys() if isinstance(self._loop.merger, Decision) else read
+        for name in sorted(seen & self._namespace.keys()) if changed else ():
             value = self._namespace[name]
             if id(value) in changed and not isinstance(value, _FIXED):
                 raise refusals.changed_meanwhile(self._loop.lineno, name)
-        if any(_prints(one.code) for one in running) and _prints(self._loop.code):
+        called = [value.__code__ for name in read if isinstance(value := self._namespace.get(name), FunctionType)]
+        if any(_prints(one.code) for one in running) and any(map(_prints, (self._loop.code, *called))):
             raise refusals.prints_meanwhile(self._loop.lineno)
         self._look()
 
-    def after(self, iterator: Iterator[Any], items: list[Any]) -> None:
-        """Raises Refusal when one object that may change came again and again: the items are what it was at the end."""
-        if not self._makes_items or type(iterator) in (filter, zip):
+    def _read(self) -> set[str]:
+        """The variables that the loop reads, itself and through the notebook's functions."""
+        found: set[str] = set()
+        todo = set(self._loop.names)
+        while todo:
+            name = todo.pop()
+            found.add(name)
+            value = self._namespace.get(name)
+            if isinstance(value, FunctionType) and value.__globals__ is self._namespace:
+                todo |= {*value.__code__.co_names} & self._namespace.keys() - found
+        return found
+
+    def after(self, items: list[Any]) -> None:
+        self._items = items
+
+    def check(self) -> None:
+        """Raises Refusal when one object that may change came more than once: the items are what it was at the end."""
+        items, self._items = self._items, []
+        if not self._changes:
             return
-        if type(iterator) is enumerate:
-            items = [item for _, item in items]
-        again = itertools.compress(items, map(operator.is_, items, itertools.islice(items, 1, None), strict=False))
-        for kind in set(map(type, again)):
-            if issubclass(kind, _CONTAINERS) or (self._changes and _can_change(kind)):
-                raise refusals.same_item(self._loop.lineno, kind.__name__)
+        parts = [items, *([itertools.chain.from_iterable(i for i in items if type(i) is tuple)])]
+        for some in parts:
+            found = [*some]
+            kinds = {kind for kind in set(map(type, found)) if _can_change(kind)}
+            seen: set[int] = set()
+            for item in found if kinds else ():
+                if type(item) in kinds:
+                    key = id(_owner(item))
+                    if key in seen:
+                        raise refusals.same_item(self._loop.lineno, type(item).__name__)
+                    seen.add(key)
+
+
+def _owner(value: Any) -> object:
+    """The array whose memory a view has; else the object itself."""
+    return value if type(value).__name__ != "ndarray" or value.base is None else value.base
 
 
 def _can_change(kind: type) -> bool:
-    """Whether instances of a class of the notebook's may be changed."""
+    """Whether objects of a type may be changed: containers, arrays, instances of the notebook's classes."""
+    if issubclass(kind, _CONTAINERS) or (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
+        return True
     frozen = getattr(getattr(kind, "__dataclass_params__", None), "frozen", False)
     return kind.__module__ == "__main__" and not frozen and not issubclass(kind, (*_FIXED, tuple, frozenset))
 
@@ -76,17 +116,15 @@ def _running(iterator: object) -> Iterator[_Running]:
                 local = dict(frame.f_locals)
                 yield _Running(code, local, frame.f_globals)
                 for value in local.values():
-                    if value is not iterator and isinstance(value, GeneratorType):
+                    if value is not iterator and isinstance(value, Iterator):
                         yield from _running(value)
-        case map() | filter():
-            parts: tuple[Any, ...] = iterator.__reduce__()[1]  # type: ignore[assignment]
-            function, *inner = parts
-            yield from _of_function(function)
-            for one in inner:
-                yield from _running(one)
-        case zip() | enumerate():
-            for one in iterator.__reduce__()[1]:
-                yield from _running(one)
+        case Iterator() if type(iterator).__module__ in ("builtins", "itertools"):
+            held = gc.get_referents(iterator)
+            for one in [*held, *(part for one in held if type(one) is tuple for part in one)]:
+                if isinstance(one, Iterator):
+                    yield from _running(one)
+                elif isinstance(one, (FunctionType, MethodType)):
+                    yield from _of_function(one)
         case _:
             ask = getattr(type(iterator), "__next__", None)
             if isinstance(ask, FunctionType):
@@ -108,8 +146,42 @@ def _of_function(function: object) -> Iterator[_Running]:
         yield _Running(function.__code__, local, function.__globals__)
 
 
+def _with_called(running: Iterable[_Running]) -> Iterator[_Running]:
+    """Also the functions of the notebook that this code calls, and the methods of the objects that it has."""
+    todo = [*running]
+    seen: set[CodeType] = set()
+    while todo:
+        one = todo.pop()
+        if one.code in seen:
+            continue
+        seen.add(one.code)
+        yield one
+        for name in one.code.co_names:
+            value = one.local.get(name, one.known.get(name))
+            if isinstance(value, FunctionType) and value.__globals__ is one.known:
+                todo += _of_function(value)
+            for own in one.local.values():
+                if type(own).__module__ == "__main__":
+                    method = inspect.getattr_static(type(own), name, None)
+                    if isinstance(method, FunctionType):
+                        todo += _of_function(MethodType(method, own))
+
+
 def _changed(code: CodeType) -> set[str]:
-    """Names in lines that change something in place."""
+    """The names of what the code changes in place, and of what stands for it (`t = table; t.append(x)`)."""
+    tree = effects.source(code)
+    if tree is None:
+        return _changed_in_lines(code)
+    found = {owner.id for _, owner, _ in mutations(tree) if owner is not None}
+    for node in reversed(walk(tree)):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in found and (origin := root(value)):
+                found.add(origin.id)
+    return found
+
+
+def _changed_in_lines(code: CodeType) -> set[str]:
+    """The same by byte code: the names in lines that change something in place."""
     loaded: dict[int | None, set[str]] = {}
     lines: set[int | None] = set()
     for step in dis.get_instructions(code):

@@ -214,7 +214,7 @@ def same_item(line: int, kind: str) -> Refusal:
         "",
         f"what the loop runs over gives the same {kind} more than once, and may change it from item to item; a loop that is"
         " split reads all items first.",
-        "Let it give a copy each time (yield list(x)); if it changes nothing, run over list(...).",
+        "Let it give a copy each time (yield x.copy()); if it changes nothing, run over list(...).",
     )
 
 
