@@ -120,7 +120,7 @@ def _running(iterator: object) -> Iterator[_Running]:
                         yield from _running(value)
         case Iterator() if type(iterator).__module__ in ("builtins", "itertools"):
             held = gc.get_referents(iterator)
-            for one in [*held, *(part for one in held if type(one) is tuple for part in one)]:
+            for one in [*held, *(part for several in held if type(several) is tuple for part in several)]:
                 if isinstance(one, Iterator):
                     yield from _running(one)
                 elif isinstance(one, (FunctionType, MethodType)):

@@ -82,7 +82,8 @@ def frames_of(error: BaseException) -> list[types.TracebackType]:
 def _note(at: types.TracebackType) -> str:
     for part in ast.walk(statement_at(at)):
         value = value_of(part, at.tb_frame) if isinstance(part, ast.expr) else NOWHERE
-        if isinstance(part, ast.expr) and _is_array(value) and views.is_closed(value):
+        own = at.tb_frame.f_globals.get("__name__") == "__main__"
+        if own and isinstance(part, ast.expr) and _is_array(value) and views.is_closed(value):
             text = ast.unparse(part)
             return f"'{text}' is the original of an array that is frozen, or a view of it: {text}.copy() has memory of its own."
         if (memory := _memory(value)) is not None and isinstance(part, ast.expr):

@@ -18,7 +18,8 @@ from firn import _core
 
 def lock(namespace: MutableMapping[str, Any], originals: Iterable[object]) -> list[str]:
     """Makes read-only what looks into the originals' memory: them, and the variables that are views of it; these names."""
-    array = getattr(sys.modules.get("numpy"), "ndarray", ())
+    numpy: Any = sys.modules.get("numpy")
+    array = getattr(numpy, "ndarray", ())
     arrays = [one for one in originals if isinstance(one, array)]
     memories = {id(_memory(one, array)) for one in arrays}
     for one in arrays:
@@ -27,6 +28,8 @@ def lock(namespace: MutableMapping[str, Any], originals: Iterable[object]) -> li
     for name, value in [*namespace.items()] if memories else ():
         if not isinstance(value, (array, memoryview)) or id(_memory(value, array)) not in memories:
             continue
+        if not any(numpy.may_share_memory(value, one) for one in arrays):
+            continue  # another part of the same memory
         if isinstance(value, memoryview) and not value.readonly:
             namespace[name] = value.toreadonly()
         elif isinstance(value, memoryview) or _core.is_frozen(value) or not _close(value):

@@ -115,3 +115,10 @@ def test_copied_arrays_and_their_views_stay_as_they_are(notebook):
     notebook.ok("%%parallel --copy img --chunk 1\nout = [img[i, 0] for i in range(5)]")
     notebook.ok("border[:] = 1")
     assert notebook.ok("img.sum()") == 20
+
+
+def test_other_parts_of_the_memory_stay_as_they_are(notebook):
+    notebook.ok("import numpy as np\nm = np.zeros((10, 10))\nfirst, second = m[0], m[1]")
+    notebook.ok("%%parallel --chunk 1\nout = [first[i] for i in range(5)]")
+    notebook.ok("second[0] = 3")
+    assert isinstance(notebook.fails("m[0] = 1"), ValueError)
