@@ -260,6 +260,7 @@ def test_retiring_twice_or_what_is_no_segment_does_nothing(python):
     )
 
 
+@pytest.mark.long
 def test_thousands_of_retired_segments(python):
     python(
         """

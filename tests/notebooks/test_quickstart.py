@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.parametrize("kernel", ["firn", "python3"])
+@pytest.mark.parametrize("kernel", ["firn", pytest.param("python3", marks=pytest.mark.long)])
 def test_the_quickstart_holds_and_its_loops_run_in_the_workers(kernel: str, execute: Callable[..., Any]) -> None:
     done = execute("quickstart", kernel)
     assert len(done.reports) == 6, done.printed
