@@ -17,7 +17,7 @@ from time import thread_time
 from typing import Any, cast
 
 import firn
-from firn import _core
+from firn import _core, views
 from firn.report import Pickled
 
 GROWTH = 4  # each sample has so many times the items of the one before; the first has one, for it may be huge
@@ -215,6 +215,6 @@ def memory(value: object) -> int:
         elif not isinstance(item, _ELSEWHERE):
             total += sys.getsizeof(item)
             todo += gc.get_referents(item)
-            if (type(item).__module__, type(item).__name__) == ("numpy", "ndarray"):
+            if views.is_array_type(type(item)):
                 todo.append(item.base)  # who has its memory, if it is not its own; gc knows nothing of that
     return total

@@ -12,20 +12,18 @@ import enum
 import gc
 import inspect
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
-from firn import effects
+from firn import effects, names, views
 from firn.analysis import SplitLoop, refusals
 from firn.analysis.body import MUTATORS, mutations
-from firn.analysis.plan import Decision
+from firn.analysis.plan import CONTAINERS, Decision, can_change
 from firn.analysis.scopes import root, walk
 
 _CHANGES = frozenset({"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "DELETE_ATTR"})
 _FIXED = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, enum.Enum, str, bytes, int, float, complex)
-_CONTAINERS = (list, dict, set, deque, bytearray)
 
 
 class _Running(NamedTuple):
@@ -48,9 +46,9 @@ class Watch:
     def before(self, iterator: Iterator[Any]) -> None:
         """Raises Refusal when reading may change what the loop reads, or prints while the loop prints, or would be in vain."""
         running = list(_with_called(_running(iterator)))
-        names = [(_changed(one.code), one) for one in running]
-        self._changes = any(found for found, _ in names)
-        changed = {id(value) for found, one in names for value in _objects(found, one.local, one.known)}
+        changes = [(_changed(one.code), one) for one in running]
+        self._changes = any(found for found, _ in changes)
+        changed = {id(value) for found, one in changes for value in _objects(found, one.local, one.known)}
         read = self._read()
         # Whether all is as certain is known earlier than the end: the serial loop reads no further.
         seen = self._namespace.keys() if isinstance(self._loop.merger, Decision) else read
@@ -83,30 +81,24 @@ class Watch:
         items, self._items = self._items, []
         if not self._changes:
             return
-        parts = [items, *([itertools.chain.from_iterable(i for i in items if type(i) is tuple)])]
-        for some in parts:
+        for some in (items, itertools.chain.from_iterable(item for item in items if type(item) is tuple)):
             found = [*some]
             kinds = {kind for kind in set(map(type, found)) if _can_change(kind)}
             seen: set[int] = set()
             for item in found if kinds else ():
                 if type(item) in kinds:
-                    key = id(_owner(item))
+                    key = id(views.owner(item))
                     if key in seen:
                         raise refusals.same_item(self._loop.lineno, type(item).__name__)
                     seen.add(key)
 
 
-def _owner(value: Any) -> object:
-    """The array whose memory a view has; else the object itself."""
-    return value if type(value).__name__ != "ndarray" or value.base is None else value.base
-
-
 def _can_change(kind: type) -> bool:
     """Whether objects of a type may be changed: containers, arrays, instances of the notebook's classes."""
-    if issubclass(kind, _CONTAINERS) or (kind.__module__, kind.__name__) == ("numpy", "ndarray"):
-        return True
     frozen = getattr(getattr(kind, "__dataclass_params__", None), "frozen", False)
-    return kind.__module__ == "__main__" and not frozen and not issubclass(kind, (*_FIXED, tuple, frozenset))
+    if issubclass(kind, CONTAINERS) or views.is_array_type(kind):
+        return True
+    return can_change(kind) and not frozen and not issubclass(kind, (*_FIXED, tuple, frozenset))
 
 
 def _running(iterator: object) -> Iterator[_Running]:
@@ -188,13 +180,13 @@ def _changed_in_lines(code: CodeType) -> set[str]:
         if step.opname in _CHANGES or (step.opname == "LOAD_ATTR" and step.argval in MUTATORS):
             lines.add(step.line_number)
         elif step.opname.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME")):
-            names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
-            loaded.setdefault(step.line_number, set()).update(names)
+            here = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+            loaded.setdefault(step.line_number, set()).update(here)
     return {name for line in lines for name in loaded.get(line, ())}
 
 
-def _objects(names: set[str], local: Mapping[str, object], known: Mapping[str, object]) -> Iterator[object]:
-    for name in names:
+def _objects(words: set[str], local: Mapping[str, object], known: Mapping[str, object]) -> Iterator[object]:
+    for name in words:
         if name in local:
             yield local[name]
         elif name in known:
@@ -202,4 +194,4 @@ def _objects(names: set[str], local: Mapping[str, object], known: Mapping[str, o
 
 
 def _prints(code: CodeType) -> bool:
-    return "print" in code.co_names or any(_prints(part) for part in code.co_consts if isinstance(part, CodeType))
+    return any("print" in part.co_names for part in names.nested(code))

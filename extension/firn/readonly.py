@@ -83,7 +83,7 @@ def _note(at: types.TracebackType) -> str:
     for part in ast.walk(statement_at(at)):
         value = value_of(part, at.tb_frame) if isinstance(part, ast.expr) else NOWHERE
         own = at.tb_frame.f_globals.get("__name__") == "__main__"
-        if own and isinstance(part, ast.expr) and _is_array(value) and views.is_closed(value):
+        if own and isinstance(part, ast.expr) and views.is_array_type(type(value)) and views.is_closed(value):
             text = ast.unparse(part)
             return f"'{text}' is the original of an array that is frozen, or a view of it: {text}.copy() has memory of its own."
         if (memory := _memory(value)) is not None and isinstance(part, ast.expr):
@@ -144,15 +144,11 @@ def value_of(part: ast.expr, frame: types.FrameType) -> Any:
 def _memory(value: Any) -> memoryview | None:
     """The frozen memory of an array or a view."""
     kind = type(value)
-    if not (kind is memoryview or _is_array(value)) or not _core.is_frozen(value):
+    if not (kind is memoryview or views.is_array_type(kind)) or not _core.is_frozen(value):
         return None
     if kind is memoryview:
         return value  # type: ignore[no-any-return]
     return memoryview(value.view("i8") if value.dtype.kind in "mM" else value)  # dates have no format there
-
-
-def _is_array(value: Any) -> bool:
-    return (type(value).__module__, type(value).__name__) == ("numpy", "ndarray")
 
 
 def _told(memory: memoryview, kind: str) -> str:

@@ -19,14 +19,14 @@ from firn import _core
 def lock(namespace: MutableMapping[str, Any], originals: Iterable[object]) -> list[str]:
     """Makes read-only what looks into the originals' memory: them, and the variables that are views of it; these names."""
     numpy: Any = sys.modules.get("numpy")
-    array = getattr(numpy, "ndarray", ())
+    array = _array_type()
     arrays = [one for one in originals if isinstance(one, array)]
-    memories = {id(_memory(one, array)) for one in arrays}
+    memories = {id(owner(one)) for one in arrays}
     for one in arrays:
         _close(one)
     names = []
     for name, value in [*namespace.items()] if memories else ():
-        if not isinstance(value, (array, memoryview)) or id(_memory(value, array)) not in memories:
+        if not isinstance(value, (array, memoryview)) or id(owner(value)) not in memories:
             continue
         if not any(numpy.may_share_memory(value, one) for one in arrays):
             continue  # another part of the same memory
@@ -39,8 +39,9 @@ def lock(namespace: MutableMapping[str, Any], originals: Iterable[object]) -> li
     return names
 
 
-def _memory(value: Any, array: Any) -> object:
-    """The object whose memory it is."""
+def owner(value: Any) -> object:
+    """The object whose memory an array or a memoryview has."""
+    array = _array_type()
     if isinstance(value, memoryview):
         value = value.obj
     while isinstance(value, array) and value.base is not None:
@@ -48,14 +49,23 @@ def _memory(value: Any, array: Any) -> object:
     return value
 
 
+def is_array_type(kind: type) -> bool:
+    """Whether it is NumPy's, which need not be imported for that."""
+    return (kind.__module__, kind.__name__) == ("numpy", "ndarray")
+
+
+def _array_type() -> Any:
+    return getattr(sys.modules.get("numpy"), "ndarray", ())
+
+
 def _close(value: Any) -> bool:
     """Whether it could be written to."""
     could = bool(value.flags.writeable)
     with suppress(ValueError):
         value.flags.writeable = False
-    owner: Any = _memory(value, type(value))
+    memory: Any = owner(value)
     with suppress(TypeError):  # of a class without weak references
-        _closed[id(owner)] = weakref.ref(owner, partial(_forget, id(owner)))
+        _closed[id(memory)] = weakref.ref(memory, partial(_forget, id(memory)))
     return could
 
 
@@ -69,4 +79,4 @@ def _forget(address: int, _: object) -> None:
 
 def is_closed(array: Any) -> bool:
     """Whether an array is of memory that was closed here."""
-    return id(_memory(array, type(array))) in _closed
+    return id(owner(array)) in _closed

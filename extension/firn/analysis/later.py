@@ -64,14 +64,14 @@ def _changed(statement: ast.stmt) -> dict[str, bool]:
 
 def _rebound(statement: ast.stmt) -> set[int]:
     """The names of loop variables where they are no items any more (`row = dict(row)`)."""
-    return {
-        id(part)
-        for loop in walk(statement)
-        if isinstance(loop, ast.For)
-        for inner, items in with_items(loop)
-        for part in walk(inner)
-        if isinstance(part, ast.Name) and part.id in stored(loop.target) - items
-    }
+    found: set[int] = set()
+    for loop in walk(statement):
+        if isinstance(loop, ast.For):
+            targets = stored(loop.target)
+            for inner, items in with_items(loop):
+                if gone := targets - items:
+                    found |= {id(part) for part in walk(inner) if isinstance(part, ast.Name) and part.id in gone}
+    return found
 
 
 def _derived(tree: ast.Module) -> dict[str, set[str]]:

@@ -444,17 +444,19 @@ class CellPlan:
         line = self.loops[index].lineno
         later = self.mutated_later | copied
         for name in sorted(whole & later):
-            if name not in wanted and _can_change(type(namespace.get(name))):
+            if name not in wanted and can_change(type(namespace.get(name))):
                 raise refusals.kept_and_changed(line, name, True)
         for name in sorted(items & later):
-            if name not in wanted and any(map(_can_change, _kinds_of_items(namespace.get(name)))):
+            if name not in wanted and any(map(can_change, _kinds_of_items(namespace.get(name)))):
                 raise refusals.kept_and_changed(line, name, False)
 
 
-def _can_change(kind: type) -> bool:
-    return issubclass(kind, (list, dict, set, deque, bytearray)) or (
-        kind.__module__ == "__main__" and not issubclass(kind, (type, enum.Enum))
-    )
+CONTAINERS = (list, dict, set, deque, bytearray)
+
+
+def can_change(kind: type) -> bool:
+    """Whether objects of a type may be changed: containers, instances of the notebook's classes."""
+    return issubclass(kind, CONTAINERS) or (kind.__module__ == "__main__" and not issubclass(kind, (type, enum.Enum)))
 
 
 def _kinds_of_items(value: object) -> set[type]:

@@ -29,7 +29,7 @@ class Rewriter:
         self.verdicts: list[plan.Verdict] = []
         self._applying: list[tuple[ast.For, Refusal]] = []
         self._target: list[str] = []  # what the statement that is being rewritten binds
-        self._peeks_at: set[str] = set()  # what the cell's loops have made, where its statement only shows something
+        self._before: list[ast.stmt] = []  # what ran before a statement that only shows something
         self.filename = filename
         self.lines = source.splitlines()
         self.loops: list[plan.SplitLoop] = []
@@ -90,13 +90,13 @@ class Rewriter:
 
     def _simple(self, node: ast.stmt, before: list[ast.stmt], catching: str) -> ast.stmt:
         self._target = [part.id for part in _targets(node) if isinstance(part, ast.Name)]
-        self._peeks_at = _made(before) if isinstance(node, ast.Expr) else set()
+        self._before = before if isinstance(node, ast.Expr) else []
         for name, value in ast.iter_fields(node):
             if isinstance(value, ast.expr):
                 setattr(node, name, self._expression(value, catching))
             elif isinstance(value, list):
                 value[:] = [self._expression(v, catching) if isinstance(v, ast.expr) else v for v in value]
-        self._target, self._peeks_at = [], set()
+        self._target, self._before = [], []
         return node
 
     def _expression(self, node: ast.expr, catching: str) -> ast.expr:
@@ -226,7 +226,7 @@ class Rewriter:
             {**dict.fromkeys(self._shared(read), "broadcast"), **dict.fromkeys(bound, "temporary")},
             target=target,
             # The last look at what the cell has made: that would be frozen for it.
-            shows=bool(self._peeks_at & read) and not bound and only_looks(found.node, self.facts),
+            shows=bool(_made(self._before) & read) and not bound and only_looks(found.node, self.facts),
         )
         self.loops.append(loop)
         self.read.append(read)
