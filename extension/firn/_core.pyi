@@ -78,6 +78,11 @@ class Holders:
     def swap(self, container: Any, /) -> bool:
         """Exchanges what a list, dict or set holds. False: the classes of keys do not let it, and it is as it was."""
 
+class Originals:
+    """The way back from copies: as long as it lives, this interpreter gets the originals wherever it would get a copy."""
+
+    def __len__(self) -> int: ...
+
 class FreezeResult:
     """What freeze_roots() did."""
 
@@ -93,6 +98,9 @@ class FreezeResult:
     @property
     def holders(self) -> Holders | None:
         """Who else holds originals, below the candidates; None: nobody."""
+    @property
+    def originals(self) -> Originals | None:
+        """The way back from the copies, if it is kept; None: it is not."""
     @property
     def objects(self) -> int:
         """How many objects were copied."""
@@ -159,13 +167,18 @@ def is_frozen(obj: object, /) -> bool:
     """Whether `obj` is frozen, hence shared with other interpreters by reference (PEP 795). O(1)."""
 
 def freeze_roots(
-    roots: dict[str, Any], candidates: list[Any] = [], threads: int = 0, kept: list[Any] = []
+    roots: dict[str, Any],
+    candidates: list[Any] = [],
+    threads: int = 0,
+    kept: list[Any] = [],
+    keeps_originals: bool = False,
 ) -> FreezeResult:
     """Freezes the values of `roots` into one segment, all or nothing.
 
     Their keys head the paths of errors and are kept for messages. `candidates` are values whose frozen forms, and below
-    which the holders of others, are wanted; `kept` is what the notebook goes on using as it is. `threads` 0 means every core that the process may
-    use. Raises NotFreezableError or MemoryError.
+    which the holders of others, are wanted; `kept` is what the notebook goes on using as it is; with `keeps_originals`
+    that is all of it (`Originals`). `threads` 0 means every core that the process may use. Raises NotFreezableError or
+    MemoryError.
     """
 
 def set_cell(segment: int, cell: str) -> None:
@@ -262,7 +275,10 @@ def address(frozen: object, /) -> int:
     """The address of a frozen value, for adopt() in another interpreter."""
 
 def twin_address(object: object, /) -> int:
-    """For adopt(), if this interpreter made the object of a frozen value and it never changes; else 0."""
+    """For adopt(), if this interpreter made the object of a frozen value, and it never changes or is given back; else 0."""
+
+def give_back(all: bool, /) -> None:
+    """Whether results hold the notebook's own objects also where they may change: for code that must not change them."""
 
 def take_refused_write() -> tuple[str, str, int] | None:
     """(message, function, line) of the first write to frozen data that this thread was refused since it last asked, or

@@ -48,10 +48,10 @@ class Globals(worker.Space):
             if unit[0] == "pickle" and number in header["data"]:
                 key = unit[1], header["data"][number]
                 if key not in self._data:
-                    self._data[key] = self._load(("pickle", unit[1], False, *unit[3:]), found, pointers)
+                    self._data[key], _ = self._load(("pickle", unit[1], False, *unit[3:]), found, pointers)
                 value = data[key] = self._data[key]
             else:
-                value = self._load(unit, found, pointers)
+                value, _ = self._load(unit, found, pointers)
             found.append(value)
             if number in header["definitions"]:  # before anything frozen that needs it is looked at
                 _core.define(header["definitions"][number], value)
@@ -93,6 +93,7 @@ def begin(setup: tuple[Any, ...]) -> Callable[[int, int], Result]:
 
     global _sent
     _sent = None
+    _core.give_back(False)
 
     def run(start: int, stop: int) -> Result:
         logged.travel(True)

@@ -226,8 +226,6 @@ class Run:
         are used up at once, for other cells may use them meanwhile; else those in the namespace are not."""
         loop.check(self.namespace, iterable)
         modules.check_imports(modules.body_at(self.tree, loop.lineno), self.filename)
-        assert self.plan is not None
-        self.plan.check_given(loop.index, self.namespace, self.options.copy, self._together)
         began = time.perf_counter()
         watch = lazy.Watch(loop, self.namespace, partial(self._look, loop))
         items = as_items(iterable, self._look_at_deadline, namespace, watch)
@@ -254,10 +252,7 @@ class Run:
         began, worked = time.perf_counter(), time.thread_time()
         starting = any(worker["state"] == "starting" for worker in pool.workers())
         shipment = self._prepare(loop, items, screen)
-        if together := shipment.figures.together:
-            assert self.plan is not None
-            self._together |= together
-            self.plan.check_given(loop.index, self.namespace, self.options.copy, self._together)
+        self._together |= shipment.figures.together
         originals = self.rebind(shipment)
         shipped = len(items)
         entry.offered = min(self.workers_of(pool.size), shipped)

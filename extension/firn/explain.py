@@ -199,7 +199,6 @@ def _entry(verdict: Verdict, plan: CellPlan, tree: ast.Module, namespace: dict[s
             )
             modules.check_reads(tree, loop.names, loop.lineno, namespace, loop.code.co_filename)
             modules.check_imports(modules.body_at(tree, loop.lineno), loop.code.co_filename)
-            plan.check_given(loop.index, namespace, wanted.copy)
         except (analysis.Refusal, ShippingRefusal) as error:
             found = error
     if found is not None:

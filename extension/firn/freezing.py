@@ -38,8 +38,8 @@ def captured(owner: object, content: bytes) -> tuple[object, int]:
 def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> None:
     """Freezes units and notes in `planner.rebound` which of the notebook's names are to be bound to frozen forms: those
     of the units and those of every other object that was frozen with them. All or nothing, but for `copy` names, which
-    have a segment of their own; what has objects in common with these is copied together with them, or a change of one
-    would not be seen in the other any more. Raises NotFreezableError.
+    have a segment of their own, and the way back from it (`planner.originals`); what has objects in common with these is
+    copied together with them, or a change of one would not be seen in the other any more. Raises NotFreezableError.
     """
     names = [
         name
@@ -74,7 +74,10 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
             figures.holders |= {names[number] for _, number in result.holders.found}
     if own:
         with not_captured():
-            results.append((own, _core.freeze_roots({roots[unit]: unit.value for unit in own})))
+            result = _core.freeze_roots({roots[unit]: unit.value for unit in own}, keeps_originals=True)
+        results.append((own, result))
+        if result.originals is not None:
+            planner.originals.append(result.originals)
     for units, result in results:
         if result.segment and label:
             _core.set_cell(result.segment, label)

@@ -12,6 +12,7 @@ import enum
 import gc
 import inspect
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -19,10 +20,11 @@ from typing import Any, NamedTuple
 from firn import effects, names, views
 from firn.analysis import SplitLoop, refusals
 from firn.analysis.body import MUTATORS, mutations
-from firn.analysis.plan import CONTAINERS, Decision, can_change
+from firn.analysis.plan import Decision
 from firn.analysis.scopes import root, walk
 
 _CHANGES = frozenset({"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "DELETE_ATTR"})
+_CONTAINERS = (list, dict, set, deque, bytearray)
 _FIXED = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, enum.Enum, str, bytes, int, float, complex)
 
 
@@ -95,10 +97,10 @@ class Watch:
 
 def _can_change(kind: type) -> bool:
     """Whether objects of a type may be changed: containers, arrays, instances of the notebook's classes."""
-    frozen = getattr(getattr(kind, "__dataclass_params__", None), "frozen", False)
-    if issubclass(kind, CONTAINERS) or views.is_array_type(kind):
+    if issubclass(kind, _CONTAINERS) or views.is_array_type(kind):
         return True
-    return can_change(kind) and not frozen and not issubclass(kind, (*_FIXED, tuple, frozenset))
+    frozen = getattr(getattr(kind, "__dataclass_params__", None), "frozen", False)
+    return kind.__module__ == "__main__" and not frozen and not issubclass(kind, (*_FIXED, tuple, frozenset))
 
 
 def _running(iterator: object) -> Iterator[_Running]:

@@ -68,6 +68,7 @@ class Planner:
         self.imports: set[str] = set()
         self.rebound: dict[str, object] = {}
         self.holders: list[_core.Holders] = []  # who else holds originals of what is frozen
+        self.originals: list[_core.Originals] = []  # the way back from what is frozen and stays in use
         self.segments: set[int] = set()  # of all that is frozen
         self.definitions: dict[int, Unit] = {}  # the numbers by which frozen data calls classes and functions
         self._strangers: frozenset[int] = frozenset()  # those that lie beside what is shipped, and are not
@@ -389,7 +390,7 @@ class Planner:
         other = Planner(self.namespace, self.copy, self.remembered, self.later)
         other._strangers = self._strangers | strangers
         other._known = {id(unit.value): unit for unit in self.units.values() if unit.kind == "frozen" and unit.address}
-        other.rebound, other.holders = self.rebound, self.holders
+        other.rebound, other.holders, other.originals = self.rebound, self.holders, self.originals
         other._figures, other.screen = self._figures, self.screen
         other._figures.reused.clear()  # it finds them again
         return other
@@ -515,7 +516,7 @@ class Planner:
         try:
             if unit.kind == "copy":
                 refuse_state(unit)
-            unit.raw = replicate.dump(unit.value, self)
+            unit.raw, unit.memo = replicate.dump_with_memo(unit.value, self)
         except ShippingRefusal as error:
             unit.error = error
         except Exception as error:

@@ -32,6 +32,8 @@ lent: weakref.WeakValueDictionary[int, Lent] = weakref.WeakValueDictionary()
 borrowed: Lent | None = None
 """In a worker: what the shipment lent that it works on."""
 
+type Memo = Callable[[], dict[int, Any]]
+
 _ATOMS = frozenset({str, bytes, int, float, complex, bool, type(None)})
 
 GLOBALS = "globals"
@@ -202,44 +204,62 @@ class Lent:
     """What crossed as copies, so that one that comes back in a result is the notebook's own object again: a sentinel,
     a configuration, one of the instances that the loop ran over. Notebook and worker number the objects alike."""
 
-    def __init__(self, number: int, values: dict[int, Any]) -> None:
+    def __init__(self, number: int, values: dict[int, Any], memos: dict[int, Memo]) -> None:
+        """Both by the number of their unit. A pickle's memo knows all objects in it, by the same numbers on both sides."""
         self.number = number
-        self._values = values  # by the number of their unit
-        self._parts: dict[int, list[Any]] = {}
-        self._places: dict[int, tuple[Any, int, int]] | None = None
+        self._values, self._memos = values, memos
+        self._parts: dict[int, dict[int, Any]] = {}
+        self._places: dict[int, tuple[int, int]] | None = None
         lent[number] = self
 
-    def place(self, value: Any) -> tuple[int, int] | None:
-        """Where an object is: the number of its unit, and its position in that or -1."""
+    @property
+    def has_copies(self) -> bool:
+        return bool(self._memos)
+
+    def place(self, value: Any) -> tuple[int, int, int] | None:
+        """What `lent_object` finds an object by, if it was lent: the number of its unit, its position in that or -1."""
         if self._places is None:
             self._places = {}
-            for unit in self._values:
-                for position, part in enumerate(self._parts_of(unit)):
-                    self._places[id(part)] = part, unit, position
+            for unit in {**self._values, **self._memos}:
+                for position, part in self._parts_of(unit).items():
+                    self._places[id(part)] = unit, position
             for unit, whole in self._values.items():
-                self._places[id(whole)] = whole, unit, -1
+                if type(whole) not in _ATOMS:
+                    self._places[id(whole)] = unit, -1
         found = self._places.get(id(value))
-        return None if found is None else found[1:]
+        return None if found is None else (self.number, *found)
 
     def addresses(self) -> list[int]:
-        """Those of the objects that have a place, but for what is only compared by value."""
+        """Those of the objects that have a place."""
         self.place(None)
         assert self._places is not None
-        return [address for address, (part, *_) in self._places.items() if type(part) not in _ATOMS]
+        return [*self._places]
 
     def at(self, unit: int, position: int) -> Any:
         return self._values[unit] if position < 0 else self._parts_of(unit)[position]
 
-    def _parts_of(self, unit: int) -> list[Any]:
+    def _parts_of(self, unit: int) -> dict[int, Any]:
+        """But for what is only compared by value. They stay alive, so that their ids stay theirs."""
         if unit not in self._parts:
-            value = self._values[unit]
-            whole = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
-            self._parts[unit] = list(whole)
+            if unit in self._memos:
+                parts = self._memos[unit]()
+            else:
+                value = self._values[unit]
+                whole = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+                parts = dict(enumerate(whole))
+            self._parts[unit] = {number: part for number, part in parts.items() if type(part) not in _ATOMS}
         return self._parts[unit]
 
 
 def lent_object(number: int, unit: int, position: int) -> Any:
     return lent[number].at(unit, position)
+
+
+class ResultLoader(pickle.Unpickler):
+    """Loads a worker's result in the notebook."""
+
+    def persistent_load(self, pid: Any) -> Any:
+        return lent_object(*pid)
 
 
 class Stopped(BaseException):
@@ -323,6 +343,11 @@ class UnitLoader(pickle.Unpickler):
     def __init__(self, raw: bytes, namespace: dict[str, Any], found: list[Any]) -> None:
         super().__init__(io.BytesIO(raw))
         self._namespace, self._found = namespace, found
+
+    def kept_memo(self) -> Memo:
+        """The objects of the pickle, when it has been loaded."""
+        del self._namespace, self._found
+        return self.memo.copy
 
     def persistent_load(self, pid: Any) -> Any:
         if type(pid) is tuple:  # memory that every interpreter makes an object of its own of

@@ -352,9 +352,20 @@ def is_by_value(definition: Any) -> bool:
 
 def dump(value: object, host: Host) -> bytes:
     """One unit's pickle. Errors are the pickle module's, or what a `__reduce__` raised."""
+    return dump_with_memo(value, host)[0]
+
+
+def dump_with_memo(value: object, host: Host) -> tuple[bytes, rebuild.Memo]:
+    """The same, and the objects in it by the numbers that whoever loads it knows them by."""
     file = io.BytesIO()
-    DefinitionPickler(file, host).dump(value)
-    return file.getvalue()
+    pickler = DefinitionPickler(file, host)
+    pickler.dump(value)
+    del pickler._host  # which may hold what is returned
+
+    def memo() -> dict[int, Any]:
+        return dict(pickler.memo.copy().values())
+
+    return file.getvalue(), memo
 
 
 class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -363,6 +374,9 @@ class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: io.BytesIO, exact: bool) -> None:
         super().__init__(file, protocol=5)
         self._exact = exact
+
+    def persistent_id(self, value: Any) -> Any:
+        return results.lent_place(value)
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is types.CodeType:

@@ -34,7 +34,7 @@ def dump(value: object) -> bytes:
 def _dump(value: object, exact: bool) -> bytes:
     file = io.BytesIO()
     try:
-        _Plain(file, exact).dump(value)
+        (_Lending if rebuild.borrowed is not None and rebuild.borrowed.has_copies else _Plain)(file, exact).dump(value)
     except rebuild.Stopped:
         raise
     except Exception:  # code in it, or something that pickle knows nothing of
@@ -50,7 +50,7 @@ def reduce(value: Any, exact: bool = True) -> Any:
         token = rebuild.tokens.get(value)
         return None if token is None else (rebuild.notebook_class, (token, value.__qualname__))
     if (lent := rebuild.borrowed) is not None and (place := lent.place(value)) is not None:
-        return rebuild.lent_object, (lent.number, *place)
+        return rebuild.lent_object, place
     if type(value) is memoryview:  # cloudpickle makes bytes of it
         from firn import buffers
 
@@ -124,3 +124,16 @@ class _Plain(pickle.Pickler):
         if isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__":
             raise pickle.PicklingError("made in the worker: by value")
         return NotImplemented
+
+
+class _Lending(_Plain):
+    """For workers that have copies: pickle asks nobody else about lists, dicts and their like."""
+
+    def persistent_id(self, value: Any) -> Any:
+        return lent_place(value)
+
+
+def lent_place(value: object) -> tuple[int, int, int] | None:
+    """What `rebuild.lent_object` finds the notebook's own object by, if this is the copy of one."""
+    lent = rebuild.borrowed
+    return lent.place(value) if lent is not None and lent.has_copies else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import itertools
 import linecache
 import marshal
@@ -36,7 +37,8 @@ class Shipment:
     frozen: dict[str, object]
     holders: list[_core.Holders]
     figures: Figures
-    lent: rebuild.Lent  # alive until the results are unpacked
+    lent: rebuild.Lent  # this and the next: alive until the results are unpacked
+    originals: list[_core.Originals]
     items: Items | None = None  # what the loop runs over, as the notebook has it from now on
 
 
@@ -82,13 +84,13 @@ def prepare(
         sources, figures = _find(planner, wanted, code, items, label)
     packer = Packer(planner)
     units = packer.ordered()
-    own = packer.lent()
+    own, memos = packer.lent()
     stream = planner.seed(seed)
     figures.random = stream is not None and planner.draws()
-    lent = rebuild.Lent(next(_numbers), own)
+    lent = rebuild.Lent(next(_numbers), own, memos)
     header = {
         "shipment": lent.number,
-        "lent": tuple(own),
+        "lent": (tuple(own), tuple(memos)),
         "mode": "each" if each else "split",
         "code": marshal.dumps(code),
         "bindings": packer.bindings(),
@@ -109,10 +111,10 @@ def prepare(
     }
     runs_over = None
     if items is not None:
-        found = [unit.pointer if unit.kind == "frozen" else unit.value for unit in sources]
+        found = [_core.adopt(unit.address) if unit.kind == "frozen" else unit.value for unit in sources]
         runs_over = Items(items.numbered(found), len(items))
     setup = (pickle.dumps(header, 5), tuple(packer.pointers))
-    return Shipment(setup, planner.rebound, planner.holders, figures, lent, runs_over)
+    return Shipment(setup, planner.rebound, planner.holders, figures, lent, planner.originals, runs_over)
 
 
 def _find(
@@ -154,7 +156,7 @@ def look(
 
 def unpack(raw: bytes) -> Any:
     """A result that a worker packed; instances of the notebook's classes are of its own classes again."""
-    return pickle.loads(raw)
+    return rebuild.ResultLoader(io.BytesIO(raw)).load()
 
 
 class Packer:
@@ -215,10 +217,12 @@ class Packer:
             return value.__globals__ is self._planner.namespace
         return type(value) is functools.partial or (isinstance(value, type) and value.__module__ == "__main__")
 
-    def lent(self) -> dict[int, object]:
-        """The notebook's own objects of which the workers have copies, by number. Classes have numbers of their own."""
-        units = (unit for unit in self._ordered if (unit.kind != "frozen" or unit.is_own_object) and unit.error is None)
-        return {unit.number: unit.value for unit in units if not isinstance(unit.value, type) and not unit.own}
+    def lent(self) -> tuple[dict[int, object], dict[int, rebuild.Memo]]:
+        """The notebook's own objects of which the workers have copies, by number, and the memos of the copies' pickles.
+        Classes have numbers of their own."""
+        found = [unit for unit in self._ordered if (unit.kind != "frozen" or unit.is_own_object) and unit.error is None]
+        own = {unit.number: unit.value for unit in found if not isinstance(unit.value, type) and not unit.own}
+        return own, {unit.number: unit.memo for unit in found if unit.kind == "copy" and unit.memo is not None}
 
     def bindings(self) -> dict[str, Any]:
         return {
@@ -268,4 +272,5 @@ class Packer:
             values: tuple[object, ...] = unit.needs[0].value  # type: ignore[assignment]
             return ("part", unit.needs[0].number, next(i for i, value in enumerate(values) if value is unit.value))
         kept = unit.kind == "definition" or unit.sticky
-        return ("pickle", unit.version, kept, tuple(need.number for need in unit.needs), unit.raw)
+        is_copy = unit.kind == "copy" and unit.error is None
+        return ("pickle", unit.version, kept, is_copy, tuple(need.number for need in unit.needs), unit.raw)

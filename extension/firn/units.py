@@ -76,6 +76,7 @@ class Unit:
     modules: set[str] = field(default_factory=set)
     pointer: object = None  # the frozen value, or this interpreter's own object for it
     address: int = 0  # of the frozen value
+    memo: rebuild.Memo | None = None  # of its pickle
     version: bytes = b""
     number: int = -1
     sticky: bool = False

@@ -52,10 +52,11 @@ class Space:
         self.module.__dict__["__builtins__"] = builtins
         self.names = self.module.__dict__
         self.assigned: set[str] = set()
-        self._loaded: OrderedDict[bytes, Any] = OrderedDict()
+        self._loaded: OrderedDict[bytes, tuple[Any, rebuild.Memo | None]] = OrderedDict()
 
-    def fill(self, header: dict[str, Any], pointers: tuple[Any, ...]) -> list[Any]:
-        """Puts in place what a setup brings, and nothing else but what `--each` cells assigned; the units' values."""
+    def fill(self, header: dict[str, Any], pointers: tuple[Any, ...]) -> tuple[list[Any], dict[int, rebuild.Memo]]:
+        """Puts in place what a setup brings, and nothing else but what `--each` cells assigned; the units' values, and the
+        memos of copies."""
         if in_worker:
             sys.modules["__main__"] = self.module
         for name in [name for name in self.names if name not in _DUNDERS and name not in self.assigned]:
@@ -75,19 +76,23 @@ class Space:
                 bound.setdefault(value, []).append(name)
         units = header["units"]
         found: list[Any] = [None] * len(units)
+        memos: dict[int, rebuild.Memo] = {}
         # Definitions come before frozen values are looked at: what this interpreter has made of those is forgotten when one
         # of their classes is another one.
         data = {number for number, unit in enumerate(units) if unit[0] in ("frozen", "address")}
-        late = data - {need for unit in units if unit[0] == "pickle" for need in unit[3]}
+        late = data - {need for unit in units if unit[0] == "pickle" for need in unit[4]}
         for number in sorted(range(len(units)), key=late.__contains__):
-            found[number] = value = self._load(units[number], found, pointers)
+            found[number], memo = self._load(units[number], found, pointers)
+            if memo is not None:
+                memos[number] = memo
+            value = found[number]
             if number in header["definitions"]:
                 _core.define(header["definitions"][number], value)
             self.names.update(dict.fromkeys(bound.get(number, ()), value))
         exact_types.follow(self.names)
         while len(self._loaded) > KEPT:
             self._loaded.popitem(last=False)
-        return found
+        return found, memos
 
     def forget_definitions(self) -> None:
         """Lets later jobs load definitions anew, as the notebook has them: code has changed what these hold."""
@@ -99,22 +104,25 @@ class Space:
             del self.names[name]
         rebuild.borrowed = None
 
-    def _load(self, unit: tuple[Any, ...], found: list[Any], pointers: tuple[Any, ...]) -> Any:
+    def _load(
+        self, unit: tuple[Any, ...], found: list[Any], pointers: tuple[Any, ...]
+    ) -> tuple[Any, rebuild.Memo | None]:
         match unit:
             case ("frozen", number):
-                return pointers[number]
+                return pointers[number], None
             case ("address", address):
-                return _core.adopt(address)
+                return _core.adopt(address), None
             case ("part", number, position):
-                return found[number][position]
-            case ("pickle", version, kept, needs, raw):
+                return found[number][position], None
+            case ("pickle", version, kept, is_copy, needs, raw):
                 if kept and version in self._loaded:
                     self._loaded.move_to_end(version)
                     return self._loaded[version]
-                value = rebuild.UnitLoader(raw, self.names, [found[number] for number in needs]).load()
+                loader = rebuild.UnitLoader(raw, self.names, [found[number] for number in needs])
+                loaded = loader.load(), loader.kept_memo() if is_copy else None
                 if kept:
-                    self._loaded[version] = value
-                return value
+                    self._loaded[version] = loaded
+                return loaded
         raise AssertionError(unit)
 
 
@@ -173,8 +181,11 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     if header["mode"] == "each" and header["generation"] != _each.generation:
         _each = Space(header["generation"])
     space = _each if header["mode"] == "each" else _split
-    found = space.fill(header, tuple(pointers))
-    rebuild.borrowed = rebuild.Lent(header["shipment"], {number: found[number] for number in header["lent"]})
+    found, memos = space.fill(header, tuple(pointers))
+    lent, copies = header["lent"]
+    values, memos = {number: found[number] for number in lent}, {number: memos[number] for number in copies}
+    rebuild.borrowed = rebuild.Lent(header["shipment"], values, memos)
+    _core.give_back(header["mode"] == "split")
     _core.lend(rebuild.borrowed.addresses() if header["copied"] else [])
     code = exact_types.loaded(marshal.loads(header["code"]))
     if header["mode"] == "each":

@@ -109,6 +109,14 @@ void Crew::fill_planned(Copier& main) {
   }
 }
 
+void Crew::gather_originals(Copier& main) {
+  const auto take = [this](Copier& copier) {
+    for (const auto& pair : copier.take_originals()) freezing_.originals.push_back(pair);
+  };
+  take(main);
+  for (const auto& helper : helpers_) take(*helper);
+}
+
 void Crew::help(Copier& main) {
   share(main, 0, 0, [](Copier&, std::size_t, std::size_t) {}, true);
   fill_planned(main);

@@ -30,6 +30,9 @@ class Crew {
   bool was_used() const { return !helpers_.empty(); }
   const std::vector<std::unique_ptr<Copier>>& helpers() const { return helpers_; }
 
+  // Moves what all copiers have noted to freezing.originals.
+  void gather_originals(Copier& main);
+
  private:
   template <typename Part>
   void share(Copier& main, std::size_t first, std::size_t last, const Part& part,

@@ -6,6 +6,7 @@
 #include "heap/hashes.hpp"
 #include "heap/heap.hpp"
 #include "heap/holders.hpp"
+#include "heap/originals.hpp"
 #include "heap/records/rounds.hpp"
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
@@ -34,6 +35,7 @@ struct Frozen {
   std::vector<PyObject*> roots;
   std::vector<PyObject*> replaced;
   std::shared_ptr<Holders> holders;
+  std::shared_ptr<Originals> originals;
   std::vector<Span> extents;
   Figures figures;
   Needs needs;
@@ -58,6 +60,7 @@ struct Task {
   const std::vector<PyObject*>& candidates;
   const std::vector<PyObject*>& kept;
   bool transfer;
+  bool keeps_originals;
   const int* interrupt;  // not 0 when one waits
 };
 
@@ -93,6 +96,7 @@ void replace(const Task& task, const Freezing& freezing, const std::vector<Copie
 Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool orderly, Frozen& out) {
   Freezing freezing(task.zone, task.types, python, task.transfer, is_main_interpreter(), orderly);
   freezing.looking = python.culprit != nullptr;
+  freezing.keeps_originals = task.keeps_originals;
   Copier main(freezing);
   main.watch(task.interrupt);
   Crew crew(freezing, threads);
@@ -130,6 +134,10 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
       return Outcome::failed;
     }
     replace(task, freezing, copiers, out);
+    if (task.keeps_originals) {
+      crew.gather_originals(main);
+      out.originals = std::make_shared<Originals>(std::move(freezing.originals));
+    }
     for (const auto& [twin, original] : main.kept()) {
       if (remember(twin, original) < 0) return Outcome::failed;
     }
@@ -162,11 +170,12 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
 }
 
 bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObject*>& candidates,
-            const std::vector<PyObject*>& kept, unsigned threads, bool transfer, Frozen& out) {
+            const std::vector<PyObject*>& kept, unsigned threads, bool transfer,
+            bool keeps_originals, Frozen& out) {
   const InterpreterTypes* types = interpreter_types();
   if (!types) return false;
   const auto began = Clock::now();
-  Task task{zone, *types, roots, candidates, kept, transfer, pending_interrupt()};
+  Task task{zone, *types, roots, candidates, kept, transfer, keeps_originals, pending_interrupt()};
   if (!task.interrupt) task.interrupt = &Copier::kNoInterrupt;
   PythonPart python;
   bool orderly = false;
@@ -192,8 +201,8 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
 
 std::optional<FreezeResult> freeze_roots(
     const std::vector<std::pair<std::string, PyObject*>>& roots,
-    const std::vector<PyObject*>& candidates, const std::vector<PyObject*>& kept,
-    unsigned threads) {
+    const std::vector<PyObject*>& candidates, const std::vector<PyObject*>& kept, unsigned threads,
+    bool keeps_originals) {
   std::vector<Root> list;
   std::vector<std::string> names;
   for (const auto& [name, object] : roots) {
@@ -203,20 +212,22 @@ std::optional<FreezeResult> freeze_roots(
   constexpr unsigned most_threads = 16;
   if (!threads) threads = std::min(most_threads, static_cast<unsigned>(usable_cpus()));
   Frozen frozen;
-  if (!freeze(lasting_zone(), list, candidates, kept, threads, false, frozen)) return std::nullopt;
+  if (!freeze(lasting_zone(), list, candidates, kept, threads, false, keeps_originals, frozen))
+    return std::nullopt;
   if (!frozen.extents.empty()) {
     frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names),
                                          frozen.figures, std::move(frozen.needs));
   }
   if (frozen.holders) frozen.holders->resolve_forms();
   return FreezeResult{std::move(frozen.roots), std::move(frozen.replaced),
-                      std::move(frozen.holders), frozen.figures};
+                      std::move(frozen.holders), std::move(frozen.originals), frozen.figures};
 }
 
 std::optional<Transfer> freeze_transfer(PyObject* root) {
   static const std::string name = "result";
   Frozen frozen;
-  if (!freeze(transfer_zone(), {{&name, root}}, {}, {}, 1, true, frozen)) return std::nullopt;
+  if (!freeze(transfer_zone(), {{&name, root}}, {}, {}, 1, true, false, frozen))
+    return std::nullopt;
   auto segment = std::make_unique<TransferSegment>();
   segment->root = frozen.roots.front();
   segment->extents = std::move(frozen.extents);

@@ -54,11 +54,12 @@ PyObject* Copier::copy(PyObject* object) {
     object = reinterpret_cast<MappingProxyLayout*>(object)->mapping;
     redirected = true;  // two proxies of one mapping stay one
   }
-  if (!redirected && (Py_REFCNT(object) == 1 || is_worth_less(object))) return make(object, false);
+  if (!redirected && (Py_REFCNT(object) == 1 || is_worth_less(object)))
+    return make_noted(object, false);
   bool made = false;
   auto* copy = static_cast<PyObject*>(freezing_.memo.find_or_make(object, [&]() -> void* {
     made = true;
-    return make(object, true);
+    return redirected ? make(object, true) : make_noted(object, true);
   }));
   if (!freezing_.roots.empty() && !redirected && copy) count_references(object, copy, made);
   return copy;
@@ -69,6 +70,13 @@ void Copier::count_references(PyObject* original, PyObject* copy, bool made) {
   if (std::binary_search(freezing_.roots.begin(), freezing_.roots.end(), original)) return;
   if (made) held_ += Py_REFCNT(original);
   --held_;
+}
+
+PyObject* Copier::make_noted(PyObject* object, bool shared) {
+  PyObject* copy = make(object, shared);
+  if (freezing_.keeps_originals && copy && !is_leaf(Py_TYPE(object))) [[unlikely]]
+    originals_.emplace_back(copy, object);
+  return copy;
 }
 
 PyObject* Copier::make(PyObject* object, bool shared) {

@@ -27,6 +27,7 @@
 #include "heap/interpreter.hpp"
 #include "heap/memo.hpp"
 #include "heap/optouts.hpp"
+#include "heap/originals.hpp"
 #include "heap/populator.hpp"
 #include "heap/records/layouts.hpp"
 #include "heap/records/plans.hpp"
@@ -130,12 +131,14 @@ struct Freezing {
   const bool orderly;                       // one thread, children at once: frames are a path
   const OptOuts* const marks = opt_outs();  // nullptr when no object is marked
   bool looking = false;  // an attempt that only looks for the path to what python.culprit is
+  bool keeps_originals = false;  // which original each copy was made from is wanted
   const std::unique_ptr<const OwnShells> shells;  // nullptr: the interpreter has none
   bool has_twins;                                 // changes while one thread copies
   Plans plans;                                    // read only while threads copy
   Memo memo;
   buffers::Blocks blocks;              // changes while one thread copies
   std::vector<const PyObject*> roots;  // sorted, unless nobody asks who else holds originals
+  Originals::Pairs originals;          // changes while one thread copies
   std::atomic<bool> failed{false};
 };
 
@@ -189,6 +192,9 @@ class Copier {
 
   Region& region() { return region_; }
   std::size_t objects() const { return objects_; }
+  // The copies of what is no leaf, with their originals, when freezing().keeps_originals. Who takes
+  // them sees to it that the originals live.
+  Originals::Pairs take_originals() { return std::exchange(originals_, {}); }
   // How many references to originals below the roots there were that this copier did not meet. Of
   // several copiers the sum counts.
   std::ptrdiff_t held() const { return held_; }
@@ -231,6 +237,7 @@ class Copier {
  private:
   PyObject* copy_leaf(PyObject* object);
   void count_references(PyObject* original, PyObject* copy, bool made);
+  PyObject* make_noted(PyObject* object, bool shared);
   std::size_t copy_leaves(PyObject* const* items, std::size_t count, PyObject** copies);
   PyObject* make(PyObject* object, bool shared);
   PyObject* make_string(PyObject* object, bool shared);
@@ -302,8 +309,9 @@ class Copier {
   std::vector<Deferred> deferred_;
   std::vector<std::pair<PyObject*, PyObject*>> kept_;     // twins and their originals
   std::vector<std::pair<PyObject*, PyObject*>> methods_;  // the same of bound methods
-  std::vector<std::uint32_t> definitions_;                // each once
-  std::vector<std::uint64_t> segments_;  // lasting ones that the copies refer to, each once
+  Originals::Pairs originals_;
+  std::vector<std::uint32_t> definitions_;  // each once
+  std::vector<std::uint64_t> segments_;     // lasting ones that the copies refer to, each once
   Extent last_lasting_;
   std::vector<KnownLayouts> layouts_;  // by the plan's index
   bool alone_ = true;

@@ -65,6 +65,15 @@ struct DatetimeTypes {
 };
 extern DatetimeTypes datetime_types;
 
+// Types whose instances never change and hold nothing that does.
+inline bool is_leaf(const PyTypeObject* type) {
+  return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type ||
+         type == &PyBytes_Type || type == &PyComplex_Type || type == &PyRange_Type ||
+         type == datetime_types.date || type == datetime_types.datetime ||
+         type == datetime_types.time || type == datetime_types.timedelta ||
+         type == datetime_types.timezone;
+}
+
 // Finds all of the above; the main interpreter calls it once. False when CPython's data cannot be
 // found.
 bool find_static_objects(const PyDateTime_CAPI& datetime);

@@ -1,6 +1,7 @@
 #include "heap/anatomy.hpp"
 #include "heap/heap.hpp"
 #include "heap/holders.hpp"
+#include "heap/originals.hpp"
 #include "heap/buffers/frozen.hpp"
 #include "heap/records/definitions.hpp"
 #include "heap/twins/anew.hpp"
@@ -51,6 +52,7 @@ struct FreezeResult {
   py::dict addresses;
   py::list replaced;
   std::shared_ptr<heap::Holders> holders;
+  std::shared_ptr<heap::Originals> originals;
   heap::Figures figures;
 };
 
@@ -61,11 +63,12 @@ std::vector<PyObject*> pointers_of(const py::list& objects) {
 }
 
 FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, unsigned threads,
-                          const py::list& kept) {
+                          const py::list& kept, bool keeps_originals) {
   std::vector<std::pair<std::string, PyObject*>> named;
   for (const auto& [name, object] : roots)
     named.emplace_back(py::cast<std::string>(name), object.ptr());
-  auto result = heap::freeze_roots(named, pointers_of(candidates), pointers_of(kept), threads);
+  auto result = heap::freeze_roots(named, pointers_of(candidates), pointers_of(kept), threads,
+                                   keeps_originals);
   if (!result) throw py::error_already_set();
   FreezeResult out;
   out.figures = result->figures;
@@ -76,6 +79,7 @@ FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, uns
   }
   for (PyObject* replaced : result->replaced) out.replaced.append(replaced_by(replaced));
   out.holders = std::move(result->holders);
+  out.originals = std::move(result->originals);
   return out;
 }
 
@@ -97,7 +101,9 @@ py::object adopt(std::uintptr_t address) {
   if (!heap::is_adoptable(reinterpret_cast<void*>(address))) {
     throw py::value_error("there is no frozen value at this address");
   }
-  return resolved(reinterpret_cast<PyObject*>(address));
+  auto* frozen = reinterpret_cast<PyObject*>(address);
+  PyObject* original = heap::original_of(frozen);
+  return original ? borrowed(original) : resolved(frozen);
 }
 
 const char* word(heap::Backing backing) {
@@ -267,6 +273,12 @@ void bind_heap(py::module_& module) {
           "it "
           "is as it was.");
 
+  py::class_<heap::Originals, std::shared_ptr<heap::Originals>>(
+      module, "Originals",
+      "The way back from copies: as long as it lives, this interpreter gets the originals wherever "
+      "it would get a copy.")
+      .def("__len__", &heap::Originals::size);
+
   py::class_<FreezeResult>(module, "FreezeResult", "What freeze_roots() did.")
       .def_readonly("frozen", &FreezeResult::frozen, "The frozen form of each root, by its name.")
       .def_readonly("addresses", &FreezeResult::addresses,
@@ -275,6 +287,8 @@ void bind_heap(py::module_& module) {
                     "For each candidate the frozen form of that very object, or None.")
       .def_readonly("holders", &FreezeResult::holders,
                     "Who else holds originals, below the candidates; None: nobody.")
+      .def_readonly("originals", &FreezeResult::originals,
+                    "The way back from the copies, if it is kept; None: it is not.")
       .def_property_readonly("objects", [](const FreezeResult& r) { return r.figures.objects; })
       .def_property_readonly("bytes", [](const FreezeResult& r) { return r.figures.bytes; })
       .def_property_readonly("seconds", [](const FreezeResult& r) { return r.figures.seconds; })
@@ -319,6 +333,7 @@ void bind_heap(py::module_& module) {
   module.def("is_frozen", &is_frozen, py::arg("obj"), py::pos_only());
   module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
              py::arg("threads") = 0, py::arg("kept") = py::list(),
+             py::arg("keeps_originals") = false,
              "Freezes the values of a dict into one segment, all or nothing.\n\n"
              "The keys of `roots` head the paths of errors and are kept for messages. `threads` 0 "
              "means every "
@@ -376,12 +391,15 @@ void bind_heap(py::module_& module) {
   module.def(
       "twin_address",
       [](const py::object& object) {
-        PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::twin_of(object.ptr());
-        return reinterpret_cast<std::uintptr_t>(twin);
+        if (heap::contains(object.ptr())) return std::uintptr_t{0};
+        PyObject* twin = heap::twin_of(object.ptr());
+        return reinterpret_cast<std::uintptr_t>(twin ? twin : heap::origin_of(object.ptr()));
       },
       py::arg("object"), py::pos_only(),
-      "For adopt(), if this interpreter made the object of a frozen value and it never changes; "
-      "else 0.");
+      "For adopt(), if this interpreter made the object of a frozen value, and it never changes or "
+      "is given back (give_back()); else 0.");
+  module.def("give_back", &heap::give_back, py::arg("all"), py::pos_only(),
+             "Whether results hold the notebook's own objects also where they may change.");
   module.def(
       "take_refused_write",
       []() -> py::object {

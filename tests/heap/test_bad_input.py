@@ -107,8 +107,9 @@ def close(value: Any) -> None:
         value.close()
 
 
-def state() -> Any:
-    return _core.segments()
+def state() -> int:
+    """How much was ever frozen: what others froze may be given back meanwhile."""
+    return _core.count_segments()
 
 
 def refusal(root: Any) -> firn.NotFreezableError:

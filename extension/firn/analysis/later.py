@@ -1,13 +1,10 @@
-"""Which of the variables that a loop shares a later statement of the same cell changes in place, and which of those the
-loop puts into its results, where the change would have to be seen."""
+"""Which of the variables that a loop shares a later statement of the same cell changes in place."""
 
 import ast
 
 from .body import mutations
 from .plan import SplitLoop
-from .scopes import COMPREHENSIONS, loaded, root, stored, walk, with_items
-
-_TAKING = frozenset({"append", "appendleft", "insert", "setdefault", "extend", "update"})
+from .scopes import loaded, root, stored, walk, with_items
 
 
 def mutated_later(tree: ast.Module, loops: list[SplitLoop], read: list[set[str]]) -> set[str]:
@@ -105,62 +102,3 @@ def _origins(name: str, leads: dict[str, set[str]]) -> set[str]:
             found.add(current)
             todo.extend(leads.get(current, ()))
     return found
-
-
-def given(tree: ast.Module, loop: SplitLoop) -> tuple[set[str], set[str]]:
-    """Names whose very object a loop may put into what it collects (`[default for x in xs]`, `d[k] = default`), and those
-    of whose items it may put some there (`[row for row in rows]`, `found.append(table[k])`)."""
-    here = [node for node in walk(tree) if getattr(node, "lineno", 0) == loop.lineno]
-    loops = [node for node in here if isinstance(node, ast.For)]
-    values: list[ast.expr] = []
-    sources: dict[str, set[str]] = {}
-    for node in loops:
-        _add_source(node.target, node.iter, sources)
-        for part in (inner for statement in node.body for inner in walk(statement)):
-            match part:
-                case ast.Assign(value=value):
-                    values.append(value)
-                case ast.AugAssign(value=ast.List() | ast.Tuple() | ast.Set() | ast.Dict() as value):
-                    values.append(value)
-                case ast.Call(func=ast.Attribute(attr=attribute), args=arguments) if attribute in _TAKING:
-                    values += (
-                        argument
-                        for argument in arguments
-                        if attribute not in ("extend", "update") or not isinstance(argument, ast.Name)
-                    )
-    for part in () if loops else here:
-        if isinstance(part, COMPREHENSIONS):
-            for generator in part.generators:
-                _add_source(generator.target, generator.iter, sources)
-            values.append(part.value if isinstance(part, ast.DictComp) else part.elt)
-    own = {name for node in loops for name in _rebound(node)}
-    pieces = [piece for value in values for piece in _pieces(value)]
-    found = {piece.id for piece in pieces if isinstance(piece, ast.Name) and id(piece) not in own}
-    held = {
-        piece.value.id for piece in pieces if isinstance(piece, ast.Subscript) and isinstance(piece.value, ast.Name)
-    }
-    items = {source for name in found & sources.keys() for source in sources[name]}
-    return found - sources.keys(), items | (held - sources.keys())
-
-
-def _add_source(target: ast.expr, iterable: ast.expr, sources: dict[str, set[str]]) -> None:
-    """Notes what a loop's variables are items of."""
-    for part in walk(target):
-        if isinstance(part, ast.Name):
-            sources[part.id] = loaded(iterable)
-
-
-def _pieces(value: ast.expr) -> list[ast.expr]:
-    """The expressions whose object an expression's value may be, or hold."""
-    match value:
-        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts) | ast.BoolOp(values=parts):
-            inner = parts
-        case ast.Dict(keys=keys, values=parts):
-            inner = [part for key, part in zip(keys, parts, strict=True) if key is not None]  # {**row} is a copy
-        case ast.IfExp(body=body, orelse=other):
-            inner = [body, other]
-        case ast.NamedExpr(value=assigned):
-            inner = [assigned]
-        case _:
-            return [value]
-    return [piece for part in inner for piece in _pieces(part)]

@@ -3,7 +3,6 @@ back."""
 
 import ast
 import builtins
-import enum
 import gc
 import importlib
 import io
@@ -12,8 +11,8 @@ import sys
 import types
 from abc import ABC, abstractmethod
 from array import array
-from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
@@ -420,9 +419,7 @@ COUNTER: Any = Counter
 class CellPlan:
     """module: the cell with `__firn__.split(k, iterable)` where loop k stood. notes: why something was not split.
     uses_parallel: the cell names `parallel.rank`, `.size` or `.split`: it is one for --each. mutated_later: variables
-    that a loop shares and a later statement changes: they travel as copies. given: for each loop, those of them that
-    it may put into its results, and those of whose items it may put some there, which is wrong for what can be changed
-    (`Refusal`). verdicts: on every loop and comprehension, in
+    that a loop shares and a later statement changes: they travel as copies. verdicts: on every loop and comprehension, in
     the order of the cell's text. inner: (line, function) of calls in the notebook's part of the cell of functions that
     have loops of their own."""
 
@@ -431,35 +428,5 @@ class CellPlan:
     notes: list[str] = field(default_factory=list)
     uses_parallel: bool = False
     mutated_later: set[str] = field(default_factory=set)
-    given: Sequence[tuple[set[str], set[str]]] = ()
     verdicts: Sequence[Verdict] = ()
     inner: Sequence[tuple[int, str]] = ()
-
-    def check_given(
-        self, index: int, namespace: Mapping[str, object], wanted: Container[str], copied: Set[str] = frozenset()
-    ) -> None:
-        """Raises Refusal when a loop would put a copy where the cell has to find the container that it changes later;
-        `wanted` are the names of which the user wants copies, `copied` others that share objects with what is changed."""
-        whole, items = self.given[index] if self.given else (set(), set())
-        line = self.loops[index].lineno
-        later = self.mutated_later | copied
-        for name in sorted(whole & later):
-            if name not in wanted and can_change(type(namespace.get(name))):
-                raise refusals.kept_and_changed(line, name, True)
-        for name in sorted(items & later):
-            if name not in wanted and any(map(can_change, _kinds_of_items(namespace.get(name)))):
-                raise refusals.kept_and_changed(line, name, False)
-
-
-CONTAINERS = (list, dict, set, deque, bytearray)
-
-
-def can_change(kind: type) -> bool:
-    """Whether objects of a type may be changed: containers, instances of the notebook's classes."""
-    return issubclass(kind, CONTAINERS) or (kind.__module__ == "__main__" and not issubclass(kind, (type, enum.Enum)))
-
-
-def _kinds_of_items(value: object) -> set[type]:
-    if isinstance(value, dict):
-        return set(map(type, value.values()))
-    return set(map(type, value)) if isinstance(value, (list, tuple, set, frozenset, deque)) else set()

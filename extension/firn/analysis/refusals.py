@@ -142,16 +142,6 @@ def function_reads(node: ast.AST, function: str, name: str, verb: str = "reads")
     )
 
 
-def kept_and_changed(line: int, name: str, whole: bool) -> Refusal:
-    return Refusal(
-        line,
-        name,
-        f"the loop puts {f"'{name}' itself" if whole else f"items of '{name}'"} into what it collects, and a later line of the cell changes '{name}': the"
-        " collected ones would not change with it.",
-        f"Collect copies{f' ({name}.copy())' if whole else ''}, or change '{name}' in another cell, before or after this one.",
-    )
-
-
 def shared_and_changed(line: int, name: str) -> Refusal:
     return Refusal(
         line,

@@ -73,6 +73,10 @@ void run_rounds(Freezing& freezing, Copier& main, Crew& crew) {
         throw Unfreezable{todo.front().original, nullptr};
       }
       freezing.python.hold(freezing.memo);
+      const std::size_t held = freezing.originals.size();
+      crew.gather_originals(main);
+      for (std::size_t i = held; i < freezing.originals.size(); ++i)
+        freezing.python.hold(freezing.originals[i].second);
       for (const Deferred& value : todo) freezing.python.hold(value.original);
       for (const Deferred& value : todo) {
         if (freezing.plans.make(Py_TYPE(value.original))->pre_freeze)

@@ -48,7 +48,10 @@ PyObject* Thawer::convert(PyObject* object, bool key) {
     if (!copied || transfer_) return Py_NewRef(object);
     remember = Py_REFCNT(object) > 1;
   } else if (transfer_) {
-    if (in_lasting(object)) return check(read(object));
+    if (in_lasting(object)) {
+      PyObject* original = has_originals_ ? original_of(object) : nullptr;
+      return original ? Py_NewRef(original) : check(read(object));
+    }
     remember = key || is_marked_shared(object);
   } else {
     if (is_leaf(type) && in_lasting(object)) return object;

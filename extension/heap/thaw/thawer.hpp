@@ -13,6 +13,7 @@
 #include "heap/arena.hpp"
 #include "heap/interpreter.hpp"
 #include "heap/memo.hpp"
+#include "heap/originals.hpp"
 #include "heap/records/instances.hpp"
 #include "heap/static_objects.hpp"
 #include "heap/types.hpp"
@@ -118,16 +119,9 @@ class Thawer {
   // Until no more steps are left than there were.
   void run(std::size_t left = 0);
 
-  static bool is_leaf(PyTypeObject* type) {
-    return type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type ||
-           type == &PyBytes_Type || type == &PyComplex_Type || type == &PyRange_Type ||
-           type == datetime_types.date || type == datetime_types.datetime ||
-           type == datetime_types.time || type == datetime_types.timedelta ||
-           type == datetime_types.timezone;
-  }
-
   const InterpreterTypes& types_;
   const bool transfer_;
+  const bool has_originals_ = transfer_ && has_originals();
   std::vector<Extent> own_extents_;  // of the root's segment, by address
   Extent latest_own_;                // the one of them that the latest object was in
   std::vector<Making*> being_made_;  // twins, each in the arguments of the one before

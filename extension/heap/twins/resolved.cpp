@@ -51,10 +51,10 @@ PyObject* Resolutions::set(const void* twin, PyObject* object, Nature nature) {
   PyObject* const before = object_in(objects_.find(key));
   objects_.set(key, word | (nature == Nature::given ? kMayChange : 0));
   if (before && before != object) forget_twin_of(before, key);
-  if (nature == Nature::constant) {
-    // Last, and never without the other: twins_ knows only objects that the table keeps alive.
+  if (nature != Nature::made) {
+    // Last, and never without the other: these know only objects that the table keeps alive.
     try {
-      twins_.set(word, key);
+      (nature == Nature::constant ? twins_ : origins_).set(word, key);
     } catch (const std::bad_alloc&) {  // then it freezes to a twin of its own
     }
   }
@@ -70,7 +70,9 @@ PyObject* Resolutions::take_at(std::size_t offset) {
 
 void Resolutions::forget_twin_of(const PyObject* object, std::uintptr_t key) {
   const auto word = reinterpret_cast<std::uintptr_t>(object);
-  if (twins_.find(word) == key) twins_.take(word);
+  for (WordMap* map : {&twins_, &origins_}) {
+    if (map->find(word) == key) map->take(word);
+  }
 }
 
 namespace {
@@ -118,8 +120,7 @@ void take_forgotten(Resolved& own) {
 // scan that gives a retired one back may have begun, and a pointer that is made from a place now is
 // one that it did not see. In this order: who has got the pointer before the segment retires has it
 // where the scan looks, and what was forgotten meanwhile may be something else's place by now.
-PyObject* usable_twin(const Resolved& own, const void* object) {
-  PyObject* twin = own.table.twin_of(object);
+PyObject* usable(const Resolved& own, PyObject* twin) {
   __asm__ volatile("" : "+r"(twin));  // an address from here on, and not made from the place again
   return twin && is_in_use(twin) && own.forgotten == forgotten() ? twin : nullptr;
 }
@@ -246,7 +247,9 @@ void unremember(PyObject* twin) {
   }
 }
 
-PyObject* OwnShells::find(const void* object) const { return usable_twin(*own_, object); }
+PyObject* OwnShells::find(const void* object) const {
+  return usable(*own_, own_->table.twin_of(object));
+}
 
 std::unique_ptr<const OwnShells> own_shells() {
   const Resolved* const own = resolved();
@@ -260,8 +263,23 @@ PyObject* twin_of(PyObject* object) {
     PyErr_Clear();
     return nullptr;
   }
-  PyObject* const twin = usable_twin(*own, object);
+  PyObject* const twin = usable(*own, own->table.twin_of(object));
   return twin && buffers::keeps_form(twin, object) ? twin : nullptr;
+}
+
+PyObject* origin_of(PyObject* object) {
+  const Resolved* const own = resolved();
+  if (!own) {
+    PyErr_Clear();
+    return nullptr;
+  }
+  return own->gives_back ? usable(*own, own->table.origin_of(object)) : nullptr;
+}
+
+void give_back(bool all) {
+  Resolved* const own = resolved();
+  if (!own) return PyErr_Clear();
+  own->gives_back = all;
 }
 
 std::size_t count_resolved() {

@@ -60,10 +60,9 @@ class Resolutions {
   // Borrowed, or nullptr.
   PyObject* object_of(const void* twin) const { return object_at(heap_offset(twin)); }
   PyObject* object_at(std::size_t offset) const { return object_in(objects_.find(offset + 1)); }
-  PyObject* twin_of(const void* object) const {
-    const std::uintptr_t key = twins_.find(reinterpret_cast<std::uintptr_t>(object));
-    return key ? reinterpret_cast<PyObject*>(heap_base + (key - 1)) : nullptr;
-  }
+  PyObject* twin_of(const void* object) const { return twin_in(twins_, object); }
+  // Of an object that may have changed since it was made.
+  PyObject* origin_of(const void* object) const { return twin_in(origins_, object); }
 
   // What whoever has it can do with an object.
   enum class Nature {
@@ -100,6 +99,10 @@ class Resolutions {
   // Of an object's word; objects stand at even addresses.
   static constexpr std::uintptr_t kMayChange = 1;
 
+  static PyObject* twin_in(const WordMap& map, const void* object) {
+    const std::uintptr_t key = map.find(reinterpret_cast<std::uintptr_t>(object));
+    return key ? reinterpret_cast<PyObject*>(heap_base + (key - 1)) : nullptr;
+  }
   static std::uintptr_t key_of(const void* twin) { return heap_offset(twin) + 1; }
   void forget_twin_of(const PyObject* object, std::uintptr_t key);
   static PyObject* object_in(std::uintptr_t word) {
@@ -108,6 +111,7 @@ class Resolutions {
 
   WordMap objects_;      // key of a twin -> word of its object, a strong reference
   WordMap twins_;        // unchanging object -> key of its twin
+  WordMap origins_;      // given object -> key of its twin
   bool shells_ = false;  // whether some of these may be shells'
 };
 
@@ -134,6 +138,7 @@ struct Resolved {
   CleanStack<PyObject*> being_made;  // twins whose arguments are being made
   std::vector<PyObject*> leaving;    // owned: what stood in memory that was given back
   std::size_t making = 0;            // how many calls are under way that make objects
+  bool gives_back = false;           // see give_back()
   // Places of twins whose objects were made here and may have been changed since; the first ones.
   static constexpr std::size_t kNoted = 200;
   std::vector<std::size_t> made;

@@ -101,7 +101,6 @@ class _Driver:
         self.outcome.unbound = canonical({name: v for name, v in namespace.items() if name not in loop.bound})
         self.outcome.splits += 1
         loop.check(namespace, iterable)
-        self.plan.check_given(number, namespace, ())
         read = as_items(iterable, namespace=namespace)  # type: ignore[arg-type]
         items = list(slice_items(read.shared, 0, len(read)))
         size = self.size or max(1, len(items))

@@ -272,9 +272,9 @@ def test_a_worker_starts_light() -> None:
 def test_a_job_that_outlives_its_time_leaves_the_next_one_alone() -> None:
     before = rebuild.borrowed
     try:
-        rebuild.borrowed = rebuild.Lent(-1, {})
+        rebuild.borrowed = rebuild.Lent(-1, {}, {})
         old = worker.Job(worker.Space(), lambda start, stop: ())
-        rebuild.borrowed = following = rebuild.Lent(-2, {})
+        rebuild.borrowed = following = rebuild.Lent(-2, {}, {})
         del old
         assert rebuild.borrowed is following
         last = worker.Job(worker.Space(), lambda start, stop: ())

@@ -1,0 +1,106 @@
+"""Results that hold objects of the notebook's data: they are the notebook's own, as after the serial cell, also where the
+workers had copies."""
+
+from __future__ import annotations
+
+import pytest
+
+ROWS = "rows = [{'n': i, 'tags': [i], 'pair': (i, [i]), 'seen': {i}} for i in range(10)]"
+POINTS = """class Point:
+    def __init__(self, i):
+        self.at = [i]
+rows = [Point(i) for i in range(10)]"""
+CELLS = {
+    "parts": (ROWS, "out = [row['tags'] for row in rows]", "row['tags']", "rows[0]['tags'].append(1)"),
+    "tuples": (ROWS, "out = [row['pair'] for row in rows]", "row['pair']", "rows[0]['pair'][1].append(1)"),
+    "sets": (ROWS, "out = [row['seen'] for row in rows]", "row['seen']", "rows[0]['seen'].add(77)"),
+    "of a copy": (ROWS, "out = [{**row}['tags'] for row in rows]", "row['tags']", "rows[0]['tags'].append(1)"),
+    "by a function": (
+        ROWS + "\ndef tags(row):\n    return row['tags']",
+        "out = []\nfor row in rows:\n    out.append(tags(row))",
+        "row['tags']",
+        "rows[0]['tags'].append(1)",
+    ),
+    "attributes": (POINTS, "out = [point.at for point in rows]", "row.at", "rows[0].at.append(1)"),
+    "instances": (POINTS, "out = [point for point in rows]", "row", "rows[0].at.append(1)"),
+    "best": (
+        ROWS,
+        "out = [max(rows, key=lambda row: (row['n'] == k, 0)) for k in range(10)]",
+        "row",
+        "rows[0]['n'] = 5",
+    ),
+    "grouped": (
+        ROWS,
+        "by = {}\nfor row in rows:\n    by.setdefault(row['n'], []).append(row)\nout = [by[n][0] for n in range(10)]",
+        "row",
+        "rows[0]['n'] = 5",
+    ),
+    "namespaces": (
+        "from types import SimpleNamespace\nrows = [SimpleNamespace(at=[i]) for i in range(10)]",
+        "out = [row for row in rows]",
+        "row",
+        "rows[0].at.append(1)",
+    ),
+    "what cannot be frozen": (
+        "import firn\nrows = [[[i]] for i in range(10)]\nfirn.set_freezable(rows[5], False)",
+        "out = [row[0] for row in rows]",
+        "row[0]",
+        "rows[0][0].append(1)",
+    ),
+    "with a state of their own": (
+        """import threading
+class Locked:
+    def __init__(self, i):
+        self.at, self.lock = [i], threading.Lock()
+    def __getstate__(self):
+        return {'at': self.at}
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+rows = [Locked(i) for i in range(10)]""",
+        "out = [(row, row.at) for row in rows]\nout = [first for first, _ in out]",
+        "row",
+        "rows[0].at.append(1)",
+    ),
+    "arrays": (
+        "import numpy as np\nrows = [np.arange(3) for i in range(10)]",
+        "out = [row for row in rows]",
+        "row",
+        "rows[0][0] = 9",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", [True, False])
+@pytest.mark.parametrize("name", CELLS)
+def test_results_hold_the_notebooks_own(notebook, name, change):
+    setup, loop, part, changes = CELLS[name]
+    notebook.ok(setup)
+    notebook.ok(f"%%parallel --chunk 3\n{loop}\n{changes if change else ''}")
+    assert notebook.report.way == "split"
+    notebook.ok(f"same = [found is {part} for found, row in zip(out, rows)]")
+    assert notebook["same"] == [True] * 10
+
+
+def test_the_notebook_keeps_its_objects_with_copy(notebook):
+    notebook.ok(ROWS)
+    notebook.ok("%%parallel --copy rows --chunk 3\nout = [row['tags'] for row in rows]")
+    notebook.ok("rows[2]['tags'].append(99)")
+    assert notebook["out"][2] == [2, 99]
+
+
+def test_the_item_of_a_failure_is_the_notebooks_own(notebook):
+    notebook.ok(ROWS)
+    error = notebook.fails("%%parallel --chunk 3\nout = [1 / (row['n'] - 4) for row in rows]\nrows[0]['n'] = 5")
+    assert error.worker_error.item is notebook["rows"][4] and type(notebook["rows"]) is list
+
+
+def test_what_a_worker_of_an_executor_changes_comes_back(notebook):
+    notebook.ok("""import firn
+from types import SimpleNamespace
+shared = firn.share([SimpleNamespace(n=1)])
+def poke(rows):
+    rows[0].n += 1
+    return rows[0]
+with firn.Executor(1) as executor:
+    first = executor.submit(poke, shared).result()""")
+    assert notebook["first"].n == 2
