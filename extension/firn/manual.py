@@ -51,8 +51,9 @@ WHAT IS FROZEN
 
 The variables that the loops read, also through functions, classes and closures. They read
 as before and cannot be changed; x = firn.thaw(x) (or %thaw x) gives a copy that can. A
-variable that the cell changes after the loop, and those of --copy, travel as copies. A card
-below the cell says what was split, what was frozen, and what that saved.
+variable that the cell changes after the loop, and those of --copy, travel as copies; results
+hold the notebook's own objects all the same. A card below the cell says what was split, what
+was frozen, and what that saved.
 
 OPTIONS
 
