@@ -154,7 +154,16 @@ def shallow(obj: Any, /) -> Any:
 def has_made() -> bool:
     """Whether this interpreter has made objects of frozen data that code may have changed since."""
 
-def made_anew(wanted: Callable[[Any], bool], /) -> list[tuple[Any, Any]]:
+def kept_objects() -> list[tuple[Any, int]]:
+    """The latest objects that this interpreter goes on with, may change, and has frozen: (it, its twin's address)."""
+
+def leads_to(root: int, object: int, /) -> bool:
+    """Whether the frozen value at an address is the one at another, or leads to it. Walks all of it."""
+
+def segments_below(segments: list[int], /) -> list[int]:
+    """These segments, and those that their values lead to."""
+
+def made_anew(wanted: Callable[[Any, int], bool], /) -> list[tuple[Any, Any]]:
     """Those of these objects (the first 200) that are wanted, each with another one that is made of the same data."""
 
 def forget_made() -> None:

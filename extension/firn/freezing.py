@@ -8,7 +8,7 @@ from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from firn import _core, long_freezes
+from firn import _core, long_freezes, stale
 from firn.functions import not_captured
 from firn.units import FREEZABLE, FROZEN, Figures, Unit, is_buffer, is_data
 
@@ -44,7 +44,8 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     names = [
         name
         for name, value in planner.namespace.items()
-        if is_data(value) and not name.startswith("_") and name not in _OURS and name not in planner.copy
+        if (is_data(value) or type(value) is types.SimpleNamespace)
+        and not (name.startswith("_") or name in _OURS or name in planner.copy)
     ]
     values = [planner.namespace[name] for name in names]
     data = smallest_first(data)
@@ -78,6 +79,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
         results.append((own, result))
         if result.originals is not None:
             planner.originals.append(result.originals)
+    stale.note()
     for units, result in results:
         if result.segment and label:
             _core.set_cell(result.segment, label)

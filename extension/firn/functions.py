@@ -84,7 +84,10 @@ def freeze[T](obj: T, /) -> T:
     from firn.long_freezes import announced_at_prompt
 
     with announced_at_prompt(obj):
-        return _core.freeze(obj)
+        frozen = _core.freeze(obj)
+    if (stale := sys.modules.get("firn.stale")) is not None:
+        stale.note()
+    return frozen
 
 
 def _is_field(obj: object) -> bool:

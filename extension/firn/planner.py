@@ -15,12 +15,13 @@ from enum import EnumType
 from functools import cached_property
 from typing import Any
 
-from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, twin_parts
+from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, stale, twin_parts
 from firn.bytecode import instructions
 from firn.functions import not_captured
 from firn.items import is_bar
 from firn.names import BUILTINS, ShippingRefusal
 from firn.progress import Screen
+from firn.readable import a
 from firn.units import (
     CONTAINERS,
     FROZEN,
@@ -373,12 +374,25 @@ class Planner:
             self._check()
             if self._freeze(label, figures) and not self._define():
                 break
+        self._refuse_changed()
         for unit in self.units.values():
             if unit.raw is not None and unit.names:
                 sizes = figures.copied if unit.kind == "copy" else figures.shipped
                 sizes[unit.names[0]] = len(unit.raw)
         figures.modules = sorted({binding[1] for binding in self.bindings.values() if binding[0] == "module"})
         return figures
+
+    def _refuse_changed(self) -> None:
+        """Refuses frozen data with objects that the notebook has changed since."""
+        for value, twin in stale.changed(self.segments):
+            for unit in self.units.values():
+                if unit.address and _core.leads_to(unit.address, twin):
+                    raise names.Unshippable(
+                        f"{unit.key} holds {a(type(value).__name__)} that was changed after it had been frozen: the workers "
+                        "would read it as it was",
+                        f"take a copy as it was frozen, and change that one: {unit.key} = firn.thaw({unit.key})",
+                        name=unit.key,
+                    )
 
     def without_strangers(self) -> Planner | None:
         """For a planner that refused: one that knows what this one has frozen, and asks only for the definitions that the

@@ -87,9 +87,9 @@ class Watch:
         compared with another one that is made of the same data."""
         if not _core.has_made():
             return ""
-        for value, other in _core.made_anew(_is_compared):
+        for value, other in _core.made_anew(is_compared):
             try:
-                same = _same(value, other, {})
+                same = is_same(value, other, {})
             except Exception:  # nothing that can be compared
                 same = True
             if not same:
@@ -106,13 +106,13 @@ class Watch:
         return _changed(self._held)
 
 
-def _is_compared(value: Any) -> bool:
+def is_compared(value: Any, twin: int = 0) -> bool:
     """Objects of libraries may keep what they have computed."""
     kind = type(value)
     return kind is types.SimpleNamespace or (kind.__module__ == "__main__" and rebuild.is_mutable(kind))
 
 
-def _same(value: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
+def is_same(value: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
     """Whether two objects that were made of the same data hold the same, by no code of their classes, if these do not speak
     for themselves."""
     kind: Any = type(value)
@@ -124,21 +124,23 @@ def _same(value: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
         return bool(value == other or value != value)
     seen[id(value), id(other)] = value, other  # alive, so that their ids stay theirs
     if kind in (list, tuple, deque):
-        return len(value) == len(other) and all(_same(a, b, seen) for a, b in zip(value, other, strict=True))
+        return len(value) == len(other) and all(is_same(a, b, seen) for a, b in zip(value, other, strict=True))
     if kind is dict:
-        return _same([*value], [*other], seen) and _same([*value.values()], [*other.values()], seen)
+        return is_same([*value], [*other], seen) and is_same([*value.values()], [*other.values()], seen)
     if kind is types.SimpleNamespace:
-        return _same(vars(value), vars(other), seen)
+        return is_same(vars(value), vars(other), seen)
     if kind in (set, frozenset):
         return bool(value == other)
     if instances.speaker_of(kind) is not None:
-        if _shape(value) != _shape(other):
-            return False
+        if (shape := _shape(value)) != _shape(other):
+            return shape != _shape(value)  # it says something else each time: the time of day
         counted = _counted(value, other)
         # Those that are made anew each time (a time, a number that is drawn) differ in any copy.
         return not counted or counted <= _counted(copy.copy(other), other)
     held, expected = instances.take_apart(value), instances.take_apart(other)
-    return held is None or all(_same(_kept(kind, a), _kept(kind, b), seen) for a, b in zip(held, expected, strict=True))
+    return held is None or all(
+        is_same(_kept(kind, a), _kept(kind, b), seen) for a, b in zip(held, expected, strict=True)
+    )
 
 
 def _counted(value: Any, other: Any) -> set[str]:

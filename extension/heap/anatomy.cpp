@@ -108,6 +108,8 @@ class Anatomist {
     return std::move(parts_);
   }
 
+  bool has_met(PyObject* object) { return !met_.insert(object); }
+
   // Those of the parts of all that was dissected.
   void add_definitions(std::set<std::uint32_t>& out) const {
     for (const std::uintptr_t type : types_) {
@@ -528,6 +530,12 @@ std::vector<std::uint32_t> definitions_below(const std::vector<PyObject*>& roots
     anatomist.add_definitions(found);
   }
   return {found.begin(), found.end()};
+}
+
+bool leads_to(PyObject* root, PyObject* object) {
+  Anatomist anatomist(1);
+  anatomist.dissect(root);
+  return root == object || anatomist.has_met(object);
 }
 
 }  // namespace firn::heap

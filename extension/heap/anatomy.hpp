@@ -41,4 +41,7 @@ std::vector<Part> dissect(PyObject* root, std::size_t every);
 // calls no Python. Throws std::bad_alloc.
 std::vector<std::uint32_t> definitions_below(const std::vector<PyObject*>& roots);
 
+// Whether a frozen value is another one or leads to it. Walks all of it, too.
+bool leads_to(PyObject* root, PyObject* object);
+
 }  // namespace firn::heap

@@ -10,6 +10,7 @@
 #include "heap/records/rounds.hpp"
 #include "heap/segments.hpp"
 #include "heap/transfer.hpp"
+#include "heap/twins/anew.hpp"
 #include "heap/twins/make_twin.hpp"
 #include "heap/twins/shells.hpp"
 #include "heap/twins/twins.hpp"
@@ -90,6 +91,18 @@ void replace(const Task& task, const Freezing& freezing, const std::vector<Copie
   if (!holders->found().empty()) out.holders = std::move(holders);
 }
 
+// What a variable is bound to goes on being what frozen data holds of it, also where it is no other
+// for being equal: a namespace.
+int keep_variables(const Task& task, const Frozen& out) {
+  for (std::size_t i = 0; i < out.replaced.size(); ++i) {
+    PyObject* twin = out.replaced[i];
+    if (!twin || !may_change(twin)) continue;
+    if (remember(twin, task.candidates[i]) < 0) return -1;
+    note_kept(twin);
+  }
+  return 0;
+}
+
 // One attempt. `failed` has an exception set; `again` asks for an orderly attempt with one thread,
 // which finds the first value that cannot be frozen and the path to it; `interrupted` lets Python
 // handle that first.
@@ -140,7 +153,9 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
     }
     for (const auto& [twin, original] : main.kept()) {
       if (remember(twin, original) < 0) return Outcome::failed;
+      note_kept(twin);
     }
+    if (keep_variables(task, out) < 0) return Outcome::failed;
     out.take(main);
     for (const auto& helper : crew.helpers()) out.take(*helper);
     return Outcome::done;

@@ -78,6 +78,9 @@ std::vector<std::uint64_t> segments_of(const std::vector<const void*>& addresses
 // segments and of those they lead to need, ascending.
 std::vector<std::uint32_t> definitions_of(const std::vector<std::uint64_t>& segments);
 
+// These segments, and those that their values lead to, ascending.
+std::vector<std::uint64_t> segments_below(const std::vector<std::uint64_t>& segments);
+
 // Says that segments are to be retired: what freezes from now on is not made a part of them any
 // more, and every interpreter may let go of what it keeps for them (drop_unneeded()). Any thread.
 void begin_retirement(const std::vector<std::uint64_t>& segments);
@@ -132,9 +135,9 @@ class Holders;
 class Originals;
 
 struct FreezeResult {
-  std::vector<PyObject*> frozen;     // one a root
-  std::vector<PyObject*> replaced;   // one a candidate: its frozen form, or nullptr
-  std::shared_ptr<Holders> holders;  // below the candidates; nullptr: there are none
+  std::vector<PyObject*> frozen;         // one a root
+  std::vector<PyObject*> replaced;       // one a candidate: its frozen form, or nullptr
+  std::shared_ptr<Holders> holders;      // below the candidates; nullptr: there are none
   std::shared_ptr<Originals> originals;  // if they are to be kept
   Figures figures;
 };

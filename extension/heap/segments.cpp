@@ -70,18 +70,19 @@ class Registry {
   std::vector<std::uint32_t> definitions(const std::vector<std::uint64_t>& ids) {
     std::set<std::uint32_t> found;
     std::set<std::uint64_t> seen;
-    std::vector<std::uint64_t> todo = ids;
     const std::lock_guard hold(mutex_);
-    while (!todo.empty()) {
-      const std::uint64_t id = todo.back();
-      todo.pop_back();
-      const std::size_t index = index_of(id);
-      if (index == segments_.size() || !seen.insert(id).second) continue;
-      const Needs& needs = segments_[index].needs;
+    walk(ids, seen, [&](const Needs& needs) {
       found.insert(needs.definitions.begin(), needs.definitions.end());
-      todo.insert(todo.end(), needs.segments.begin(), needs.segments.end());
-    }
+    });
     return {found.begin(), found.end()};
+  }
+
+  // These, and those that they lead to.
+  std::vector<std::uint64_t> below(const std::vector<std::uint64_t>& ids) {
+    std::set<std::uint64_t> seen;
+    const std::lock_guard hold(mutex_);
+    walk(ids, seen, [](const Needs&) {});
+    return {seen.begin(), seen.end()};
   }
 
   std::uint64_t newest() {
@@ -150,6 +151,20 @@ class Registry {
   }
 
  private:
+  // Looks once at the needs of each segment that these lead to. With the lock held.
+  template <typename Look>
+  void walk(std::vector<std::uint64_t> todo, std::set<std::uint64_t>& seen, const Look& look) {
+    while (!todo.empty()) {
+      const std::uint64_t id = todo.back();
+      todo.pop_back();
+      const std::size_t index = index_of(id);
+      if (index == segments_.size() || !seen.insert(id).second) continue;
+      const Needs& needs = segments_[index].needs;
+      look(needs);
+      todo.insert(todo.end(), needs.segments.begin(), needs.segments.end());
+    }
+  }
+
   struct Stretch {
     std::size_t last;
     std::uint64_t id;
@@ -201,6 +216,10 @@ Place place_of(const void* address) { return registry().place(address); }
 
 std::vector<std::uint32_t> definitions_of(const std::vector<std::uint64_t>& segments) {
   return registry().definitions(segments);
+}
+
+std::vector<std::uint64_t> segments_below(const std::vector<std::uint64_t>& segments) {
+  return registry().below(segments);
 }
 
 bool in_segment(const void* address) { return registry().find(address) != 0; }

@@ -330,6 +330,16 @@ void bind_heap(py::module_& module) {
         return pairs;
       },
       py::arg("wanted"), py::pos_only());
+  module.def("kept_objects", [] {
+    py::list found;
+    for (auto& [object, twin] : heap::kept_objects()) {
+      found.append(py::make_tuple(py::reinterpret_steal<py::object>(object.release()),
+                                  reinterpret_cast<std::uintptr_t>(twin)));
+    }
+    return found;
+  });
+  module.def("segments_below", &heap::segments_below, py::arg("segments"), py::pos_only(),
+             "These segments, and those that their values lead to.");
   module.def("is_frozen", &is_frozen, py::arg("obj"), py::pos_only());
   module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
              py::arg("threads") = 0, py::arg("kept") = py::list(),
@@ -366,6 +376,14 @@ void bind_heap(py::module_& module) {
   module.def(
       "definitions_below", &definitions_below, py::arg("addresses"), py::pos_only(),
       "The numbers of the classes and functions that frozen values, all that they lead to, need.");
+  module.def(
+      "leads_to",
+      [](std::uintptr_t root, std::uintptr_t object) {
+        return heap::leads_to(reinterpret_cast<PyObject*>(root),     // NOLINT: as above
+                              reinterpret_cast<PyObject*>(object));  // NOLINT: as above
+      },
+      py::arg("root"), py::arg("object"), py::pos_only(),
+      "Whether the frozen value at an address is the one at another, or leads to it.");
   module.def(
       "retire", &heap::retire, py::arg("segments"), py::pos_only(),
       "Gives back the memory of segments: their pages move to unlinked files, in the background.");

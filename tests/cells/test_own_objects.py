@@ -104,3 +104,80 @@ def poke(rows):
 with firn.Executor(1) as executor:
     first = executor.submit(poke, shared).result()""")
     assert notebook["first"].n == 2
+
+
+SPEAKS = """class Model:
+    def __init__(self, n):
+        self.n, self.parts = n, [n]
+    def __getstate__(self):
+        return {'n': self.n, 'parts': self.parts}
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+"""
+TWINS = {
+    "a namespace": "from types import SimpleNamespace\nmodels = {'a': SimpleNamespace(n=1, parts=[1])}",
+    "a namespace that is a variable, too": (
+        "from types import SimpleNamespace\nmodel = SimpleNamespace(n=1, parts=[1])\nmodels = {'a': model}"
+    ),
+    "an instance": SPEAKS + "models = {'a': Model(1)}",
+    "an instance that is a variable, too": SPEAKS + "model = Model(1)\nmodels = {'a': model}",
+    "frozen by a call": SPEAKS + "import firn\nmodels = firn.freeze({'a': Model(1)})",
+    "below": SPEAKS + "below = {'a': Model(1)}\nmodels = {'b': below, 'a': below['a']}",
+}
+READ = "%%parallel --chunk 1\nseen = [models['a'].n for _ in range(3)]"
+
+
+@pytest.mark.parametrize("kind", TWINS)
+def test_what_the_notebook_changes_in_frozen_data_is_no_silent_difference(notebook, kind):
+    notebook.ok(TWINS[kind])
+    notebook.ok(READ)
+    notebook.ok(READ)
+    assert notebook["seen"] == [1, 1, 1]
+    notebook.ok("models['a'].n = 2")
+    error = notebook.fails(READ)
+    assert "changed after it had been frozen" in str(error) and "models = firn.thaw(models)" in str(error)
+    assert error.name == "models"
+    notebook.ok("models = firn.thaw(models)\nmodels['a'].n = 3" if kind == "frozen by a call" else THAW)
+    notebook.ok(READ)
+    assert notebook["seen"] == [3, 3, 3]
+
+
+THAW = "import firn\nmodels = firn.thaw(models)\nmodels['a'].n = 3"
+
+
+def test_a_change_below_is_seen_and_one_that_is_taken_back_is_none(notebook):
+    notebook.ok(SPEAKS + "models = {'a': Model(1)}")
+    notebook.ok(READ)
+    notebook.ok("models['a'].parts.append(2)")
+    notebook.fails(READ)
+    notebook.ok("models['a'].parts.pop()")
+    notebook.ok(READ)
+
+
+def test_other_data_that_was_frozen_with_it_is_read(notebook):
+    notebook.ok(SPEAKS + "models, other = {'a': Model(1)}, {'b': Model(5)}")
+    notebook.ok("%%parallel\nseen = [models['a'].n + other['b'].n for _ in range(3)]")
+    notebook.ok("models['a'].n = 2")
+    notebook.ok("%%parallel\nseen = [other['b'].n for _ in range(3)]")
+    assert notebook["seen"] == [5, 5, 5]
+
+
+@pytest.mark.parametrize("made", ["SimpleNamespace(n=1)", "Model(1)"])
+def test_a_variable_goes_on_being_what_frozen_data_holds(notebook, made):
+    notebook.ok(f"from types import SimpleNamespace\n{SPEAKS}\nmodel = {made}\nmodels = {{'a': model}}")
+    notebook.ok(READ)
+    assert notebook["models"]["a"] is notebook["model"]
+    notebook.ok("model.n = 7")
+    assert notebook["models"]["a"].n == 7
+
+
+def test_a_state_that_is_another_one_each_time_is_no_change(notebook):
+    notebook.ok("""import time
+class Clock:
+    n = 1
+    def __getstate__(self):
+        return {'now': time.perf_counter()}
+models = {'a': Clock()}""")
+    notebook.ok(READ)
+    notebook.ok(READ)
+    assert notebook["seen"] == [1, 1, 1]

@@ -13,11 +13,11 @@ using faces::Ref;
 namespace {
 
 // Of what was noted, that which is there still.
-std::vector<std::size_t> noted(Resolved& own) {
-  std::erase_if(own.made, [&](std::size_t at) {
+std::vector<std::size_t> noted(const Resolved& own, std::vector<std::size_t>& places) {
+  std::erase_if(places, [&](std::size_t at) {
     return !own.table.object_at(at) || !is_in_use(heap_base + at);
   });
-  return own.made;
+  return places;
 }
 
 PyObject* twin_at(std::size_t offset) { return reinterpret_cast<PyObject*>(heap_base + offset); }
@@ -37,13 +37,14 @@ std::vector<std::pair<Ref, Ref>> made_anew(PyObject* wanted) {
     PyErr_Clear();
     return found;
   }
-  const std::vector<std::size_t> before = noted(*own);
+  const std::vector<std::size_t> before = noted(*own, own->made);
   std::vector<std::pair<std::size_t, Ref>> taken;
   for (const std::size_t at : before) {
     PyObject* const object = own->table.object_at(at);
     if (!object) continue;
     const Ref held = faces::borrowed(object);
-    const Ref answer(PyObject_CallOneArg(wanted, object));
+    const Ref answer(
+        PyObject_CallFunction(wanted, "On", object, reinterpret_cast<Py_ssize_t>(twin_at(at))));
     if (!answer) PyErr_Clear();
     if (answer && answer.get() == Py_True && own->table.object_at(at) == object) {
       taken.emplace_back(at, Ref(own->table.take_at(at)));
@@ -72,10 +73,31 @@ std::vector<std::pair<Ref, Ref>> made_anew(PyObject* wanted) {
   return found;
 }
 
+void note_kept(PyObject* twin) {
+  Resolved* const own = resolved();
+  if (!own) return PyErr_Clear();
+  if (!may_change(twin)) return;
+  if (own->kept.size() == Resolved::kNoted) own->kept.erase(own->kept.begin());
+  own->kept.push_back(heap_offset(twin));
+}
+
+std::vector<std::pair<Ref, PyObject*>> kept_objects() {
+  std::vector<std::pair<Ref, PyObject*>> found;
+  Resolved* const own = resolved();
+  if (!own) {
+    PyErr_Clear();
+    return found;
+  }
+  for (const std::size_t at : noted(*own, own->kept)) {
+    found.emplace_back(faces::borrowed(own->table.object_at(at)), twin_at(at));
+  }
+  return found;
+}
+
 void forget_made() {
   Resolved* const own = resolved();
   if (!own) return PyErr_Clear();
-  for (const std::size_t at : noted(*own)) {
+  for (const std::size_t at : noted(*own, own->made)) {
     if (PyObject* object = own->table.take_at(at)) own->leaving.push_back(object);
   }
   own->made.clear();

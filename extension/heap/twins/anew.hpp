@@ -10,13 +10,19 @@
 
 namespace firn::heap {
 
-// Each such object for which wanted(object) is true, with another one that is made of the same
-// twin; the first stay what the interpreter has. Of the first kNoted that were made. Runs code of
-// the objects' classes. Throws std::bad_alloc.
+// Each such object for which wanted(object, address of its twin) is true, with another one that is
+// made of the same twin; the first stay what the interpreter has. Of the first kNoted that were
+// made. Runs code of the objects' classes. Throws std::bad_alloc.
 std::vector<std::pair<faces::Ref, faces::Ref>> made_anew(PyObject* wanted);
 
 // Whether there are any.
 bool has_made();
+
+// Says that a changing twin was made of an object that the interpreter goes on with.
+void note_kept(PyObject* twin);
+
+// The latest such objects, each with its twin.
+std::vector<std::pair<faces::Ref, PyObject*>> kept_objects();
 
 // Lets go of them: who reads one again gets another object.
 void forget_made();

@@ -87,9 +87,7 @@ PyObject* make_twin(Copier& copier, PyObject* original, PyObject* reduced, bool 
 void check_methods(Copier& copier) {
   for (const auto& [twin, original] : copier.methods()) {
     PyObject* owner = PyTuple_GET_ITEM(reinterpret_cast<FrozenTwin*>(twin)->parts, 1);
-    if (!is_twin(owner)) continue;
-    const auto* face = reinterpret_cast<FrozenFace*>(owner);
-    if (face->kind != FaceKind::twin || face->flags & kUnchanging) continue;
+    if (!may_change(owner)) continue;
     const Ref lost(PyImport_ImportModuleAttrString("firn.twin_parts", "lost_method"));
     Ref cause(lost ? PyObject_CallOneArg(lost.get(), original) : nullptr);
     if (!cause) throw Raised{};

@@ -142,6 +142,8 @@ struct Resolved {
   // Places of twins whose objects were made here and may have been changed since; the first ones.
   static constexpr std::size_t kNoted = 200;
   std::vector<std::size_t> made;
+  // The same of twins that were made of this interpreter's own objects: the latest ones.
+  std::vector<std::size_t> kept;
 };
 
 // Those of the calling interpreter, without what memory that was given back held; nullptr with an

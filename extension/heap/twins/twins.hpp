@@ -30,6 +30,12 @@ inline bool is_twin(PyObject* object) {
          reinterpret_cast<FrozenFace*>(object)->kind >= FaceKind::twin;
 }
 
+// Whether the objects made from it can be changed.
+inline bool may_change(PyObject* object) {
+  const auto* face = reinterpret_cast<const FrozenFace*>(object);
+  return is_twin(object) && face->kind == FaceKind::twin && !(face->flags & kUnchanging);
+}
+
 // The calling interpreter's own object, a new reference; nullptr with an exception set.
 PyObject* resolve(PyObject* twin);
 
