@@ -22,6 +22,7 @@ ROWS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.unsanitized
 def test_every_row_is_measured() -> None:
     taken = list(figures(rounds=1, size=20))

@@ -221,16 +221,15 @@ def nested(make, depth=1_000_000):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda x: [x],
-        lambda x: (x,),
-        lambda x: {"k": x},
-        lambda x: {1: x},
-        lambda x: frozenset([x]),
-        lambda x: ([x],),
-        lambda x: collections.OrderedDict(k=x),
-        lambda x: collections.deque([x]),
+        pytest.param(lambda x: [x], id="list"),
+        pytest.param(lambda x: (x,), id="tuple", marks=pytest.mark.long),
+        pytest.param(lambda x: {"k": x}, id="dict", marks=pytest.mark.long),
+        pytest.param(lambda x: {1: x}, id="dict of int", marks=pytest.mark.long),
+        pytest.param(lambda x: frozenset([x]), id="frozenset", marks=pytest.mark.long),
+        pytest.param(lambda x: ([x],), id="tuple of list", marks=pytest.mark.long),
+        pytest.param(lambda x: collections.OrderedDict(k=x), id="OrderedDict", marks=pytest.mark.long),
+        pytest.param(lambda x: collections.deque([x]), id="deque"),
     ],
-    ids=["list", "tuple", "dict", "dict of int", "frozenset", "tuple of list", "OrderedDict", "deque"],
 )
 def test_a_million_levels_freeze_and_thaw(make):
     depth = 1_000_000 if make(0) in ([0], {"k": 0}, ([0],)) else 100_000

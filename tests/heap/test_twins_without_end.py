@@ -16,7 +16,7 @@ class Recursive:
         return Recursive, (Recursive(),)
 
 
-@pytest.mark.parametrize("cls", [Endless, Recursive])
+@pytest.mark.parametrize("cls", [Endless, pytest.param(Recursive, marks=pytest.mark.long)])
 def test_new_instances_without_end_are_refused_with_the_cause(cls: type) -> None:
     for _ in range(2):
         with pytest.raises(_core.NotFreezableError, match=f"cannot freeze .*{cls.__name__}") as caught:

@@ -75,7 +75,7 @@ def test_only_a_chunk_has_a_result(run: Run) -> None:
         event.result  # noqa: B018
 
 
-@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("read", [pytest.param(True, marks=pytest.mark.long), False])
 def test_a_result_of_one_gigabyte_works_and_is_given_back(run: Run, read: bool) -> None:
     before = resident()
     for _ in range(2):
