@@ -284,10 +284,13 @@ def address(frozen: object, /) -> int:
     """The address of a frozen value, for adopt() in another interpreter."""
 
 def twin_address(object: object, /) -> int:
-    """For adopt(), if this interpreter made the object of a frozen value, and it never changes or is given back; else 0."""
+    """For adopt(), if this interpreter made the object of a frozen value and it never changes; else 0."""
 
-def give_back(all: bool, /) -> None:
-    """Whether results hold the notebook's own objects also where they may change: for code that must not change them."""
+def origin_address(object: object, /) -> int:
+    """The same of an object that may have changed since it was made."""
+
+def made_again(object: Any, /) -> Any:
+    """Another object of the frozen value that such an object was made of. Raises ValueError for others."""
 
 def take_refused_write() -> tuple[str, str, int] | None:
     """(message, function, line) of the first write to frozen data that this thread was refused since it last asked, or

@@ -93,7 +93,6 @@ def begin(setup: tuple[Any, ...]) -> Callable[[int, int], Result]:
 
     global _sent
     _sent = None
-    _core.give_back(False)
 
     def run(start: int, stop: int) -> Result:
         logged.travel(True)

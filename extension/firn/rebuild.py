@@ -34,7 +34,7 @@ borrowed: Lent | None = None
 
 type Memo = Callable[[], dict[int, Any]]
 
-_ATOMS = frozenset({str, bytes, int, float, complex, bool, type(None)})
+ATOMS = frozenset({str, bytes, int, float, complex, bool, type(None)})
 
 GLOBALS = "globals"
 """The persistent id of the namespace that all functions of the notebook share in a worker."""
@@ -204,12 +204,16 @@ class Lent:
     """What crossed as copies, so that one that comes back in a result is the notebook's own object again: a sentinel,
     a configuration, one of the instances that the loop ran over. Notebook and worker number the objects alike."""
 
-    def __init__(self, number: int, values: dict[int, Any], memos: dict[int, Memo]) -> None:
-        """Both by the number of their unit. A pickle's memo knows all objects in it, by the same numbers on both sides."""
+    def __init__(
+        self, number: int, values: dict[int, Any], memos: dict[int, Memo], must_not_change: bool = False
+    ) -> None:
+        """Both by the number of their unit. A pickle's memo knows all objects in it, by the same numbers on both sides.
+        `must_not_change`: that nobody has changed them is for `firn.watch` to see."""
         self.number = number
+        self.must_not_change = must_not_change
         self._values, self._memos = values, memos
         self._parts: dict[int, dict[int, Any]] = {}
-        self._places: dict[int, tuple[int, int]] | None = None
+        self._places: dict[int, tuple[int, int, int]] | None = None
         lent[number] = self
 
     @property
@@ -217,17 +221,17 @@ class Lent:
         return bool(self._memos)
 
     def place(self, value: Any) -> tuple[int, int, int] | None:
-        """What `lent_object` finds an object by, if it was lent: the number of its unit, its position in that or -1."""
+        """What `lent_object` finds an object by, if it was lent: this, its unit's number, its position in that or -1."""
         if self._places is None:
-            self._places = {}
+            places = self._places = {}
             for unit in {**self._values, **self._memos}:
                 for position, part in self._parts_of(unit).items():
-                    self._places[id(part)] = unit, position
+                    if type(part) not in ATOMS:
+                        places[id(part)] = self.number, unit, position
             for unit, whole in self._values.items():
-                if type(whole) not in _ATOMS:
-                    self._places[id(whole)] = unit, -1
-        found = self._places.get(id(value))
-        return None if found is None else (self.number, *found)
+                if type(whole) not in ATOMS:
+                    places[id(whole)] = self.number, unit, -1
+        return self._places.get(id(value))
 
     def addresses(self) -> list[int]:
         """Those of the objects that have a place."""
@@ -239,15 +243,14 @@ class Lent:
         return self._values[unit] if position < 0 else self._parts_of(unit)[position]
 
     def _parts_of(self, unit: int) -> dict[int, Any]:
-        """But for what is only compared by value. They stay alive, so that their ids stay theirs."""
+        """They stay alive, so that their ids stay theirs."""
         if unit not in self._parts:
             if unit in self._memos:
-                parts = self._memos[unit]()
+                self._parts[unit] = self._memos[unit]()
             else:
                 value = self._values[unit]
                 whole = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
-                parts = dict(enumerate(whole))
-            self._parts[unit] = {number: part for number, part in parts.items() if type(part) not in _ATOMS}
+                self._parts[unit] = dict(enumerate(whole))
         return self._parts[unit]
 
 

@@ -371,12 +371,12 @@ def dump_with_memo(value: object, host: Host) -> tuple[bytes, rebuild.Memo]:
 class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
     """For results that hold code (see `firn.results`)."""
 
-    def __init__(self, file: io.BytesIO, exact: bool) -> None:
+    def __init__(self, file: io.BytesIO, exact: bool, lends: bool) -> None:
         super().__init__(file, protocol=5)
-        self._exact = exact
+        self._exact, self._lent = exact, rebuild.borrowed if lends else None
 
     def persistent_id(self, value: Any) -> Any:
-        return results.lent_place(value)
+        return None if self._lent is None else self._lent.place(value)
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is types.CodeType:
@@ -385,8 +385,8 @@ class _ResultPickler(cloudpickle.Pickler):  # type: ignore[misc]
         return super().reducer_override(value) if reduced is None else reduced
 
 
-def dump_result(value: object, exact: bool) -> bytes:
+def dump_result(value: object, exact: bool, lends: bool) -> bytes:
     """A worker's result, functions and classes that it made by value."""
     file = io.BytesIO()
-    _ResultPickler(file, exact).dump(value)
+    _ResultPickler(file, exact, lends).dump(value)
     return file.getvalue()

@@ -23,24 +23,34 @@ def dump(value: object) -> bytes:
     Instances of the notebook's classes come back with what they hold, as the serial cell has them. Where that does not
     pickle, what their classes say in a `__reduce__` or `__getstate__` of their own does (it leaves out a lock).
     """
+    return _dump_somehow(value, lends=False)
+
+
+def dump_lent(value: object) -> bytes:
+    """The same for `rebuild.ResultLoader`: what holds the copy of a list, a dict ... that was lent to this worker comes back
+    with the notebook's own."""
+    return _dump_somehow(value, lends=rebuild.borrowed is not None and rebuild.borrowed.has_copies)
+
+
+def _dump_somehow(value: object, lends: bool) -> bytes:
     try:
-        return _dump(value, exact=True)
+        return _dump(value, True, lends)
     except rebuild.Stopped:
         raise
     except Exception:
-        return _dump(value, exact=False)
+        return _dump(value, False, lends)
 
 
-def _dump(value: object, exact: bool) -> bytes:
+def _dump(value: object, exact: bool, lends: bool) -> bytes:
     file = io.BytesIO()
     try:
-        (_Lending if rebuild.borrowed is not None and rebuild.borrowed.has_copies else _Plain)(file, exact).dump(value)
+        (_Lending if lends else _Plain)(file, exact).dump(value)
     except rebuild.Stopped:
         raise
     except Exception:  # code in it, or something that pickle knows nothing of
         from firn import replicate
 
-        return replicate.dump_result(value, exact)
+        return replicate.dump_result(value, exact, lends)
     return file.getvalue()
 
 
@@ -62,7 +72,23 @@ def reduce(value: Any, exact: bool = True) -> Any:
         return _core.adopt, (_core.address(value),)
     if address := _core.twin_address(value):
         return _core.adopt, (address,)
+    if (address := _core.origin_address(value)) and _is_unchanged(value):
+        return _core.adopt, (address,)
     return _instance(value, exact)
+
+
+def _is_unchanged(value: Any) -> bool:
+    """Whether an object that may change still is what it was made of: then it is the notebook's own."""
+    from firn import twin_parts, watch
+
+    may_change = rebuild.borrowed is None or not rebuild.borrowed.must_not_change
+    if may_change or not watch.is_compared(value) or isinstance(value, BaseException):
+        return False
+    try:
+        parts, others = (twin_parts.take_apart(one) for one in (value, _core.made_again(value)))
+        return watch.is_same((parts.parts, parts.state), (others.parts, others.state), {})
+    except Exception:  # code of its class
+        return False
 
 
 def _instance(value: Any, exact: bool) -> Any:
@@ -130,10 +156,4 @@ class _Lending(_Plain):
     """For workers that have copies: pickle asks nobody else about lists, dicts and their like."""
 
     def persistent_id(self, value: Any) -> Any:
-        return lent_place(value)
-
-
-def lent_place(value: object) -> tuple[int, int, int] | None:
-    """What `rebuild.lent_object` finds the notebook's own object by, if this is the copy of one."""
-    lent = rebuild.borrowed
-    return lent.place(value) if lent is not None and lent.has_copies else None
+        return None if type(value) in rebuild.ATOMS else rebuild.borrowed.place(value)  # type: ignore[union-attr]

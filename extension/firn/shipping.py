@@ -23,7 +23,7 @@ from firn.items import Items, inside
 from firn.names import ShippingRefusal, Unshippable
 from firn.planner import Planner
 from firn.progress import Screen
-from firn.units import Figures, Unit, components
+from firn.units import Figures, Unit, components, is_definition
 from firn.watch import LARGE
 
 __all__ = ["Figures", "Shipment", "ShippingRefusal", "Unshippable", "look", "prepare", "unpack"]
@@ -84,7 +84,7 @@ def prepare(
         sources, figures = _find(planner, wanted, code, items, label)
     packer = Packer(planner)
     units = packer.ordered()
-    own, memos = packer.lent()
+    own, memos = packer.lent(each)
     stream = planner.seed(seed)
     figures.random = stream is not None and planner.draws()
     lent = rebuild.Lent(next(_numbers), own, memos)
@@ -217,10 +217,12 @@ class Packer:
             return value.__globals__ is self._planner.namespace
         return type(value) is functools.partial or (isinstance(value, type) and value.__module__ == "__main__")
 
-    def lent(self) -> tuple[dict[int, object], dict[int, rebuild.Memo]]:
+    def lent(self, each: bool) -> tuple[dict[int, object], dict[int, rebuild.Memo]]:
         """The notebook's own objects of which the workers have copies, by number, and the memos of the copies' pickles.
-        Classes have numbers of their own."""
+        Classes have numbers of their own. Whole cells may change what they have: to them, only definitions are lent."""
         found = [unit for unit in self._ordered if (unit.kind != "frozen" or unit.is_own_object) and unit.error is None]
+        if each:
+            found = [unit for unit in found if is_definition(unit.value)]
         own = {unit.number: unit.value for unit in found if not isinstance(unit.value, type) and not unit.own}
         return own, {unit.number: unit.memo for unit in found if unit.kind == "copy" and unit.memo is not None}
 

@@ -2,44 +2,63 @@
 
 Every interpreter has an object of its own for such a twin. Who changes the notebook's changes that one, and the workers
 would go on with what was frozen, in silence. So before data is handed out it is looked at whether its twins still hold
-what they held: the latest 200 of them, as far as that takes no time worth mentioning.
+what they held: the latest 200 of them, as far as they are small.
 """
 
 from __future__ import annotations
 
+import gc
+import types
 from collections.abc import Iterable, Iterator
-from time import perf_counter
 from typing import Any, Final
 
 from firn import _core, twin_parts
+from firn.teach import FROZEN_TYPES
 from firn.watch import is_compared, is_same
 
-LONGEST: Final = 0.005
-"""Seconds: what takes longer to look at is not looked at."""
+_NO_PARTS: Final = (type, types.FunctionType, types.ModuleType, *FROZEN_TYPES)
 
-_held: dict[int, tuple[int, Any]] = {}
-"""id of an object that was frozen -> its twin's address, and what it held then; None: nobody knows."""
+MOST: Final = 5_000
+"""Objects below all those that are looked at; what has more of them is not looked at."""
+
+_held: dict[int, tuple[list[int], int, Any]] = {}
+"""Address of a twin -> its segment, the id of the notebook's object, and what that held; None: nobody knows."""
 
 
 def note() -> None:
     """Writes down what objects hold that have just been frozen."""
-    before = _held.copy()
-    _held.clear()
-    for value, twin in _core.kept_objects():
-        known = before.get(id(value))
-        _held[id(value)] = known if known is not None and known[0] == twin else (twin, _first_look(value))
+    global _held
+    held: dict[int, tuple[list[int], int, Any]] = {}
+    left = MOST
+    for value, twin in reversed(_core.kept_objects()):
+        which = _core.segments_at([twin]), id(value)
+        known = _held.get(twin)
+        if known is None or known[:2] != which:
+            size = _count(value, left) if is_compared(value) else 0
+            left -= size
+            known = *which, _first_look(value) if size and left > 0 else None
+        held[twin] = known
+    _held = held
+
+
+def _count(value: Any, most: int) -> int:
+    """How many objects a value leads to, as far as they are not frozen: so many at most."""
+    found = {id(value): value}
+    todo = [value]
+    while todo and len(found) <= most:
+        for part in gc.get_referents(todo.pop()):
+            if id(part) not in found and gc.is_tracked(part) and not isinstance(part, _NO_PARTS):
+                found[id(part)] = part
+                todo.append(part)
+    return len(found)
 
 
 def _first_look(value: Any) -> Any:
-    if not is_compared(value):
-        return None
-    began = perf_counter()
     try:
         parts = _parts(value)
-        usable = is_same(parts, _parts(value), {})  # not what is another one each time: the time of day
+        return parts if is_same(parts, _parts(value), {}) else None  # it is another one each time: the time of day
     except Exception:  # code of its class
         return None
-    return parts if usable and perf_counter() - began < LONGEST else None
 
 
 def _parts(value: Any) -> Any:
@@ -55,9 +74,9 @@ def changed(segments: Iterable[int]) -> Iterator[tuple[Any, int]]:
         return
     used = frozenset(_core.segments_below(sorted(segments)))
     for value, twin in kept:
-        known = _held.get(id(value))
-        is_used = not used.isdisjoint(_core.segments_at([twin]))
-        if is_used and known is not None and known[0] == twin and not _holds(value, known[1]):
+        which = _core.segments_at([twin]), id(value)
+        known = _held.get(twin)
+        if not used.isdisjoint(which[0]) and known and known[:2] == which and not _holds(value, known[2]):
             yield value, twin
     twins: dict[int, int] = {}
 

@@ -121,7 +121,7 @@ def is_same(value: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
     if kind is not type(other) or isinstance(value, _SAME):
         return False
     if kind in _ATOMS:
-        return bool(value == other or value != value)
+        return bool(value == other or value != value) and (kind is not float or str(value) == str(other))  # -0.0
     seen[id(value), id(other)] = value, other  # alive, so that their ids stay theirs
     if kind in (list, tuple, deque):
         return len(value) == len(other) and all(is_same(a, b, seen) for a, b in zip(value, other, strict=True))

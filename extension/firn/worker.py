@@ -184,8 +184,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     found, memos = space.fill(header, tuple(pointers))
     lent, copies = header["lent"]
     values, memos = {number: found[number] for number in lent}, {number: memos[number] for number in copies}
-    rebuild.borrowed = rebuild.Lent(header["shipment"], values, memos)
-    _core.give_back(header["mode"] == "split")
+    rebuild.borrowed = rebuild.Lent(header["shipment"], values, memos, header["mode"] == "split")
     _core.lend(rebuild.borrowed.addresses() if header["copied"] else [])
     code = exact_types.loaded(marshal.loads(header["code"]))
     if header["mode"] == "each":
@@ -301,7 +300,7 @@ def _gathered(space: Space, name: str) -> Any:
 def pack(result: object) -> bytes:
     """A result as a pickle, for one that cannot be frozen (`firn.shipping.unpack` reads it)."""
     try:
-        return results.dump(result)
+        return results.dump_lent(result)
     except Exception as error:
         return pickle.dumps(("stuck", f"{type(error).__name__}: {error}"))
 

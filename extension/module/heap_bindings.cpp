@@ -409,15 +409,29 @@ void bind_heap(py::module_& module) {
   module.def(
       "twin_address",
       [](const py::object& object) {
-        if (heap::contains(object.ptr())) return std::uintptr_t{0};
-        PyObject* twin = heap::twin_of(object.ptr());
-        return reinterpret_cast<std::uintptr_t>(twin ? twin : heap::origin_of(object.ptr()));
+        PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::twin_of(object.ptr());
+        return reinterpret_cast<std::uintptr_t>(twin);
       },
       py::arg("object"), py::pos_only(),
-      "For adopt(), if this interpreter made the object of a frozen value, and it never changes or "
-      "is given back (give_back()); else 0.");
-  module.def("give_back", &heap::give_back, py::arg("all"), py::pos_only(),
-             "Whether results hold the notebook's own objects also where they may change.");
+      "For adopt(), if this interpreter made the object of a frozen value and it never changes; "
+      "else 0.");
+  module.def(
+      "origin_address",
+      [](const py::object& object) {
+        PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::origin_of(object.ptr());
+        return reinterpret_cast<std::uintptr_t>(twin);
+      },
+      py::arg("object"), py::pos_only(),
+      "The same of an object that may have changed since it was made.");
+  module.def(
+      "made_again",
+      [](const py::object& object) {
+        PyObject* made = heap::made_again(object.ptr());
+        if (!made) throw py::error_already_set();
+        return py::reinterpret_steal<py::object>(made);
+      },
+      py::arg("object"), py::pos_only(),
+      "Another object of the frozen value that such an object was made of.");
   module.def(
       "take_refused_write",
       []() -> py::object {

@@ -181,3 +181,75 @@ models = {'a': Clock()}""")
     notebook.ok(READ)
     notebook.ok(READ)
     assert notebook["seen"] == [1, 1, 1]
+
+
+COPIED = """import firn
+rows = [{'p': [i]} for i in range(8)]
+rows[5]['q'] = [0]
+firn.set_freezable(rows[5]['q'], False)"""
+
+
+def test_whole_cells_bring_back_what_they_changed(notebook):
+    notebook.ok(COPIED)
+    notebook.ok(
+        "%%parallel --each --workers 2 --gather mine\nrows[1]['p'].append(100 + parallel.rank)\nmine = rows[1]['p']"
+    )
+    assert notebook["mine"] == [[1, 100], [1, 101]] and notebook["rows"][1] == {"p": [1]}
+
+
+def test_copies_are_logged_shown_and_raised(notebook):
+    notebook.ok(COPIED)
+    notebook.ok("import logging, warnings\nnumbers = list(range(3))")
+    notebook.ok(
+        "%%parallel\nfor row in rows:\n    logging.getLogger('x').warning('row %s', row)\n    display(row['p'])"
+    )
+    error = notebook.fails("%%parallel\nfor row in rows:\n    if row['p'] == [3]:\n        raise ValueError(row)")
+    assert type(error) is ValueError and error.args == ({"p": [3]},)
+
+
+@pytest.mark.parametrize(
+    "change", ["item.fit(); return item", "item.fit(); return (item, item.coef)", "item.fit(); return {'a': item}"]
+)
+@pytest.mark.parametrize("base", ["", "deque"])
+def test_what_a_worker_changed_is_no_silent_loss(notebook, change, base):
+    notebook.ok(f"""from collections import deque
+class Item({base}):
+    coef = None
+    def __init__(self, i=None):
+        self.i = i
+    def __getstate__(self):
+        return {{'i': self.i, 'coef': self.coef}}
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+    def fit(self):
+        self.coef = self.i
+def work(item):
+    {change}
+items = [Item(i) for i in range(6)]""")
+    result = notebook.run("%%parallel --chunk 3\nout = [work(item) for item in items]")
+    if result.error_in_exec is None:  # then the results have what was changed
+        found = [
+            next(iter(one)) if type(one) is tuple else one["a"] if type(one) is dict else one for one in notebook["out"]
+        ]
+        assert [item.coef for item in found] == list(range(6))
+    else:
+        assert "changes" in str(result.error_in_exec)
+
+
+def test_a_list_of_frozen_namespaces_is_frozen_again(notebook):
+    notebook.ok("from types import SimpleNamespace\nrows = [{'c': SimpleNamespace(n=i)} for i in range(8)]")
+    notebook.ok("%%parallel\npicked = [row['c'] for row in rows]")
+    notebook.ok("%%parallel\nns = [c.n for c in picked]")
+    assert notebook["picked"][3] is notebook["rows"][3]["c"]
+    notebook.ok("picked[3].n = 77")
+    assert notebook["rows"][3]["c"].n == 77
+    notebook.fails("%%parallel\nns = [row['c'].n for row in rows]")
+    notebook.fails("%%parallel\nns = [c.n for c in picked]")
+
+
+def test_large_namespaces_are_not_looked_at(notebook):
+    notebook.ok("from types import SimpleNamespace\nconfig = SimpleNamespace(table=[[i] for i in range(50_000)], n=1)")
+    notebook.ok("%%parallel\nns = [config.n for _ in range(4)]")
+    from firn import stale
+
+    assert all(parts is None for _, which, parts in stale._held.values() if which == id(notebook["config"]))

@@ -4,7 +4,9 @@ import ast
 
 from .body import mutations
 from .plan import SplitLoop
-from .scopes import loaded, root, stored, walk, with_items
+from .scopes import COMPREHENSIONS, loaded, root, stored, walk, with_items
+
+_SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 
 
 def mutated_later(tree: ast.Module, loops: list[SplitLoop], read: list[set[str]]) -> set[str]:
@@ -14,15 +16,53 @@ def mutated_later(tree: ast.Module, loops: list[SplitLoop], read: list[set[str]]
     leads = _derived(tree)
     for loop, names in zip(loops, read, strict=True):
         new = _made_by(tree, loop)
+        for statement in walk(tree):
+            if isinstance(statement, _SIMPLE) and statement.lineno == loop.lineno:
+                found |= {origin for name in _taken(statement) for origin in _origins(name, leads)} & names
         for statement in tree.body:
-            if (statement.end_lineno or statement.lineno) <= loop.lineno and not _around(statement, loop):
-                continue
-            if statement.lineno == loop.lineno and not _around(statement, loop):
+            before = (statement.end_lineno or statement.lineno) <= loop.lineno or statement.lineno == loop.lineno
+            if before and not _around(statement, loop):
                 continue
             for name, deep in _changed(statement).items():
                 if deep or name != new:
                     found |= _origins(name, leads) & names
     return found
+
+
+def _taken(statement: ast.stmt) -> set[str]:
+    """The names whose objects a loop's own statement changes, or has taken hold of before the loop runs
+    (`d.update({k: v for k, v in d.items()})`, `pair = (rows, [r for r in rows])`): these are what the variables were
+    bound to."""
+    found = set(_changed(statement))
+    inside = {id(part) for part in walk(statement) if isinstance(part, COMPREHENSIONS)}
+
+    def look(node: ast.AST) -> bool:
+        if id(node) in inside:
+            return True
+        before: list[ast.AST] = []
+        has = False
+        for child in ast.iter_child_nodes(node):
+            if look(child):
+                has = True
+                found.update(name for part in before for name in _leading(part))
+            before.append(child)
+        return has
+
+    look(statement)
+    return found
+
+
+def _leading(node: ast.AST) -> set[str]:
+    """The names of whose objects an expression may be a part."""
+    match node:
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            return {name for part in parts for name in _leading(part)}
+        case ast.Name(ctx=ast.Store()) | ast.Call():
+            return set()
+        case ast.expr():
+            name = root(node)
+            return set() if name is None or isinstance(name.ctx, ast.Store) else {name.id}
+    return set()
 
 
 def _made_by(tree: ast.Module, loop: SplitLoop) -> str:

@@ -246,13 +246,7 @@ PyObject* Copier::make_with_python(PyObject* object, bool shared) {
     freezing_.has_twins = true;
     return known;
   }
-  if (freezing_.transfer) {
-    PyObject* origin = origin_of(object);
-    if (!origin || !in_lasting(origin)) throw Unfreezable{object, nullptr};
-    note_lasting(origin);
-    freezing_.has_twins = true;
-    return origin;
-  }
+  if (freezing_.transfer) throw Unfreezable{object, nullptr};
   if (freezing_.looking && object == freezing_.python.culprit) throw freezing_.python.what;
   PyObject* reduced = freezing_.python.reduced(object);
   return reduced ? make_twin(*this, object, reduced, shared) : nullptr;

@@ -73,10 +73,31 @@ std::vector<std::pair<Ref, Ref>> made_anew(PyObject* wanted) {
   return found;
 }
 
+PyObject* made_again(PyObject* object) {
+  Resolved* own = resolved();
+  if (!own) return nullptr;
+  PyObject* const twin = origin_of(object);
+  if (!twin) {
+    PyErr_SetString(PyExc_ValueError, "this object was not made of a frozen value");
+    return nullptr;
+  }
+  const std::vector<std::size_t> made = own->made;
+  const std::uint64_t forgotten_before = own->forgotten;
+  const Ref held(own->table.take(twin));
+  Ref fresh(resolve(twin));
+  own = resolved();
+  if (!own || own->forgotten != forgotten_before) return fresh.release();
+  const Ref dropped(own->table.take(twin));
+  const Ref other(own->table.set(twin, Py_NewRef(object), Resolutions::Nature::given));
+  own->made = made;
+  return fresh.release();
+}
+
 void note_kept(PyObject* twin) {
   Resolved* const own = resolved();
   if (!own) return PyErr_Clear();
   if (!may_change(twin)) return;
+  std::erase(own->kept, heap_offset(twin));
   if (own->kept.size() == Resolved::kNoted) own->kept.erase(own->kept.begin());
   own->kept.push_back(heap_offset(twin));
 }

@@ -15,6 +15,10 @@ namespace firn::heap {
 // made. Runs code of the objects' classes. Throws std::bad_alloc.
 std::vector<std::pair<faces::Ref, faces::Ref>> made_anew(PyObject* wanted);
 
+// Another object that is made of the twin that this one comes from (origin_of()), which the
+// interpreter goes on with; nullptr with an exception set. Runs code of the object's class.
+PyObject* made_again(PyObject* object);
+
 // Whether there are any.
 bool has_made();
 

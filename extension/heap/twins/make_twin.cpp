@@ -79,7 +79,8 @@ PyObject* make_twin(Copier& copier, PyObject* original, PyObject* reduced, bool 
   if (part(reduced, state) != Py_None)
     twin->state = inner_tuple(copier, part(reduced, state), made);
   twin->parts = inner_tuple(copier, part(reduced, parts), made);
-  if (part(reduced, keep) == Py_True) copier.keep_original(made, original);
+  // What an older twin stands for goes on being one object, too.
+  if (part(reduced, keep) == Py_True || origin_of(original)) copier.keep_original(made, original);
   if (recipe_of(made) == Recipe::method) copier.note_method(made, original);
   return made;
 }

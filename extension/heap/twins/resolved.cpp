@@ -273,13 +273,7 @@ PyObject* origin_of(PyObject* object) {
     PyErr_Clear();
     return nullptr;
   }
-  return own->gives_back ? usable(*own, own->table.origin_of(object)) : nullptr;
-}
-
-void give_back(bool all) {
-  Resolved* const own = resolved();
-  if (!own) return PyErr_Clear();
-  own->gives_back = all;
+  return usable(*own, own->table.origin_of(object));
 }
 
 std::size_t count_resolved() {

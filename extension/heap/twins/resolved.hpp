@@ -138,7 +138,6 @@ struct Resolved {
   CleanStack<PyObject*> being_made;  // twins whose arguments are being made
   std::vector<PyObject*> leaving;    // owned: what stood in memory that was given back
   std::size_t making = 0;            // how many calls are under way that make objects
-  bool gives_back = false;           // see give_back()
   // Places of twins whose objects were made here and may have been changed since; the first ones.
   static constexpr std::size_t kNoted = 200;
   std::vector<std::size_t> made;

@@ -60,12 +60,8 @@ int remember(PyObject* twin, PyObject* object);
 // nullptr: also when the twin's segment has retired, and the object is like any other.
 PyObject* twin_of(PyObject* object);
 
-// The same of an object that may change, if give_back() says so.
+// The same of an object that may have changed since.
 PyObject* origin_of(PyObject* object);
-
-// Whether the calling interpreter's results hold the notebook's own objects also where they may
-// change: for code that must not change them (firn.watch sees to that).
-void give_back(bool all);
 
 // How many objects the calling interpreter keeps.
 std::size_t count_resolved();
