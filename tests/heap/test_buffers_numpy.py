@@ -498,6 +498,29 @@ def test_cumulation(array, name, data):
     )
 
 
+SLICES = {
+    "all": lambda a: a,
+    "transposed": lambda a: a.T,
+    "columns": lambda a: a[..., 1:],
+    "every other row": lambda a: a[::2],
+    "every other column": lambda a: a[..., ::2],
+    "backwards": lambda a: a[::-1],
+    "rows backwards": lambda a: a[..., ::-1],
+}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("slices", SLICES)
+def test_sums_and_means_are_numpys_to_the_last_bit(dtype, slices):
+    random = np.random.default_rng(5)
+    for shape in [(7,), (40,), (129,), (20_003,), (3, 40), (50, 64), (129, 101), (1000, 130), (3, 8, 17), (17, 3, 200)]:
+        array = SLICES[slices](random.normal(size=shape).astype(dtype))
+        for axis in [None, *range(array.ndim), tuple(range(1, array.ndim))]:
+            for name in ("sum", "mean"):
+                ours, numpys = getattr(wrap(array), name)(axis=axis), getattr(array, name)(axis=axis)
+                assert np.array_equal(np.asarray(ours, dtype), numpys), (name, shape, axis)
+
+
 def test_long_sums_are_as_exact_as_numpys():
     for values in (
         np.full(3_000_001, 0.1, "f4"),

@@ -77,6 +77,9 @@ class Reader {
     as_is_ = from.num == to && !from.swapped;
   }
 
+  // Whether elements need no conversion, wherever they are.
+  bool as_is() const { return as_is_; }
+
   // `count` is at most kBlock. A run that repeats one element is filled once: begin() comes first.
   const char* read(const char* at, Py_ssize_t stride, Py_ssize_t count) {
     if (as_is_ && stride == size_ && is_aligned(at, size_)) return at;

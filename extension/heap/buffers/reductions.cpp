@@ -1,8 +1,11 @@
 #include "heap/buffers/reductions.hpp"
 
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <numeric>
+#include <vector>
 
 #include "heap/buffers/loops.hpp"
 #include "heap/buffers/numbers.hpp"
@@ -32,6 +35,8 @@ struct Partial<T, true> {
 template <Reduction reduction, typename T>
 struct Total {
   using Kept = typename Partial<T, true>::type;
+  static constexpr bool is_float_sum =
+      reduction == Reduction::sum && std::is_floating_point_v<T> && std::is_same_v<Kept, T>;
   static Kept start() {
     if constexpr (is_boolean<T>) {
       return Boolean(reduction == Reduction::product);
@@ -66,6 +71,36 @@ struct Total {
     }
   }
 };
+
+// The sum of a run of native floats in NumPy's order, which is its sum to the last bit: halves of
+// more than 128 elements, eight sums side by side below.
+template <typename T>
+T sum_as_numpy(const char* at, Py_ssize_t count, Py_ssize_t stride) {
+  constexpr Py_ssize_t width = 8;
+  constexpr Py_ssize_t most = 128;
+  if (count > most) {
+    const Py_ssize_t half = count / 2 / width * width;
+    return sum_as_numpy<T>(at, half, stride) +
+           sum_as_numpy<T>(at + half * stride, count - half, stride);
+  }
+  const auto value = [&](Py_ssize_t i) {
+    T found;
+    std::memcpy(&found, at + i * stride, sizeof(T));
+    return found;
+  };
+  T sum = -T{0};
+  Py_ssize_t i = 0;
+  if (count >= width) {
+    T sums[width];
+    for (; i < width; ++i) sums[i] = value(i);
+    for (; i + width <= count; i += width) {
+      for (Py_ssize_t k = 0; k < width; ++k) sums[k] += value(i + k);
+    }
+    sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  }
+  for (; i < count; ++i) sum += value(i);
+  return sum;
+}
 
 // Sums of blocks, added pairwise, so that the error grows with the logarithm of their number only.
 template <typename Operation>
@@ -137,6 +172,41 @@ void each_block(Reader& reader, char* at, const Axes& axes, F&& f) {
       });
 }
 
+// The same along the reduced axes: NumPy copies what is no single run to a buffer, a few whole runs
+// at a time, if no kept axis is in between.
+template <typename T>
+T sum_runs_as_numpy(char* at, const Axes& axes) {
+  constexpr std::size_t buffer_size = 8192;
+  const Py_ssize_t all = std::accumulate(axes.reduced_shape.begin(), axes.reduced_shape.end(),
+                                         Py_ssize_t{1}, std::multiplies<>());
+  Py_ssize_t largest = 0;
+  for (const Py_ssize_t stride : axes.reduced_strides)
+    largest = std::max(largest, std::abs(stride));
+  const bool copies = largest < smallest(axes.kept_shape, axes.kept_strides);
+  T sum = 0;
+  std::vector<T> buffer;
+  const auto flush = [&] {
+    sum += sum_as_numpy<T>(reinterpret_cast<const char*>(buffer.data()),
+                           static_cast<Py_ssize_t>(buffer.size()), sizeof(T));
+    buffer.clear();
+  };
+  walk<1>(axes.reduced_shape, {{at}, {axes.reduced_strides}},
+          [&](const auto& start, const auto& strides, Py_ssize_t count) {
+            if (count == all || !copies) {
+              sum += sum_as_numpy<T>(start[0], count, strides[0]);
+              return;
+            }
+            if (buffer.size() + static_cast<std::size_t>(count) > buffer_size) flush();
+            for (Py_ssize_t i = 0; i < count; ++i) {
+              T value;
+              std::memcpy(&value, start[0] + i * strides[0], sizeof(T));
+              buffer.push_back(value);
+            }
+          });
+  if (!buffer.empty()) flush();
+  return sum;
+}
+
 template <typename Operation, typename T>
 void total_each(const Array* array, const Axes& axes, Num num, Array* result) {
   const auto reader = std::make_unique<Reader>(array->dtype, num);
@@ -149,6 +219,13 @@ void total_each(const Array* array, const Axes& axes, Num num, Array* result) {
   walk<2>(axes.kept_shape, {{result->data, array->data}, {result_strides, axes.kept_strides}},
           [&](const auto& at, const auto& strides, Py_ssize_t count) {
             for (Py_ssize_t i = 0; i < count; ++i) {
+              if constexpr (Operation::is_float_sum) {
+                if (reader->as_is()) {
+                  const T sum = sum_runs_as_numpy<T>(at[1] + i * strides[1], axes);
+                  *reinterpret_cast<T*>(at[0] + i * strides[0]) = sum;
+                  continue;
+                }
+              }
               Pairwise<Operation> sums;
               each_block<T>(
                   *reader, at[1] + i * strides[1], axes,
