@@ -66,7 +66,7 @@ def _planned(tree: ast.Module, source: str, facts: CellFacts, share: Set[str], e
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     located(module)
-    later = mutated_later(tree, rewriter.loops, rewriter.read)
+    later = mutated_later(tree, rewriter.loops, rewriter.read, facts.read_through)
     verdicts = sorted(rewriter.verdicts, key=lambda verdict: (verdict.lines[0], verdict.column))
     calls = inner_loops(tree, facts, verdicts) if explaining or not rewriter.loops else []
     if not rewriter.loops:

@@ -248,6 +248,10 @@ class CellFacts:
                 todo.extend((first, other) for other in global_uses(code)[0])
         return found
 
+    def read_through(self, names: Collection[str]) -> set[str]:
+        """The globals that this code reads."""
+        return {name for _, code in self.functions(names) for name in global_uses(code)[0]}
+
     def _codes(self, value: object) -> Iterator[types.CodeType]:
         for found in functions_in(value, self.namespace):
             yield found.__code__ if isinstance(found, types.FunctionType) else found.gi_code

@@ -1,6 +1,7 @@
 """Which of the variables that a loop shares a later statement of the same cell changes in place."""
 
 import ast
+from collections.abc import Callable
 
 from .body import mutations
 from .plan import SplitLoop
@@ -9,23 +10,29 @@ from .scopes import COMPREHENSIONS, loaded, root, stored, walk, with_items
 _SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 
 
-def mutated_later(tree: ast.Module, loops: list[SplitLoop], read: list[set[str]]) -> set[str]:
+def mutated_later(
+    tree: ast.Module, loops: list[SplitLoop], read: list[set[str]], through: Callable[[set[str]], set[str]]
+) -> set[str]:
     """Names. A change through another name for the object (`b = a`, `for row in a`) counts; one by a function that the
-    analysis does not know does not."""
+    analysis does not know does not. `through`: what the functions that names lead to read."""
     found: set[str] = set()
     leads = _derived(tree)
     for loop, names in zip(loops, read, strict=True):
         new = _made_by(tree, loop)
+        changed: set[str] = set()
         for statement in walk(tree):
             if isinstance(statement, _SIMPLE) and statement.lineno == loop.lineno:
-                found |= {origin for name in _taken(statement) for origin in _origins(name, leads)} & names
+                changed |= {origin for name in _taken(statement) for origin in _origins(name, leads)}
         for statement in tree.body:
             before = (statement.end_lineno or statement.lineno) <= loop.lineno or statement.lineno == loop.lineno
             if before and not _around(statement, loop):
                 continue
             for name, deep in _changed(statement).items():
                 if deep or name != new:
-                    found |= _origins(name, leads) & names
+                    changed |= _origins(name, leads)
+        found |= changed & names
+        if changed - names:
+            found |= changed & through(names)
     return found
 
 
