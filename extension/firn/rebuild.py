@@ -200,6 +200,10 @@ def notebook_class(token: int, qualname: str) -> type:
     return original
 
 
+_UNIT = 40
+"""Bits of a position in a unit."""
+
+
 class Lent:
     """What crossed as copies, so that one that comes back in a result is the notebook's own object again: a sentinel,
     a configuration, one of the instances that the loop ran over. Notebook and worker number the objects alike."""
@@ -213,7 +217,7 @@ class Lent:
         self.must_not_change = must_not_change
         self._values, self._memos = values, memos
         self._parts: dict[int, dict[int, Any]] = {}
-        self._places: dict[int, tuple[int, int, int]] | None = None
+        self._places: dict[int, int] | None = None  # id -> unit's number and position, as one
         lent[number] = self
 
     @property
@@ -223,15 +227,15 @@ class Lent:
     def place(self, value: Any) -> tuple[int, int, int] | None:
         """What `lent_object` finds an object by, if it was lent: this, its unit's number, its position in that or -1."""
         if self._places is None:
-            places = self._places = {}
+            self._places = {}
             for unit in {**self._values, **self._memos}:
-                for position, part in self._parts_of(unit).items():
-                    if type(part) not in ATOMS:
-                        places[id(part)] = self.number, unit, position
+                first, parts = (unit << _UNIT) + 1, self._parts_of(unit)
+                self._places.update({id(part): first + at for at, part in parts.items() if type(part) not in ATOMS})
             for unit, whole in self._values.items():
                 if type(whole) not in ATOMS:
-                    places[id(whole)] = self.number, unit, -1
-        return self._places.get(id(value))
+                    self._places[id(whole)] = unit << _UNIT
+        found = self._places.get(id(value))
+        return None if found is None else (self.number, found >> _UNIT, (found & (1 << _UNIT) - 1) - 1)
 
     def addresses(self) -> list[int]:
         """Those of the objects that have a place."""
