@@ -22,7 +22,8 @@ MOST: Final = 5_000
 """Objects below all those that are looked at; what has more of them is not looked at."""
 
 _held: dict[int, tuple[list[int], int, Any]] = {}
-"""Address of a twin -> its segment, the id of the notebook's object, and what that held; None: nobody knows."""
+"""Twin -> its segment, the id of the notebook's object, and what that held; None: nobody knows. A twin is known by its
+negative address: a dict has hashes in its memory, and that of an address would be a pointer to the twin for ever."""
 
 
 def note() -> None:
@@ -32,12 +33,12 @@ def note() -> None:
     left = MOST
     for value, twin in reversed(_core.kept_objects()):
         which = _core.segments_at([twin]), id(value)
-        known = _held.get(twin)
+        known = _held.get(-twin)
         if known is None or known[:2] != which:
             size = _count(value, left) if is_compared(value) else 0
             left -= size
             known = *which, _first_look(value) if size and left > 0 else None
-        held[twin] = known
+        held[-twin] = known
     _held = held
 
 
@@ -75,7 +76,7 @@ def changed(segments: Iterable[int]) -> Iterator[tuple[Any, int]]:
     used = frozenset(_core.segments_below(sorted(segments)))
     for value, twin in kept:
         which = _core.segments_at([twin]), id(value)
-        known = _held.get(twin)
+        known = _held.get(-twin)
         if not used.isdisjoint(which[0]) and known and known[:2] == which and not _holds(value, known[2]):
             yield value, twin
     twins: dict[int, int] = {}
