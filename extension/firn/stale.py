@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from firn import _core, twin_parts
 from firn.teach import FROZEN_TYPES
-from firn.watch import is_compared, is_same
+from firn.watch import is_compared, is_like, is_same
 
 _NO_PARTS: Final = (type, types.FunctionType, types.ModuleType, *FROZEN_TYPES)
 
@@ -86,7 +86,7 @@ def changed(segments: Iterable[int]) -> Iterator[tuple[Any, int]]:
         return is_compared(value) and not used.isdisjoint(_core.segments_at([twin]))
 
     for value, other in _core.made_anew(is_wanted):
-        if not _is_like(value, other):
+        if not is_like(value, other):
             yield value, twins[id(value)]
 
 
@@ -94,11 +94,4 @@ def _holds(value: Any, parts: Any) -> bool:
     try:
         return parts is None or is_same(parts, _parts(value), {})
     except Exception:  # code of its class: nothing that can be compared
-        return True
-
-
-def _is_like(value: Any, other: Any) -> bool:
-    try:
-        return is_same(value, other, {})
-    except Exception:
         return True

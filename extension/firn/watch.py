@@ -88,11 +88,7 @@ class Watch:
         if not _core.has_made():
             return ""
         for value, other in _core.made_anew(is_compared):
-            try:
-                same = is_same(value, other, {})
-            except Exception:  # nothing that can be compared
-                same = True
-            if not same:
+            if not is_like(value, other):
                 return f"{a(type(value).__qualname__)} in the notebook's data"
         return ""
 
@@ -110,6 +106,14 @@ def is_compared(value: Any, twin: int = 0) -> bool:
     """Objects of libraries may keep what they have computed."""
     kind = type(value)
     return kind is types.SimpleNamespace or (kind.__module__ == "__main__" and rebuild.is_mutable(kind))
+
+
+def is_like(value: Any, other: Any) -> bool:
+    """Whether two objects hold the same (`is_same`), or can't be compared."""
+    try:
+        return is_same(value, other, {})
+    except Exception:  # code of their classes
+        return True
 
 
 def is_same(value: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:

@@ -82,10 +82,10 @@ class Space:
         data = {number for number, unit in enumerate(units) if unit[0] in ("frozen", "address")}
         late = data - {need for unit in units if unit[0] == "pickle" for need in unit[4]}
         for number in sorted(range(len(units)), key=late.__contains__):
-            found[number], memo = self._load(units[number], found, pointers)
+            value, memo = self._load(units[number], found, pointers)
+            found[number] = value
             if memo is not None:
                 memos[number] = memo
-            value = found[number]
             if number in header["definitions"]:
                 _core.define(header["definitions"][number], value)
             self.names.update(dict.fromkeys(bound.get(number, ()), value))

@@ -91,14 +91,19 @@ void replace(const Task& task, const Freezing& freezing, const std::vector<Copie
   if (!holders->found().empty()) out.holders = std::move(holders);
 }
 
+// The interpreter goes on with the object that a twin was made of.
+int keep(PyObject* twin, PyObject* object) {
+  if (remember(twin, object) < 0) return -1;
+  note_kept(twin);
+  return 0;
+}
+
 // What a variable is bound to goes on being what frozen data holds of it, also where it is no other
 // for being equal: a namespace.
 int keep_variables(const Task& task, const Frozen& out) {
   for (std::size_t i = 0; i < out.replaced.size(); ++i) {
     PyObject* twin = out.replaced[i];
-    if (!twin || !may_change(twin)) continue;
-    if (remember(twin, task.candidates[i]) < 0) return -1;
-    note_kept(twin);
+    if (twin && may_change(twin) && keep(twin, task.candidates[i]) < 0) return -1;
   }
   return 0;
 }
@@ -152,8 +157,7 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
       out.originals = std::make_shared<Originals>(std::move(freezing.originals));
     }
     for (const auto& [twin, original] : main.kept()) {
-      if (remember(twin, original) < 0) return Outcome::failed;
-      note_kept(twin);
+      if (keep(twin, original) < 0) return Outcome::failed;
     }
     if (keep_variables(task, out) < 0) return Outcome::failed;
     out.take(main);

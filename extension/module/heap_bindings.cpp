@@ -19,6 +19,11 @@ namespace {
 
 py::object borrowed(PyObject* object) { return py::reinterpret_borrow<py::object>(object); }
 
+// What `find` says of an object of the interpreter's own; nullptr of one in the heap.
+PyObject* twin_behind(PyObject* object, PyObject* (*find)(PyObject*)) {
+  return heap::contains(object) ? nullptr : find(object);
+}
+
 // What Python code sees of a frozen value: this interpreter's own object of a twin.
 py::object resolved(PyObject* frozen) {
   PyObject* made = heap::read(frozen);
@@ -28,7 +33,7 @@ py::object resolved(PyObject* frozen) {
 
 // The other way round.
 PyObject* frozen_form(PyObject* object) {
-  PyObject* twin = heap::contains(object) ? nullptr : heap::twin_of(object);
+  PyObject* twin = twin_behind(object, heap::twin_of);
   return twin ? twin : object;
 }
 
@@ -84,7 +89,7 @@ FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, uns
 }
 
 py::object thaw(const py::object& object) {
-  PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::twin_of(object.ptr());
+  PyObject* twin = twin_behind(object.ptr(), heap::twin_of);
   const bool is_view = !twin && heap::buffers::reads_heap(object.ptr());
   PyObject* made =
       is_view ? heap::buffers::thaw_view(object.ptr()) : heap::thaw(twin ? twin : object.ptr());
@@ -409,8 +414,7 @@ void bind_heap(py::module_& module) {
   module.def(
       "twin_address",
       [](const py::object& object) {
-        PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::twin_of(object.ptr());
-        return reinterpret_cast<std::uintptr_t>(twin);
+        return reinterpret_cast<std::uintptr_t>(twin_behind(object.ptr(), heap::twin_of));
       },
       py::arg("object"), py::pos_only(),
       "For adopt(), if this interpreter made the object of a frozen value and it never changes; "
@@ -418,8 +422,7 @@ void bind_heap(py::module_& module) {
   module.def(
       "origin_address",
       [](const py::object& object) {
-        PyObject* twin = heap::contains(object.ptr()) ? nullptr : heap::origin_of(object.ptr());
-        return reinterpret_cast<std::uintptr_t>(twin);
+        return reinterpret_cast<std::uintptr_t>(twin_behind(object.ptr(), heap::origin_of));
       },
       py::arg("object"), py::pos_only(),
       "The same of an object that may have changed since it was made.");
