@@ -83,6 +83,20 @@ class Originals:
 
     def __len__(self) -> int: ...
 
+class Forms:
+    """What was frozen to what. Knows the originals by their addresses: asked before anything happens to them."""
+
+    def of(self, variables: list[Any], /) -> list[Any]:
+        """For each value that a variable is bound to the frozen form of that very object, or None."""
+
+    def addresses(self, objects: list[Any], /) -> list[tuple[Any, int, bool]]:
+        """Of those that were frozen: (the original, the address of its form, whether every interpreter makes an object of its
+        own of that)."""
+
+    def holders(self, values: list[Any], kept: list[Any], /) -> Holders | None:
+        """Who holds originals below the values, which are those of the notebook's variables; None: nobody. What is `kept`
+        stays what it is."""
+
 class FreezeResult:
     """What freeze_roots() did."""
 
@@ -93,11 +107,8 @@ class FreezeResult:
     def addresses(self) -> dict[str, int]:
         """The address of each root's frozen form, by its name, for adopt() in another interpreter."""
     @property
-    def replaced(self) -> list[Any]:
-        """For each candidate the frozen form of that very object, or None."""
-    @property
-    def holders(self) -> Holders | None:
-        """Who else holds originals, below the candidates; None: nobody."""
+    def forms(self) -> Forms | None:
+        """What was frozen to what, if it is kept."""
     @property
     def originals(self) -> Originals | None:
         """The way back from the copies, if it is kept; None: it is not."""
@@ -157,8 +168,8 @@ def has_made() -> bool:
 def kept_objects() -> list[tuple[Any, int]]:
     """The latest objects that this interpreter goes on with, may change, and has frozen: (it, its twin's address)."""
 
-def leads_to(root: int, object: int, /) -> bool:
-    """Whether the frozen value at an address is the one at another, or leads to it. Walks all of it."""
+def reached(roots: list[int], objects: list[int], /) -> list[int]:
+    """Which of the frozen values at these addresses the roots are, or lead to. Walks all of that."""
 
 def segments_below(segments: list[int], /) -> list[int]:
     """These segments, and those that their values lead to."""
@@ -176,18 +187,13 @@ def is_frozen(obj: object, /) -> bool:
     """Whether `obj` is frozen, hence shared with other interpreters by reference (PEP 795). O(1)."""
 
 def freeze_roots(
-    roots: dict[str, Any],
-    candidates: list[Any] = [],
-    threads: int = 0,
-    kept: list[Any] = [],
-    keeps_originals: bool = False,
+    roots: dict[str, Any], *, keeps_forms: bool = False, keeps_originals: bool = False, threads: int = 0
 ) -> FreezeResult:
     """Freezes the values of `roots` into one segment, all or nothing.
 
-    Their keys head the paths of errors and are kept for messages. `candidates` are values whose frozen forms, and below
-    which the holders of others, are wanted; `kept` is what the notebook goes on using as it is; with `keeps_originals`
-    that is all of it (`Originals`). `threads` 0 means every core that the process may use. Raises NotFreezableError or
-    MemoryError.
+    Their keys head the paths of errors and are kept for messages. With `keeps_forms` one can ask what was frozen to what
+    (`Forms`), with `keeps_originals` the notebook goes on using all of it as it is (`Originals`). `threads` 0 means every
+    core that the process may use. Raises NotFreezableError or MemoryError.
     """
 
 def set_cell(segment: int, cell: str) -> None:
@@ -223,6 +229,10 @@ def number_of(definition: object, /) -> int:
 def define(number: int, object: object, /) -> None:
     """Says what a number is in this interpreter: what records of it are instances of here, and what instances of
     `object` frozen here are elsewhere. Raises ValueError for a number that was not given to anything."""
+
+def undefine(number: int, /) -> None:
+    """Forgets what a number is in this interpreter, and what it has made of frozen instances: before another definition is
+    loaded, which may hold such objects itself."""
 
 def replica(number: int, /) -> Any:
     """This interpreter's own class or function with a number. Raises what firn.definitions.find() raises."""

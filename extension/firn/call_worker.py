@@ -42,6 +42,7 @@ class Globals(worker.Space):
         worker._remember_lines(header["lines"])
         for name in header["absent"]:
             self._take_away(name)
+        self.undefine(header["units"], header["definitions"])
         found: list[Any] = []
         data: dict[tuple[bytes, int], Any] = {}
         for number, unit in enumerate(header["units"]):

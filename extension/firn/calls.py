@@ -223,6 +223,7 @@ class _Calls(Planner):
             "lines": packer.lines(""),
         }
         kept = [unit.pointer for unit in self.units.values() if unit.is_own_object]
+        kept += [value for value, _ in self.common.met]
         return pickle.dumps(header, 5), tuple(packer.pointers), kept
 
     # What differs from a cell's
@@ -233,7 +234,7 @@ class _Calls(Planner):
         else:
             self.absent.add(name)  # a builtin, or a global that the worker's own code makes
 
-    def outside(self, value: object) -> int | None:
+    def outside(self, value: object) -> int | tuple[int] | None:
         # What the call itself holds is the call's own, each time: an argument is never the global that it also is.
         if self._current is not None and self._current.kind == "copy":
             unit = self.units.get(id(value))

@@ -29,7 +29,6 @@ from firn.options import Options
 from firn.progress import Bars, Progress, Screen
 from firn.raised import TRACEBACK, Found, reraise, without_firn
 from firn.readable import a
-from firn.rebind import rebind
 from firn.report import Loop, Report
 from firn.session import BACKGROUND, Session
 
@@ -367,7 +366,7 @@ class Run:
 
     def rebind(self, shipment: shipping.Shipment) -> list[object]:
         """Binds the notebook's variables to the frozen forms; the originals."""
-        originals = rebind(self.namespace, shipment.frozen, shipment.holders)
+        originals = shipment.bind(self.namespace)
         if names := views.lock(self.namespace, originals):
             self.note(errors.views_are_locked(names))
         return originals

@@ -41,6 +41,8 @@ _DEQUE: Final = _MUTATORS[list] | {"appendleft", "extendleft", "popleft", "rotat
 _ALL_MUTATORS: Final = _DEQUE.union(*_MUTATORS.values())
 _ANYTHING: Final = object()  # an item of a container
 _CHANGING: Final = frozenset({"__setitem__", "__delitem__", "__iadd__", "__ior__", "__setattr__", "__delattr__"})
+CONSTRUCTORS: Final = frozenset({"__init__", "__new__", "__post_init__"})
+_OF_ANY_CLASS: Final = frozenset({"type", "__class__", "replace", "__replace__"})
 _UNCALLED: Final = frozenset({"__init_subclass__", "__set_name__", "__prepare__", "__class_getitem__"})
 
 _trees: dict[tuple[str, int], ast.Module] = {}
@@ -55,6 +57,13 @@ def called_by_python(name: str, cls: type) -> bool:
     if issubclass(cls, type) and name in ("__new__", "__init__"):  # the notebook has made the classes
         return False
     return name.startswith("__") and name.endswith("__") and name not in _UNCALLED
+
+
+def makes_any(code: types.CodeType, read: names.Reads) -> bool:
+    """Whether code may make an instance of a class that it does not name: of `type(x)`, `cls`, `x.__class__`."""
+    is_method_of_class = code.co_argcount and code.co_varnames[0] == "cls"
+    by_name = not _OF_ANY_CLASS.isdisjoint(read.lines) or not _OF_ANY_CLASS.isdisjoint(read.attributes)
+    return bool(is_method_of_class or by_name)
 
 
 def check(function: types.FunctionType, namespace: Mapping[str, object]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 import types
+from collections import Counter
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 _OURS: Final = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open", "parallel"})
 """IPython's names and firn's, never rebound."""
 
-_HELD: Final = 10_000
+_HELD: Final = 100_000
 """So many parts of what code holds are looked at, at most."""
+
+_WITHOUT_ORIGINALS: Final = frozenset({str, bytes, int, float, complex, bool, type(None), types.ModuleType})
 
 _NO_PARTS: Final = (
     *(str, bytes, int, float, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType),
@@ -39,13 +43,13 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     """Freezes units and notes in `planner.rebound` which of the notebook's names are to be bound to frozen forms: those
     of the units and those of every other object that was frozen with them. All or nothing, but for `copy` names, which
     have a segment of their own, and the way back from it (`planner.originals`); what has objects in common with these is
-    copied together with them, or a change of one would not be seen in the other any more. Raises NotFreezableError.
+    copied together with them, or a change of one would not be seen in the other any more. Pickles learn what they have in common with all of
+    this (`planner.common`). Raises NotFreezableError.
     """
     names = [
         name
         for name, value in planner.namespace.items()
-        if (is_data(value) or type(value) is types.SimpleNamespace)
-        and not (name.startswith("_") or name in _OURS or name in planner.copy)
+        if not (name.startswith("_") or name in _OURS or name in planner.copy or type(value) in _WITHOUT_ORIGINALS)
     ]
     values = [planner.namespace[name] for name in names]
     data = smallest_first(data)
@@ -54,33 +58,40 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     roots = _roots(data)
     results = []
     if shared:
-        kept = _used_by_code(shared)
         mine = [value for name, value in planner.namespace.items() if name in planner.copy and is_data(value)]
         with not_captured(), long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
-            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, values + mine, 0, kept or [])
-        if mine and (kept is None or _reached(result, len(values))):
+            result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, keeps_forms=True)
+        assert result.forms is not None
+        if mine and (result.forms.holders(mine, []) or any(form is not None for form in result.forms.of(mine))):
             own, shared = data, []
             figures.together.update(name for unit in data for name in unit.names if name not in planner.copy)
             planner.copy |= figures.together
     if shared:
         results.append((shared, result))
         figures.kept += _kept(planner, {id(unit.value) for unit in shared if is_data(unit.value)})
+        assert result.forms is not None
+        kept = _stays(shared, result, roots)
+        code = [definition for _, definition in _core.definitions_of([result.segment] if result.segment else [])]
         held = {id(unit.value) for unit in shared if not unit.names and unit.owner is None} | {*map(id, kept or ())}
-        for name, original, frozen in zip(names, values, result.replaced[: len(values)], strict=True):
+        for name, original, frozen in zip(names, values, result.forms.of(values), strict=True):
             if frozen is None or frozen is original or id(original) in held or not _takes_its_place(frozen):
                 continue
             planner.rebound.setdefault(name, frozen)
-        if result.holders is not None and kept is not None:
-            planner.holders.append(result.holders)
-            figures.holders |= {names[number] for _, number in result.holders.found}
+        if kept is not None and (holders := result.forms.holders(values + code, kept)) is not None:
+            planner.holders.append(holders)
+            labels = names + [definition.__qualname__ for definition in code]
+            figures.holders |= {labels[number] for _, number in holders.found}
     if own:
         with not_captured():
-            result = _core.freeze_roots({roots[unit]: unit.value for unit in own}, keeps_originals=True)
+            result = _core.freeze_roots(
+                {roots[unit]: unit.value for unit in own}, keeps_forms=True, keeps_originals=True
+            )
         results.append((own, result))
         if result.originals is not None:
             planner.originals.append(result.originals)
     stale.note()
     for units, result in results:
+        planner.common.learn(result.forms)
         if result.segment and label:
             _core.set_cell(result.segment, label)
         figures.objects += result.objects
@@ -103,13 +114,20 @@ def _is_own(unit: Unit, planner: Planner) -> bool:
     return not planner.copy.isdisjoint(unit.names) or (unit.over and not unit.names and bool(planner.copy))
 
 
-def _reached(result: _core.FreezeResult, first: int) -> bool:
-    """Whether a candidate from the given one on is, or holds, an original of what was frozen."""
-    found = () if result.holders is None else result.holders.found
-    return any(number >= first for _, number in found) or any(form is not None for form in result.replaced[first:])
+def _stays(units: list[Unit], result: _core.FreezeResult, roots: dict[Unit, str]) -> list[object] | None:
+    """What the notebook goes on using as it is, although it is frozen: what code uses, but for what variables have of it,
+    too. None: there is too much of it."""
+    used = used_by_code(units)
+    if not used:
+        return used
+    assert result.forms is not None
+    addresses = {id(one): address for one, address, _ in result.forms.addresses(used)}
+    variables = [result.addresses[roots[unit]] for unit in units if unit.names]
+    common = {*_core.reached(variables, [*{*addresses.values()}])}
+    return [one for one in used if addresses.get(id(one)) not in common]
 
 
-def _used_by_code(units: list[Unit]) -> list[object] | None:
+def used_by_code(units: list[Unit]) -> list[object] | None:
     """What the notebook goes on using as it is, although it is frozen: what functions and classes hold, with all its parts,
     for their code may change it; and what a loop runs over, if no variable is bound to it. None: there is too much of it."""
     todo = [unit.value for unit in units if not unit.names and not unit.over]
@@ -122,6 +140,23 @@ def _used_by_code(units: list[Unit]) -> list[object] | None:
             found[id(part)] = part
             todo += gc.get_referents(part)
     return [*found.values()]
+
+
+def is_held_elsewhere(unit: Unit) -> bool:
+    """Whether anything else than its owner has something of a container that code holds."""
+    parts = used_by_code([unit])
+    if parts is None:
+        return True
+    known = Counter(id(part) for holder in parts for part in gc.get_referents(holder))
+    known[id(unit.value)] += 2  # the owner, the unit
+    return any(count > known[id(part)] + _UNHELD for part, count in zip(parts, _counts(parts), strict=True))
+
+
+def _counts(parts: list[object]) -> list[int]:
+    return [sys.getrefcount(part) for part in parts]
+
+
+_UNHELD: Final = _counts([object()])[0]
 
 
 def _takes_its_place(frozen: object) -> bool:

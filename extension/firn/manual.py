@@ -120,8 +120,8 @@ LIMITS
 - Names that only exist at run time (globals()["x"], eval, getattr on __main__) are not
   found: --share x.
 - What was frozen is another object than its original, and takes its place in the notebook's
-  variables and in the containers and instances below them. A class attribute, a default or
-  a frozenset keeps the original.
+  variables and in the containers, instances, functions and classes below them. Out[3] and
+  data frames of objects keep the original.
 - A module that is reloaded, also by %autoreload, is reloaded in the workers before the next
   cell; the workers of a firn.Executor that have begun keep what they have.
 - What the loop's functions change outside of it (a global, a class attribute, a default, a

@@ -15,8 +15,22 @@ from enum import EnumType
 from functools import cached_property
 from typing import Any
 
-from firn import _core, effects, forecast, freezing, modules, names, rebuild, replicate, settings, stale, twin_parts
+from firn import (
+    _core,
+    common,
+    effects,
+    forecast,
+    freezing,
+    modules,
+    names,
+    rebuild,
+    replicate,
+    settings,
+    stale,
+    twin_parts,
+)
 from firn.bytecode import instructions
+from firn.common import Common
 from firn.functions import not_captured
 from firn.items import is_bar
 from firn.names import BUILTINS, ShippingRefusal
@@ -46,6 +60,16 @@ def lost_effect(unit: Unit, error: _core.NotFreezableError, lost: twin_parts.Los
     return effects.LostEffect(f"{error.path} {lost.what}", lost.remedy, name=unit.key)
 
 
+def changed_since(unit: Unit, value: object) -> ShippingRefusal:
+    """The refusal of frozen data with an object that the notebook has changed since."""
+    return names.Unshippable(
+        f"{unit.key} holds {a(type(value).__name__)} that was changed after it had been frozen: the workers would read it as "
+        "it was",
+        f"take a copy as it was frozen, and change that one: {unit.key} = firn.thaw({unit.key})",
+        name=unit.key,
+    )
+
+
 def _imports(code: types.CodeType) -> bool:
     return any(op == _IMPORT_NAME for _, op, _ in instructions(code))
 
@@ -70,6 +94,7 @@ class Planner:
         self.rebound: dict[str, object] = {}
         self.holders: list[_core.Holders] = []  # who else holds originals of what is frozen
         self.originals: list[_core.Originals] = []  # the way back from what is frozen and stays in use
+        self.common = Common()
         self.segments: set[int] = set()  # of all that is frozen
         self.definitions: dict[int, Unit] = {}  # the numbers by which frozen data calls classes and functions
         self._strangers: frozenset[int] = frozenset()  # those that lie beside what is shipped, and are not
@@ -84,11 +109,13 @@ class Planner:
         self._parked: dict[str, list[types.FunctionType]] = {}
         self._attributes: set[str] = set()
         self._waiting: dict[int, types.FunctionType] = {}  # parked, by id
+        self._made: set[int] = set()  # ids of the classes that code may make instances of
+        self._makes_any = False  # it may be any class
         self._imports_random = False  # the code itself may
         self._optional: set[str] = set()  # names that only parked methods read
         self._users: dict[str, tuple[str, int | None, str]] = {}  # module -> who needs it, line, file
         self.files: set[str] = set()
-        # What is to be the same object wherever it is met: functions, sentinels, instances of the notebook's classes.
+        # What crosses on its own, to be the same object wherever it is met: functions, sentinels, instances of classes.
         self._functions = {
             id(value): name
             for name, value in namespace.items()
@@ -135,6 +162,8 @@ class Planner:
                 filename=code.co_filename,
             )
         else:
+            if isinstance(value, type) and not optional:
+                self._may_make(value)
             unit = self._unit(value, name, optional)
             if name not in unit.names:
                 unit.names.append(name)
@@ -159,6 +188,20 @@ class Planner:
             for function in self._parked.pop(attribute, ()):
                 if self._waiting.pop(id(function), None) is not None:
                     self._reach(function)
+        if not self._makes_any and effects.makes_any(code, found):
+            self._makes_any = True
+            for cls in [unit.value for unit in self.units.values() if isinstance(unit.value, type)]:
+                self._may_make(cls)
+
+    def _may_make(self, cls: type) -> None:
+        """Notes that code may make instances of a class: its `__init__` runs, and those of its bases."""
+        for base in cls.__mro__:
+            if id(base) not in self._made:
+                self._made.add(id(base))
+                for name in effects.CONSTRUCTORS & vars(base).keys():
+                    for function in functions_in(vars(base)[name]):
+                        if self._waiting.pop(id(function), None) is not None:
+                            self._reach(function)
 
     def _import_inner(self, module: types.ModuleType, chains: set[tuple[str, ...]]) -> None:
         for chain in chains:
@@ -195,11 +238,13 @@ class Planner:
 
     # replicate.Host
 
-    def outside(self, value: object) -> int | None:
+    def outside(self, value: object) -> int | tuple[int] | None:
         current = self._current
         assert current is not None
         unit = self.units.get(id(value))
         if unit is None:
+            if address := self.common.address_of(value, current):
+                return (address,)
             unit = self._found_outside(value, current)
             if unit is None:
                 return None
@@ -207,21 +252,24 @@ class Planner:
             self._require(unit)
         if unit is current or id(value) in current.own:
             return None
-        if unit not in current.needs:
-            current.needs.append(unit)
-        return current.needs.index(unit)
+        return current.needs.setdefault(unit, len(current.needs))
 
     def _found_outside(self, value: object, current: Unit) -> Unit | None:
         if isinstance(value, type):
             if value.__module__ == "builtins" or not replicate.is_by_value(value):
                 return None
+            holder = current.value
+            if isinstance(holder, type):
+                is_attribute = value not in holder.__mro__ and value is not type(holder)
+            else:
+                is_attribute = is_definition(holder)
+            if is_attribute and not current.optional:
+                self._may_make(value)
             return self._unit(value, value.__qualname__, current.optional)
         if replicate.is_for_types(value):
             return self._unit(value, value.__name__, current.optional)  # type: ignore[attr-defined]
         if id(value) in self._functions:
             return self._unit(value, self._functions[id(value)], current.optional)
-        if type(value) in FROZEN or is_in_heap(value):
-            return self._unit(value, "a frozen value")
         return None
 
     def meet_function(self, function: types.FunctionType) -> None:
@@ -259,11 +307,16 @@ class Planner:
             if type(value) in CONTAINERS:
                 if not enum and not (name.startswith("__") and name.endswith("__")):
                     self._capture(value, f"{cls.__qualname__}.{name}", cls)
-            elif optional or not (effects.called_by_python(name, cls) or name in self._attributes):
+            elif optional or not (self._is_called(name, cls) or name in self._attributes):
                 for function in functions_in(value):
                     if id(function) not in self._reached:
                         self._waiting[id(function)] = function
                         self._parked.setdefault(name, []).append(function)
+
+    def _is_called(self, name: str, cls: type) -> bool:
+        if name in effects.CONSTRUCTORS and not (self._makes_any or id(cls) in self._made):
+            return False
+        return effects.called_by_python(name, cls)
 
     def meet_module(self, name: str, value: object) -> None:
         # What a type calls its module need not be one.
@@ -288,6 +341,7 @@ class Planner:
         except Exception:  # then it does not freeze either, or only the freezer knows how
             return
         unit.pointer, unit.address = freezing.captured(owner, unit.content)
+        unit.reused = unit.pointer is not None
         self._use(unit)
         unit.owner = owner
 
@@ -311,7 +365,9 @@ class Planner:
             kind = type(part)
             if kind in replicate.METHODS and not isinstance(part.__self__, types.ModuleType | types.NoneType | type):
                 effects.check_method(part, f"{unit.label} {'is' if part is unit.value else 'holds'}", unit.label)
-            elif isinstance(part, type) or (callable(part) and not rebuild.is_mutable(kind)):
+            elif isinstance(part, type):
+                self._may_make(part)
+            elif callable(part) and not rebuild.is_mutable(kind):
                 continue
             elif kind.__module__ == "__main__":
                 if rebuild.is_mutable(kind):
@@ -372,7 +428,7 @@ class Planner:
         while True:
             self._find_all()
             self._check()
-            if self._freeze(label, figures) and not self._define():
+            if self._freeze(label, figures) and not self._join() and not self._define():
                 break
         self._refuse_changed()
         for unit in self.units.values():
@@ -386,13 +442,11 @@ class Planner:
         """Refuses frozen data with objects that the notebook has changed since."""
         for value, twin in stale.changed(self.segments):
             for unit in self.units.values():
-                if unit.address and _core.leads_to(unit.address, twin):
-                    raise names.Unshippable(
-                        f"{unit.key} holds {a(type(value).__name__)} that was changed after it had been frozen: the workers "
-                        "would read it as it was",
-                        f"take a copy as it was frozen, and change that one: {unit.key} = firn.thaw({unit.key})",
-                        name=unit.key,
-                    )
+                if unit.address and _core.reached([unit.address], [twin]):
+                    raise changed_since(unit, value)
+            for holder, unit in self.common.met:
+                if _core.reached([_core.address(holder)], [twin]):
+                    raise changed_since(unit, value)
 
     def without_strangers(self) -> Planner | None:
         """For a planner that refused: one that knows what this one has frozen, and asks only for the definitions that the
@@ -405,6 +459,7 @@ class Planner:
         other._strangers = self._strangers | strangers
         other._known = {id(unit.value): unit for unit in self.units.values() if unit.kind == "frozen" and unit.address}
         other.rebound, other.holders, other.originals = self.rebound, self.holders, self.originals
+        other.common = self.common
         other._figures, other.screen = self._figures, self.screen
         other._figures.reused.clear()  # it finds them again
         return other
@@ -415,11 +470,17 @@ class Planner:
         if not asked:
             return frozenset()
         addresses = [unit.address for unit in self.units.values() if unit.kind == "frozen" and unit.address]
+        addresses += [_core.address(value) for value, _ in self.common.met]
         return frozenset(asked.difference(_core.definitions_below(addresses)))
 
     def _freeze(self, label: str, figures: Figures) -> bool:
         """Freezes the data; False when some of it turned out to be a copy."""
         data = [unit for unit in self.units.values() if unit.kind == "frozen" and unit.pointer is None]
+        if any(unit.owner is None for unit in data):  # which may have objects in common with what code holds
+            for unit in self.units.values():
+                if unit.reused and freezing.is_held_elsewhere(unit):
+                    unit.forget_frozen()
+                    data.append(unit)
         for unit in data:
             if unit.kind == "frozen":
                 refuse_state(unit)
@@ -449,6 +510,31 @@ class Planner:
             unit.kind = "copy"
             self._queue.append(unit)
         return not early
+
+    @property
+    def _pickled(self) -> list[Unit]:
+        return [unit for unit in self.units.values() if unit.memo is not None and unit.error is None]
+
+    def _join(self) -> bool:
+        """Sees to it that no pickle holds what crosses in another way, too; whether one did."""
+        pickled = self._pickled
+        self.common.learn_frozen(pickled)
+        self.common.learn_twins(pickled, self.segments)
+        outdated = self.common.outdated(pickled)
+        reused = [unit for unit in self.units.values() if unit.reused]
+        if reused and common.have_parts_of(pickled, freezing.used_by_code(reused)):
+            for unit in reused:  # which of its parts is which, only a freeze can tell
+                unit.forget_frozen()
+            return True
+        if not outdated:
+            several = ((id(part), label) for part, label in common.in_several(pickled))
+            new = {key: label for key, label in several if key not in self._functions}
+            self._functions |= new
+            outdated = [unit for unit in pickled if not new.keys().isdisjoint(map(id, common.parts(unit)))]
+        else:
+            stale.note()  # what these hold of it may be changed there
+        self._queue += outdated
+        return bool(outdated)
 
     def _use(self, unit: Unit) -> None:
         """Notes where a frozen unit's values are."""
@@ -480,6 +566,7 @@ class Planner:
                 self.pickle(self._queue.pop())
             new = [function for number, function in self._waiting.items() if number not in done]
             if not new:
+                self.segments.update(_core.segments_of([value for value, _ in self.common.met]))
                 return
             for function in new:
                 done.add(id(function))
@@ -530,6 +617,7 @@ class Planner:
         try:
             if unit.kind == "copy":
                 refuse_state(unit)
+            unit.parts = None
             unit.raw, unit.memo = replicate.dump_with_memo(unit.value, self)
         except ShippingRefusal as error:
             unit.error = error

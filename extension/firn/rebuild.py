@@ -32,6 +32,9 @@ lent: weakref.WeakValueDictionary[int, Lent] = weakref.WeakValueDictionary()
 borrowed: Lent | None = None
 """In a worker: what the shipment lent that it works on."""
 
+caches: weakref.WeakSet[Any] = weakref.WeakSet()
+"""In a worker: the functools caches of the notebook's functions."""
+
 type Memo = Callable[[], dict[int, Any]]
 
 ATOMS = frozenset({str, bytes, int, float, complex, bool, type(None)})
@@ -96,7 +99,9 @@ def set_cell(cell: types.CellType, content: tuple[Any, ...]) -> None:
 
 def make_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Callable[..., Any]:
     """A functools.lru_cache of its own for this worker."""
-    return functools.lru_cache(maxsize, typed)(function)
+    made = functools.lru_cache(maxsize, typed)(function)
+    caches.add(made)
+    return made
 
 
 def frozen_method(function: Callable[..., Any], owner: Any) -> types.MethodType:
@@ -217,6 +222,7 @@ class Lent:
         self.must_not_change = must_not_change
         self._values, self._memos = values, memos
         self._parts: dict[int, dict[int, Any]] = {}
+        self._anew: dict[int, tuple[Any, Any]] = {}
         self._places: dict[int, int] | None = None  # id -> unit's number and position, as one
         lent[number] = self
 
@@ -243,8 +249,13 @@ class Lent:
         assert self._places is not None
         return [*self._places]
 
+    def made_anew(self, others: dict[int, tuple[Any, Any]]) -> None:
+        """The notebook has others in the place of some objects from now on: id -> (it, the other one)."""
+        self._anew = others
+
     def at(self, unit: int, position: int) -> Any:
-        return self._values[unit] if position < 0 else self._parts_of(unit)[position]
+        found = self._values[unit] if position < 0 else self._parts_of(unit)[position]
+        return self._anew[id(found)][1] if id(found) in self._anew else found
 
     def _parts_of(self, unit: int) -> dict[int, Any]:
         """They stay alive, so that their ids stay theirs."""
@@ -357,6 +368,6 @@ class UnitLoader(pickle.Unpickler):
         return self.memo.copy
 
     def persistent_load(self, pid: Any) -> Any:
-        if type(pid) is tuple:  # memory that every interpreter makes an object of its own of
+        if type(pid) is tuple:  # the address of something frozen
             return _core.adopt(*pid)
         return self._namespace if pid == GLOBALS else self._found[pid]

@@ -48,7 +48,7 @@ class Host(Protocol):
     namespace: dict[str, Any]
 
     def outside(self, value: object) -> Any:
-        """The persistent id of an object that crosses on its own, or None."""
+        """The persistent id of an object that crosses on its own, or None (`rebuild.UnitLoader` knows them)."""
 
     def meet_function(self, function: types.FunctionType) -> None:
         """A function of the notebook is about to be pickled: its code, closure and defaults are to be looked at."""

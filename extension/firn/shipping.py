@@ -23,6 +23,7 @@ from firn.items import Items, inside
 from firn.names import ShippingRefusal, Unshippable
 from firn.planner import Planner
 from firn.progress import Screen
+from firn.rebind import rebind
 from firn.units import Figures, Unit, components, is_definition
 from firn.watch import LARGE
 
@@ -37,12 +38,23 @@ class Shipment:
     frozen: dict[str, object]
     holders: list[_core.Holders]
     figures: Figures
-    lent: rebuild.Lent  # this and the next: alive until the results are unpacked
+    lent: rebuild.Lent  # this and the next two: alive until the results are unpacked
     originals: list[_core.Originals]
+    met: list[object]  # frozen values that the workers know by their addresses
     items: Items | None = None  # what the loop runs over, as the notebook has it from now on
 
+    def bind(self, namespace: dict[str, Any]) -> list[object]:
+        """Binds the notebook's variables, and whatever else holds originals, to the frozen forms; the originals."""
+        originals, anew = rebind(namespace, self.frozen, self.holders)
+        if anew:
+            self.lent.made_anew(anew)
+            if self.items is not None:
+                sources = [anew.get(id(source), (None, source))[1] for source in self.items.sources]
+                self.items = Items(self.items.numbered(sources), len(self.items))
+        return originals
 
-_numbers = itertools.count()
+
+_numbers = itertools.count(1)
 
 
 def prepare(
@@ -82,14 +94,15 @@ def prepare(
             raise
         planner = other
         sources, figures = _find(planner, wanted, code, items, label)
-    packer = Packer(planner)
+    number = next(_numbers)
+    packer = Packer(planner, number)
     units = packer.ordered()
     own, memos = packer.lent(each)
     stream = planner.seed(seed)
     figures.random = stream is not None and planner.draws()
-    lent = rebuild.Lent(next(_numbers), own, memos)
+    lent = rebuild.Lent(number, own, memos)
     header = {
-        "shipment": lent.number,
+        "shipment": number,
         "lent": (tuple(own), tuple(memos)),
         "mode": "each" if each else "split",
         "code": marshal.dumps(code),
@@ -100,6 +113,7 @@ def prepare(
         "copies": packer.copies(each),
         "watched": packer.watched(each),
         "copied": any(unit.why is not None or unit.is_own_object for unit in planner.units.values()),
+        "changes": bool(planner.originals) or any(unit.kind == "copy" for unit in planner.units.values()),
         "copied_items": any(unit.why is not None for unit in sources),
         "lines": packer.lines(code.co_filename),
         "definitions": packer.numbers(),
@@ -114,7 +128,16 @@ def prepare(
         found = [_core.adopt(unit.address) if unit.kind == "frozen" else unit.value for unit in sources]
         runs_over = Items(items.numbered(found), len(items))
     setup = (pickle.dumps(header, 5), tuple(packer.pointers))
-    return Shipment(setup, planner.rebound, planner.holders, figures, lent, planner.originals, runs_over)
+    return Shipment(
+        setup,
+        planner.rebound,
+        planner.holders,
+        figures,
+        lent,
+        planner.originals,
+        [value for value, _ in planner.common.met],
+        runs_over,
+    )
 
 
 def _find(
@@ -162,8 +185,10 @@ def unpack(raw: bytes) -> Any:
 class Packer:
     """Puts a planner's units in order and turns them into what a worker's `begin` reads."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, shipment: int = 0) -> None:
+        """`shipment`: its number; 0 for a call of an executor, whose workers keep what they have."""
         self.pointers: list[object] = []
+        self._shipment = shipment
         self._planner = planner
         self._ordered: list[Unit] = []
         self._generations: dict[str, int] = planner.settings["reloads"]
@@ -245,20 +270,22 @@ class Packer:
         self._planner.pickle(group)
         self._place(group)
         for unit in cycle:
-            unit.kind, unit.needs = "part", [group]
+            unit.kind, unit.needs = "part", {group: 0}
             self._place(unit)
 
     def _place(self, unit: Unit) -> None:
         unit.number = len(self._ordered)
         self._ordered.append(unit)
         if unit.kind == "frozen":
-            unit.version = b"%x" % unit.address
+            unit.version = b"%x %d" % (unit.address, self._shipment if unit.is_own_object else 0)
             return
         if unit.error is not None:
-            unit.raw, unit.needs = pickle.dumps(rebuild.Refused(str(unit.error)), 5), []
+            unit.raw, unit.needs = pickle.dumps(rebuild.Refused(str(unit.error)), 5), {}
         digest = hashlib.blake2b(unit.raw or b"", digest_size=16)
         for name in sorted(unit.modules & self._generations.keys()):
             digest.update(b"%s %d" % (name.encode(), self._generations[name]))
+        if unit.holds_own:
+            digest.update(b"%d" % self._shipment)
         for need in unit.needs:
             digest.update(need.version)
             need.sticky = need.sticky or unit.kind != "copy"
@@ -271,8 +298,9 @@ class Packer:
             self.pointers.append(unit.pointer)
             return ("frozen", len(self.pointers) - 1)
         if unit.kind == "part":
-            values: tuple[object, ...] = unit.needs[0].value  # type: ignore[assignment]
-            return ("part", unit.needs[0].number, next(i for i, value in enumerate(values) if value is unit.value))
+            (group,) = unit.needs
+            values: tuple[object, ...] = group.value  # type: ignore[assignment]
+            return ("part", group.number, next(i for i, value in enumerate(values) if value is unit.value))
         kept = unit.kind == "definition" or unit.sticky
         is_copy = unit.kind == "copy" and unit.error is None
         return ("pickle", unit.version, kept, is_copy, tuple(need.number for need in unit.needs), unit.raw)

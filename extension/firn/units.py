@@ -72,11 +72,13 @@ class Unit:
     kind: str  # "frozen" | "definition" | "copy" | "part"
     names: list[str] = field(default_factory=list)
     raw: bytes | None = None
-    needs: list[Unit] = field(default_factory=list)
+    needs: dict[Unit, int] = field(default_factory=dict)  # what it refers to, each with its number
     modules: set[str] = field(default_factory=set)
     pointer: object = None  # the frozen value, or this interpreter's own object for it
     address: int = 0  # of the frozen value
     memo: rebuild.Memo | None = None  # of its pickle
+    parts: list[Any] | None = None  # some of the objects in that (`common`)
+    replaced: set[int] = field(default_factory=set)  # ids of those that it was to refer to instead
     version: bytes = b""
     number: int = -1
     sticky: bool = False
@@ -84,16 +86,24 @@ class Unit:
     together: tuple[Unit, ...] = ()  # units that are to cross in the same pickle
     owner: Any = None
     over: bool = False  # a loop runs over it
-    content: bytes = b""
+    content: bytes = b""  # of what a function or class holds
+    reused: bool = False  # it was frozen with this content before
     root: str = ""
     why: Exception | None = None  # a copy: why it cannot be frozen
     error: ShippingRefusal | None = None
     own: frozenset[int] = frozenset()
+    holds_own: bool = (
+        False  # its pickle brings objects that a worker makes of frozen ones, and may make anew for each cell
+    )
 
     @property
     def key(self) -> str:
         """What messages call it."""
         return self.names[0] if self.names else self.label
+
+    def forget_frozen(self) -> None:
+        """It is frozen once more."""
+        self.pointer, self.address, self.reused = None, 0, False
 
     @property
     def is_own_object(self) -> bool:

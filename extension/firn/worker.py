@@ -75,6 +75,7 @@ class Space:
             if kind == "unit":
                 bound.setdefault(value, []).append(name)
         units = header["units"]
+        self.undefine(units, header["definitions"])
         found: list[Any] = [None] * len(units)
         memos: dict[int, rebuild.Memo] = {}
         # Definitions come before frozen values are looked at: what this interpreter has made of those is forgotten when one
@@ -93,6 +94,14 @@ class Space:
         while len(self._loaded) > KEPT:
             self._loaded.popitem(last=False)
         return found, memos
+
+    def undefine(self, units: list[tuple[Any, ...]], definitions: dict[int, int]) -> None:
+        """Forgets definitions that are about to be loaded anew, with all that was made of their instances: what a new one
+        holds of these is to be what everyone gets from now on."""
+        for number, definition in definitions.items():
+            unit = units[units[number][1]] if units[number][0] == "part" else units[number]
+            if not (unit[0] == "pickle" and unit[2] and unit[1] in self._loaded):
+                _core.undefine(definition)
 
     def forget_definitions(self) -> None:
         """Lets later jobs load definitions anew, as the notebook has them: code has changed what these hold."""
@@ -181,6 +190,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     if header["mode"] == "each" and header["generation"] != _each.generation:
         _each = Space(header["generation"])
     space = _each if header["mode"] == "each" else _split
+    _forget_cached(header["changes"])
     found, memos = space.fill(header, tuple(pointers))
     lent, copies = header["lent"]
     values, memos = {number: found[number] for number in lent}, {number: memos[number] for number in copies}
@@ -231,6 +241,18 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
             streams.flush()
 
     return Job(space, run, watching)
+
+
+_cached_may_change = False
+
+
+def _forget_cached(changes: bool) -> None:
+    """Empties the functools caches where they hold copies, for the notebook may have changed what these were made of."""
+    global _cached_may_change
+    if _cached_may_change:
+        for cache in rebuild.caches:
+            cache.cache_clear()
+    _cached_may_change = changes
 
 
 def _watch(copies: list[tuple[int, str]], definitions: list[Any], found: list[Any]) -> Any:

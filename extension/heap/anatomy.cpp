@@ -532,10 +532,22 @@ std::vector<std::uint32_t> definitions_below(const std::vector<PyObject*>& roots
   return {found.begin(), found.end()};
 }
 
-bool leads_to(PyObject* root, PyObject* object) {
-  Anatomist anatomist(1);
-  anatomist.dissect(root);
-  return root == object || anatomist.has_met(object);
+std::vector<std::uintptr_t> reached(const std::vector<std::uintptr_t>& roots,
+                                    const std::vector<std::uintptr_t>& objects) {
+  std::vector<std::uintptr_t> left = objects;
+  std::vector<std::uintptr_t> found;
+  for (const std::uintptr_t root : roots) {
+    if (left.empty()) break;
+    Anatomist anatomist(1);
+    anatomist.dissect(reinterpret_cast<PyObject*>(root));  // NOLINT: an address that Python held
+    const auto is_met = [&](std::uintptr_t at) {
+      return at == root || anatomist.has_met(reinterpret_cast<PyObject*>(at));  // NOLINT: as above
+    };
+    const auto met = std::ranges::partition(left, [&](std::uintptr_t at) { return !is_met(at); });
+    found.insert(found.end(), met.begin(), met.end());
+    left.erase(met.begin(), met.end());
+  }
+  return found;
 }
 
 }  // namespace firn::heap

@@ -41,7 +41,8 @@ std::vector<Part> dissect(PyObject* root, std::size_t every);
 // calls no Python. Throws std::bad_alloc.
 std::vector<std::uint32_t> definitions_below(const std::vector<PyObject*>& roots);
 
-// Whether a frozen value is another one or leads to it. Walks all of it, too.
-bool leads_to(PyObject* root, PyObject* object);
+// Which of the frozen values at these addresses the roots are, or lead to. Walks all of these, too.
+std::vector<std::uintptr_t> reached(const std::vector<std::uintptr_t>& roots,
+                                    const std::vector<std::uintptr_t>& objects);
 
 }  // namespace firn::heap

@@ -5,7 +5,7 @@
 #include "heap/freezer.hpp"
 #include "heap/hashes.hpp"
 #include "heap/heap.hpp"
-#include "heap/holders.hpp"
+#include "heap/forms.hpp"
 #include "heap/originals.hpp"
 #include "heap/records/rounds.hpp"
 #include "heap/segments.hpp"
@@ -34,8 +34,7 @@ struct Root {
 
 struct Frozen {
   std::vector<PyObject*> roots;
-  std::vector<PyObject*> replaced;
-  std::shared_ptr<Holders> holders;
+  std::shared_ptr<Forms> forms;
   std::shared_ptr<Originals> originals;
   std::vector<Span> extents;
   Figures figures;
@@ -58,63 +57,22 @@ struct Task {
   Zone& zone;
   const InterpreterTypes& types;
   const std::vector<Root>& roots;
-  const std::vector<PyObject*>& candidates;
-  const std::vector<PyObject*>& kept;
+  const FreezeOptions& options;
   bool transfer;
-  bool keeps_originals;
   const int* interrupt;  // not 0 when one waits
 };
-
-// Finds the frozen forms of the candidates, and who else holds originals. Who does is searched for
-// thoroughly only if somebody must, for that takes its time.
-void replace(const Task& task, const Freezing& freezing, const std::vector<Copier*>& copiers,
-             Frozen& out) {
-  if (task.candidates.empty()) return;
-  constexpr std::size_t least = 1'000'000;
-  std::ptrdiff_t held = 0;
-  std::size_t objects = 0;
-  for (const Copier* copier : copiers) {
-    held += copier->held();
-    objects += copier->objects();
-  }
-  for (PyObject* candidate : task.candidates) {
-    auto* frozen = static_cast<PyObject*>(freezing.memo.find(candidate));
-    out.replaced.push_back(frozen);
-    const bool is_root =
-        std::binary_search(freezing.roots.begin(), freezing.roots.end(), candidate);
-    // Its variable holds it, and the list of candidates does.
-    if (frozen && !is_root && takes_its_place(candidate, frozen)) held -= 2;
-  }
-  auto holders = std::make_shared<Holders>();
-  for (PyObject* original : task.kept) holders->keep(original);
-  find_holders(freezing.memo, task.types, task.candidates, held > 0, least + 4 * objects, *holders);
-  if (!holders->found().empty()) out.holders = std::move(holders);
-}
-
-// The interpreter goes on with the object that a twin was made of.
-int keep(PyObject* twin, PyObject* object) {
-  if (remember(twin, object) < 0) return -1;
-  note_kept(twin);
-  return 0;
-}
-
-// What a variable is bound to goes on being what frozen data holds of it, also where it is no other
-// for being equal: a namespace.
-int keep_variables(const Task& task, const Frozen& out) {
-  for (std::size_t i = 0; i < out.replaced.size(); ++i) {
-    PyObject* twin = out.replaced[i];
-    if (twin && may_change(twin) && keep(twin, task.candidates[i]) < 0) return -1;
-  }
-  return 0;
-}
 
 // One attempt. `failed` has an exception set; `again` asks for an orderly attempt with one thread,
 // which finds the first value that cannot be frozen and the path to it; `interrupted` lets Python
 // handle that first.
-Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool orderly, Frozen& out) {
-  Freezing freezing(task.zone, task.types, python, task.transfer, is_main_interpreter(), orderly);
+Outcome attempt(const Task& task, const std::shared_ptr<PythonPart>& python_part, unsigned threads,
+                bool orderly, Frozen& out) {
+  PythonPart& python = *python_part;
+  auto memo = std::make_unique<Memo>();
+  Freezing freezing(task.zone, task.types, python, *memo, task.transfer, is_main_interpreter(),
+                    orderly);
   freezing.looking = python.culprit != nullptr;
-  freezing.keeps_originals = task.keeps_originals;
+  freezing.keeps_originals = task.options.keeps_originals;
   Copier main(freezing);
   main.watch(task.interrupt);
   Crew crew(freezing, threads);
@@ -122,7 +80,7 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
   std::size_t root = 0;
   bool walked = false;
   const std::vector<Root>& roots = task.roots;
-  if (!task.candidates.empty()) {
+  if (task.options.keeps_forms) {
     for (const Root& each : roots) freezing.roots.push_back(each.object);
     std::sort(freezing.roots.begin(), freezing.roots.end());
   }
@@ -151,17 +109,21 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
       raise_not_freezable(task.types, *roots.front().name, {}, python.what, python.cause);
       return Outcome::failed;
     }
-    replace(task, freezing, copiers, out);
-    if (task.keeps_originals) {
+    if (task.options.keeps_originals) {
       crew.gather_originals(main);
       out.originals = std::make_shared<Originals>(std::move(freezing.originals));
     }
     for (const auto& [twin, original] : main.kept()) {
       if (keep(twin, original) < 0) return Outcome::failed;
     }
-    if (keep_variables(task, out) < 0) return Outcome::failed;
     out.take(main);
     for (const auto& helper : crew.helpers()) out.take(*helper);
+    if (task.options.keeps_forms) {
+      std::ptrdiff_t held = 0;
+      for (const Copier* copier : copiers) held += copier->held();
+      out.forms = std::make_shared<Forms>(std::move(memo), python_part, task.types,
+                                          std::move(freezing.roots), out.figures.objects, held);
+    }
     return Outcome::done;
   } catch (const Interrupted&) {
     freezing.populator.stop();
@@ -188,19 +150,18 @@ Outcome attempt(const Task& task, PythonPart& python, unsigned threads, bool ord
   return Outcome::failed;
 }
 
-bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObject*>& candidates,
-            const std::vector<PyObject*>& kept, unsigned threads, bool transfer,
-            bool keeps_originals, Frozen& out) {
+bool freeze(Zone& zone, const std::vector<Root>& roots, const FreezeOptions& options, bool transfer,
+            Frozen& out) {
   const InterpreterTypes* types = interpreter_types();
   if (!types) return false;
   const auto began = Clock::now();
-  Task task{zone, *types, roots, candidates, kept, transfer, keeps_originals, pending_interrupt()};
+  Task task{zone, *types, roots, options, transfer, pending_interrupt()};
   if (!task.interrupt) task.interrupt = &Copier::kNoInterrupt;
-  PythonPart python;
+  const auto python = std::make_shared<PythonPart>();
   bool orderly = false;
   Outcome outcome;
   while (true) {
-    outcome = attempt(task, python, orderly ? 1 : threads, orderly, out);
+    outcome = attempt(task, python, orderly ? 1 : options.threads, orderly, out);
     if (outcome == Outcome::done || outcome == Outcome::failed) break;
     out = {};
     if (outcome == Outcome::again) {
@@ -219,9 +180,7 @@ bool freeze(Zone& zone, const std::vector<Root>& roots, const std::vector<PyObje
 }  // namespace
 
 std::optional<FreezeResult> freeze_roots(
-    const std::vector<std::pair<std::string, PyObject*>>& roots,
-    const std::vector<PyObject*>& candidates, const std::vector<PyObject*>& kept, unsigned threads,
-    bool keeps_originals) {
+    const std::vector<std::pair<std::string, PyObject*>>& roots, const FreezeOptions& options) {
   std::vector<Root> list;
   std::vector<std::string> names;
   for (const auto& [name, object] : roots) {
@@ -229,24 +188,23 @@ std::optional<FreezeResult> freeze_roots(
     if (!name.empty()) names.push_back(name);
   }
   constexpr unsigned most_threads = 16;
-  if (!threads) threads = std::min(most_threads, static_cast<unsigned>(usable_cpus()));
+  FreezeOptions chosen = options;
+  if (!chosen.threads)
+    chosen.threads = std::min(most_threads, static_cast<unsigned>(usable_cpus()));
   Frozen frozen;
-  if (!freeze(lasting_zone(), list, candidates, kept, threads, false, keeps_originals, frozen))
-    return std::nullopt;
+  if (!freeze(lasting_zone(), list, chosen, false, frozen)) return std::nullopt;
   if (!frozen.extents.empty()) {
     frozen.figures.segment = add_segment(std::move(frozen.extents), std::move(names),
                                          frozen.figures, std::move(frozen.needs));
   }
-  if (frozen.holders) frozen.holders->resolve_forms();
-  return FreezeResult{std::move(frozen.roots), std::move(frozen.replaced),
-                      std::move(frozen.holders), std::move(frozen.originals), frozen.figures};
+  return FreezeResult{std::move(frozen.roots), std::move(frozen.forms), std::move(frozen.originals),
+                      frozen.figures};
 }
 
 std::optional<Transfer> freeze_transfer(PyObject* root) {
   static const std::string name = "result";
   Frozen frozen;
-  if (!freeze(transfer_zone(), {{&name, root}}, {}, {}, 1, true, false, frozen))
-    return std::nullopt;
+  if (!freeze(transfer_zone(), {{&name, root}}, {.threads = 1}, true, frozen)) return std::nullopt;
   auto segment = std::make_unique<TransferSegment>();
   segment->root = frozen.roots.front();
   segment->extents = std::move(frozen.extents);

@@ -114,10 +114,11 @@ struct PackedNumbers;
 // What all threads of one freeze share.
 struct Freezing {
   Freezing(Zone& heap_zone, const InterpreterTypes& interpreter, PythonPart& python_part,
-           bool transfer_only, bool make_numbers, bool in_order)
+           Memo& copied, bool transfer_only, bool make_numbers, bool in_order)
       : zone(heap_zone),
         types(interpreter),
         python(python_part),
+        memo(copied),
         transfer(transfer_only),
         orderly(in_order),
         shells(own_shells()),
@@ -126,7 +127,8 @@ struct Freezing {
   Zone& zone;
   Populator populator;  // before the regions that use it
   const InterpreterTypes& types;
-  PythonPart& python;                       // read only while threads copy
+  PythonPart& python;  // read only while threads copy
+  Memo& memo;
   const bool transfer;                      // what needs Python is refused
   const bool orderly;                       // one thread, children at once: frames are a path
   const OptOuts* const marks = opt_outs();  // nullptr when no object is marked
@@ -135,8 +137,7 @@ struct Freezing {
   const std::unique_ptr<const OwnShells> shells;  // nullptr: the interpreter has none
   bool has_twins;                                 // changes while one thread copies
   Plans plans;                                    // read only while threads copy
-  Memo memo;
-  buffers::Blocks blocks;              // changes while one thread copies
+  buffers::Blocks blocks;                         // changes while one thread copies
   std::vector<const PyObject*> roots;  // sorted, unless nobody asks who else holds originals
   Originals::Pairs originals;          // changes while one thread copies
   std::atomic<bool> failed{false};

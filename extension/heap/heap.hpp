@@ -131,27 +131,27 @@ struct SpoolProblem {
 // Why retired segments stay in memory (Backing::kept). They are tried again with the next one.
 SpoolProblem spool_problem();
 
-class Holders;
+class Forms;
 class Originals;
 
 struct FreezeResult {
   std::vector<PyObject*> frozen;         // one a root
-  std::vector<PyObject*> replaced;       // one a candidate: its frozen form, or nullptr
-  std::shared_ptr<Holders> holders;      // below the candidates; nullptr: there are none
+  std::shared_ptr<Forms> forms;          // if they are wanted
   std::shared_ptr<Originals> originals;  // if they are to be kept
   Figures figures;
 };
 
+struct FreezeOptions {
+  bool keeps_forms = false;      // what was frozen to what will be asked for
+  bool keeps_originals = false;  // the notebook goes on using all of it as it is, see Originals
+  unsigned threads = 0;          // 0: every core that the process may use
+};
+
 // Freezes the roots into one lasting segment: deep, all or nothing. The names head the paths of
 // errors and are kept for messages. What is frozen lives for ever: the pointers need no count.
-// candidates: the notebook's variables, whose frozen forms are wanted; kept: what the notebook goes
-// on using as it is, although it is frozen. keeps_originals: it goes on using all of it, see
-// Originals. threads: 0 uses every core that the process may use.
 // Returns nothing with an exception set (NotFreezableError, MemoryError).
 std::optional<FreezeResult> freeze_roots(
-    const std::vector<std::pair<std::string, PyObject*>>& roots,
-    const std::vector<PyObject*>& candidates, const std::vector<PyObject*>& kept, unsigned threads,
-    bool keeps_originals = false);
+    const std::vector<std::pair<std::string, PyObject*>>& roots, const FreezeOptions& options = {});
 
 // A mutable deep copy (new reference), or nullptr with an exception set. Plain lists, tuples, dicts
 // and sets are copied too, so that the frozen values in them become mutable; anything else stays

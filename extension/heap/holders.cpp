@@ -1,11 +1,12 @@
 // Who else holds originals of what was frozen.
 //
-// A tuple cannot be changed: it has to be made anew, and who holds it is looked for in a further
-// round, as if the tuple were an original.
+// A tuple, a frozenset, a bound method cannot be changed: it has to be made anew, and who holds it
+// is looked for in a further round, as if it were an original.
 #include "heap/holders.hpp"
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -102,7 +103,7 @@ bool fill_anew(PyObject* container, PyObject* fresh) {
 }  // namespace
 
 bool Holders::swap(PyObject* container) const {
-  if (PyList_CheckExact(container)) {
+  if (PyList_Check(container)) {
     auto* list = reinterpret_cast<PyListObject*>(container);
     for (Py_ssize_t i = 0; i < Py_SIZE(list); ++i)
       put_in(&list->ob_item[i], form_of(list->ob_item[i]));
@@ -185,33 +186,63 @@ bool Holders::swap_dict(PyObject* container) const {
   return done;
 }
 
+namespace {
+
+// How an object of a type is searched.
+enum class Holding : std::uint8_t {
+  nothing,
+  refers,   // hands on what it refers to (a property): it holds no data itself
+  changes,  // can be given something else
+  anew,     // has to be made anew
+  foreign,  // changes, and is not the notebook's
+  function,
+  type,
+};
+
+bool is_original_instance(PyObject* original) {
+  return (Py_TYPE(original)->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0;
+}
+
 class Search {
  public:
   Search(const Memo& memo, const InterpreterTypes& types, Holders& holders)
       : memo_(memo), types_(types), holders_(holders) {}
 
   // One round, which looks at so many references, and below each value at no more than `each`;
-  // whether tuples were found that have to be looked for.
+  // whether something was found that cannot be changed, and has to be looked for.
   bool run(const std::vector<PyObject*>& values, std::size_t most, std::size_t each) {
-    wanted_ = std::exchange(tuples_, {});
+    wanted_ = std::exchange(anew_, {});
     seen_.clear();
+    foreign_ = false;
     for (std::size_t i = 0; i < values.size() && most; ++i) {
-      if (in_heap(values[i]) || (memo_.find(values[i]) && !holders_.keeps(values[i]))) continue;
-      const std::size_t before = left_ = std::min(most, each);
-      consider(values[i]);
-      while (!todo_.empty() && left_) {
-        PyObject* const holder = todo_.back();
-        todo_.pop_back();
-        if (look_into(holder)) note(holder, i);
-      }
-      todo_.clear();
-      most -= before - left_;
+      const bool is_replaced = !is_code(values[i]) && memo_.find(values[i]);
+      if (in_heap(values[i]) || (is_replaced && !holders_.keeps(values[i]))) continue;
+      value_ = i;
+      search(values[i], most, each);
+    }
+    foreign_ = true;
+    for (const auto& [object, value] : std::exchange(abroad_, {})) {
+      if (!most) break;
+      value_ = value;
+      search(object, most, each);
     }
     first_round_ = false;
-    return !tuples_.empty();
+    return !anew_.empty();
   }
 
  private:
+  void search(PyObject* object, std::size_t& most, std::size_t each) {
+    const std::size_t before = left_ = std::min(most, each);
+    consider(object);
+    while (!todo_.empty() && left_) {
+      PyObject* const holder = todo_.back();
+      todo_.pop_back();
+      if (look_into(holder)) note(holder);
+    }
+    todo_.clear();
+    most -= before - left_;
+  }
+
   // Stops where no more are looked at.
   static int gather(PyObject* child, void* search) {
     auto* self = static_cast<Search*>(search);
@@ -220,11 +251,26 @@ class Search {
     return 0;
   }
 
+  void gather_from(PyObject* holder) {
+    PyTypeObject* type = Py_TYPE(holder);
+    if (PyFunction_Check(holder)) {  // not its globals
+      auto* function = reinterpret_cast<PyFunctionObject*>(holder);
+      for (PyObject* part : {function->func_defaults, function->func_kwdefaults,
+                             function->func_closure, function->func_dict})
+        if (part) gather(part, this);
+    } else if (PyType_Check(holder)) {  // not its bases and subclasses
+      PyObject* dict = reinterpret_cast<PyTypeObject*>(holder)->tp_dict;
+      if (dict) Py_TYPE(dict)->tp_traverse(dict, &Search::gather, this);
+    } else {
+      type->tp_traverse(holder, &Search::gather, this);
+    }
+  }
+
   // Whether it holds what is looked for. What it refers to lies anywhere: it is asked for ahead.
   bool look_into(PyObject* holder) {
     constexpr std::size_t ahead = 16;
     children_.clear();
-    Py_TYPE(holder)->tp_traverse(holder, &Search::gather, this);
+    gather_from(holder);
     const std::size_t count = children_.size();
     left_ -= count;
     bool hit = false;
@@ -239,22 +285,34 @@ class Search {
   bool look_at(PyObject* child) {
     if (!PyObject_IS_GC(child) || in_heap(child)) return false;
     const bool alone = Py_REFCNT(child) == 1;  // in the graph as well, it had two
-    if (!alone && !is_static(child)) {
-      if (holders_.form_of(child)) return first_round_;
+    if (!alone && !is_static(child) && !is_code(child)) {
+      if (holders_.form_of(child)) return first_round_ && !is_left(child);
       auto* frozen = static_cast<PyObject*>(memo_.find(child));
-      if (frozen && !holders_.keeps(child)) {
+      if (frozen && !holders_.keeps(child) && !is_left(child)) {
         if (!first_round_ || !takes_its_place(child, frozen)) return false;
         holders_.put(child, frozen);
         return true;
       }
     }
     consider(child);
-    return !first_round_ && PyTuple_CheckExact(child) && wanted_.contains(child);
+    return !first_round_ && wanted_.contains(child);
   }
+
+  // Frozen data only names it: it stays what it is.
+  static bool is_code(PyObject* object) { return PyFunction_Check(object) || PyType_Check(object); }
+
+  // A list that is handed to a library stays a list there.
+  bool is_left(PyObject* original) const { return foreign_ && !is_original_instance(original); }
 
   // Puts what may hold originals on the list, once.
   void consider(PyObject* object) {
-    if (!may_hold(Py_TYPE(object))) return;
+    const Holding holding = holding_of(object);
+    if (holding == Holding::nothing) return;
+    if (holding == Holding::foreign && !foreign_) {
+      if (left_) abroad_.emplace_back(object, value_);
+      left_ -= left_ ? 1 : 0;
+      return;
+    }
     if (Py_REFCNT(object) > 1) {
       if (seen_.find(object)) return;
       seen_.insert(object, object);
@@ -262,48 +320,81 @@ class Search {
     todo_.push_back(object);
   }
 
-  void note(PyObject* holder, std::size_t value) {
-    if (PyTuple_CheckExact(holder)) {
-      if (!known_tuples_.insert(holder).second) return;
-      tuples_.insert(holder);
+  void note(PyObject* holder) {
+    const Holding holding = holding_of(holder);
+    if (holding == Holding::refers) return;
+    if (holding == Holding::anew) {
+      if (!known_anew_.insert(holder).second) return;
+      anew_.insert(holder);
     }
-    holders_.note(holder, value);
+    holders_.note(holder, value_);
   }
 
-  bool may_hold(PyTypeObject* type) {
-    if (type == &PyList_Type || type == &PyDict_Type || type == &PySet_Type ||
-        type == &PyTuple_Type || type == &PyODict_Type || type == types_.deque ||
-        type == types_.default_dict || type == types_.counter)
-      return true;
-    constexpr unsigned long containers =
-        Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS;
-    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE) || !(type->tp_flags & Py_TPFLAGS_HAVE_GC) ||
-        (type->tp_flags & (Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_TYPE_SUBCLASS | containers)))
-      return false;
-    const auto [known, is_new] = own_classes_.try_emplace(type, false);
-    if (is_new) {
-      PyObject* module = PyDict_GetItemString(type->tp_dict, "__module__");
-      known->second = module && PyUnicode_Check(module) &&
-                      PyUnicode_CompareWithASCIIString(module, "__main__") == 0 &&
-                      !PyType_IsSubtype(type, &PySet_Type) &&
-                      !PyType_IsSubtype(type, &PyFrozenSet_Type);
+  Holding holding_of(PyObject* object) {
+    PyTypeObject* type = Py_TYPE(object);
+    if (type == &PyList_Type || type == &PyDict_Type || type == &PySet_Type)
+      return Holding::changes;
+    if (type == &PyTuple_Type || type == &PyFrozenSet_Type || type == &PyMethod_Type)
+      return Holding::anew;
+    if (type == &PyFunction_Type)
+      return is_notebooks(reinterpret_cast<PyFunctionObject*>(object)->func_module)
+                 ? Holding::function
+                 : Holding::nothing;
+    if (PyType_Check(object)) {
+      auto* cls = reinterpret_cast<PyTypeObject*>(object);
+      const bool is_own = (cls->tp_flags & Py_TPFLAGS_HEAPTYPE) && is_notebooks(module_of(cls));
+      return is_own ? Holding::type : Holding::nothing;
     }
+    const auto [known, is_new] = known_types_.try_emplace(type, Holding::nothing);
+    if (is_new) known->second = classify(type);
     return known->second;
+  }
+
+  static bool is_notebooks(PyObject* module) {
+    return module && PyUnicode_Check(module) &&
+           PyUnicode_CompareWithASCIIString(module, "__main__") == 0;
+  }
+
+  static PyObject* module_of(PyTypeObject* type) {
+    return type->tp_dict ? PyDict_GetItemString(type->tp_dict, "__module__") : nullptr;
+  }
+
+  Holding classify(PyTypeObject* type) const {
+    if (type == &PyODict_Type || type == types_.deque || type == types_.default_dict ||
+        type == types_.counter || type == &PyCell_Type)
+      return Holding::changes;
+    if (type == &PyClassMethod_Type || type == &PyStaticMethod_Type || type == &PyProperty_Type)
+      return Holding::refers;
+    if (!(type->tp_flags & Py_TPFLAGS_HAVE_GC)) return Holding::nothing;
+    const std::string_view name = type->tp_name;
+    if (name == "functools.partial" || name == "functools._lru_cache_wrapper" ||
+        name == "types.SimpleNamespace")
+      return Holding::changes;
+    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE) || (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE))
+      return Holding::nothing;
+    if ((type->tp_flags & Py_TPFLAGS_TUPLE_SUBCLASS) || PyType_IsSubtype(type, &PyFrozenSet_Type))
+      return Holding::anew;
+    return is_notebooks(module_of(type)) ? Holding::changes : Holding::foreign;
   }
 
   const Memo& memo_;
   const InterpreterTypes& types_;
-  std::size_t left_ = 0;  // of the references below a value
+  std::size_t left_ = 0;   // of the references below a value
+  std::size_t value_ = 0;  // that is searched
   Holders& holders_;
   bool first_round_ = true;
+  bool foreign_ = false;  // in what is not the notebook's
   std::vector<PyObject*> todo_;
-  std::vector<PyObject*> children_;  // of one
+  std::vector<std::pair<PyObject*, std::size_t>> abroad_;  // what is not, and from which value
+  std::vector<PyObject*> children_;                        // of one
   PointerTable seen_;
-  std::unordered_set<PyObject*> known_tuples_;
-  std::unordered_set<PyObject*> tuples_;  // found in this round
+  std::unordered_set<PyObject*> known_anew_;
+  std::unordered_set<PyObject*> anew_;    // found in this round
   std::unordered_set<PyObject*> wanted_;  // found in the round before
-  std::unordered_map<PyTypeObject*, bool> own_classes_;
+  std::unordered_map<PyTypeObject*, Holding> known_types_;
 };
+
+}  // namespace
 
 bool takes_its_place(PyObject* original, PyObject* frozen) {
   if (PyList_CheckExact(original) || PyDict_CheckExact(original) || PySet_CheckExact(original))

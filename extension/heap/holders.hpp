@@ -21,8 +21,9 @@ class Holders {
   Holders& operator=(const Holders&) = delete;
   ~Holders();
 
-  // Containers and instances that hold an original, or a tuple among these; and the number of the
-  // value that each was reached from.
+  // Containers, instances, functions, classes ... that hold an original or something among these
+  // that cannot be changed (a tuple, a bound method); and the number of the value that each was
+  // reached from.
   const std::vector<std::pair<PyObject*, std::size_t>>& found() const { return found_; }
 
   // What stands in the place of an object from now on (borrowed), or nullptr.
@@ -32,20 +33,21 @@ class Holders {
   // What stays what it is; before the search.
   void keep(PyObject* original) { kept_originals_.insert(original); }
   bool keeps(PyObject* original) const { return kept_originals_.contains(original); }
-  // Of a tuple, which has to be made anew.
+  // Of what cannot be changed, and has to be made anew.
   void put(PyObject* original, PyObject* form);
 
   // Of tuples and frozensets that every interpreter makes its own of, finds that one: once, when
   // the freeze is complete. Runs Python code.
   void resolve_forms();
 
+  // That it holds an original, and from which value it was reached.
+  void note(PyObject* holder, std::size_t value);
+
   // Puts the frozen forms in the place of the originals in a list, dict or set, in its order. False
   // when the classes of keys do not let it: then it is as it was.
   bool swap(PyObject* container) const;
 
  private:
-  friend class Search;
-  void note(PyObject* holder, std::size_t value);
   bool swap_set(PyObject* container) const;
   bool swap_dict(PyObject* container) const;
 
@@ -59,9 +61,10 @@ class Holders {
 // tell each other apart by identity or can change.
 bool takes_its_place(PyObject* original, PyObject* frozen);
 
-// Searches the values, and what containers and instances of the notebook's classes hold below them,
-// until it has looked at `most` references; unless `thoroughly`, only at a few below each value.
-// Runs no Python code.
+// Searches the values, and what containers, instances, functions and classes of the notebook's hold
+// below them, until it has looked at `most` references; unless `thoroughly`, only at a few below
+// each value. In instances of other classes, which others than the notebook work with, only
+// originals that are instances count: those are told apart by identity. Runs no Python code.
 void find_holders(const Memo& memo, const InterpreterTypes& types,
                   const std::vector<PyObject*>& values, bool thoroughly, std::size_t most,
                   Holders& holders);

@@ -1,5 +1,6 @@
 #include "heap/anatomy.hpp"
 #include "heap/heap.hpp"
+#include "heap/forms.hpp"
 #include "heap/holders.hpp"
 #include "heap/originals.hpp"
 #include "heap/buffers/frozen.hpp"
@@ -38,7 +39,7 @@ PyObject* frozen_form(PyObject* object) {
 }
 
 py::object freeze(const py::object& object) {
-  auto result = heap::freeze_roots({{"obj", object.ptr()}}, {}, {}, 0);
+  auto result = heap::freeze_roots({{"obj", object.ptr()}});
   if (!result) throw py::error_already_set();
   return resolved(result->frozen.front());
 }
@@ -55,8 +56,7 @@ py::object replaced_by(PyObject* frozen) {
 struct FreezeResult {
   py::dict frozen;
   py::dict addresses;
-  py::list replaced;
-  std::shared_ptr<heap::Holders> holders;
+  std::shared_ptr<heap::Forms> forms;
   std::shared_ptr<heap::Originals> originals;
   heap::Figures figures;
 };
@@ -67,13 +67,13 @@ std::vector<PyObject*> pointers_of(const py::list& objects) {
   return pointers;
 }
 
-FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, unsigned threads,
-                          const py::list& kept, bool keeps_originals) {
+FreezeResult freeze_roots(const py::dict& roots, bool keeps_forms, bool keeps_originals,
+                          unsigned threads) {
   std::vector<std::pair<std::string, PyObject*>> named;
   for (const auto& [name, object] : roots)
     named.emplace_back(py::cast<std::string>(name), object.ptr());
-  auto result = heap::freeze_roots(named, pointers_of(candidates), pointers_of(kept), threads,
-                                   keeps_originals);
+  auto result = heap::freeze_roots(
+      named, {.keeps_forms = keeps_forms, .keeps_originals = keeps_originals, .threads = threads});
   if (!result) throw py::error_already_set();
   FreezeResult out;
   out.figures = result->figures;
@@ -82,10 +82,33 @@ FreezeResult freeze_roots(const py::dict& roots, const py::list& candidates, uns
     out.frozen[name] = resolved(result->frozen[i]);
     out.addresses[name] = reinterpret_cast<std::uintptr_t>(result->frozen[i]);
   }
-  for (PyObject* replaced : result->replaced) out.replaced.append(replaced_by(replaced));
-  out.holders = std::move(result->holders);
+  out.forms = std::move(result->forms);
   out.originals = std::move(result->originals);
   return out;
+}
+
+// The frozen form, or nullptr. Whoever else has the object goes on with it where it may change.
+PyObject* form_of(const heap::Forms& forms, py::handle original) {
+  PyObject* frozen = forms.of(original.ptr());
+  if (frozen && heap::may_change(frozen) && heap::keep(frozen, original.ptr()) < 0)
+    throw py::error_already_set();
+  return frozen;
+}
+
+py::list forms_of(const heap::Forms& forms, const py::list& variables) {
+  py::list found;
+  for (const auto& value : variables) found.append(replaced_by(form_of(forms, value)));
+  return found;
+}
+
+py::list addresses_of(const heap::Forms& forms, const py::list& objects) {
+  py::list found;
+  for (const auto& object : objects) {
+    if (PyObject* frozen = form_of(forms, object))
+      found.append(
+          py::make_tuple(object, reinterpret_cast<std::uintptr_t>(frozen), heap::is_twin(frozen)));
+  }
+  return found;
 }
 
 py::object thaw(const py::object& object) {
@@ -284,14 +307,26 @@ void bind_heap(py::module_& module) {
       "it would get a copy.")
       .def("__len__", &heap::Originals::size);
 
+  py::class_<heap::Forms, std::shared_ptr<heap::Forms>>(
+      module, "Forms", "What was frozen to what. Asked before anything happens to the originals.")
+      .def("of", &forms_of, py::arg("variables"), py::pos_only(),
+           "For each value that a variable is bound to its frozen form, or None.")
+      .def("addresses", &addresses_of, py::arg("objects"), py::pos_only(),
+           "Of those that were frozen: (the original, the address of its form, whether every "
+           "interpreter makes its own of that).")
+      .def(
+          "holders",
+          [](const heap::Forms& forms, const py::list& values, const py::list& kept) {
+            return forms.holders(pointers_of(values), pointers_of(kept));
+          },
+          py::arg("values"), py::arg("kept"), py::pos_only(),
+          "Who holds originals below the values; `kept` stays what it is. None: nobody.");
+
   py::class_<FreezeResult>(module, "FreezeResult", "What freeze_roots() did.")
       .def_readonly("frozen", &FreezeResult::frozen, "The frozen form of each root, by its name.")
       .def_readonly("addresses", &FreezeResult::addresses,
                     "The address of each root's frozen form, by its name, for adopt().")
-      .def_readonly("replaced", &FreezeResult::replaced,
-                    "For each candidate the frozen form of that very object, or None.")
-      .def_readonly("holders", &FreezeResult::holders,
-                    "Who else holds originals, below the candidates; None: nobody.")
+      .def_readonly("forms", &FreezeResult::forms, "What was frozen to what; None: not kept.")
       .def_readonly("originals", &FreezeResult::originals,
                     "The way back from the copies, if it is kept; None: it is not.")
       .def_property_readonly("objects", [](const FreezeResult& r) { return r.figures.objects; })
@@ -346,9 +381,9 @@ void bind_heap(py::module_& module) {
   module.def("segments_below", &heap::segments_below, py::arg("segments"), py::pos_only(),
              "These segments, and those that their values lead to.");
   module.def("is_frozen", &is_frozen, py::arg("obj"), py::pos_only());
-  module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::arg("candidates") = py::list(),
-             py::arg("threads") = 0, py::arg("kept") = py::list(),
-             py::arg("keeps_originals") = false,
+  module.def("freeze_roots", &freeze_roots, py::arg("roots"), py::kw_only(),
+             py::arg("keeps_forms") = false, py::arg("keeps_originals") = false,
+             py::arg("threads") = 0,
              "Freezes the values of a dict into one segment, all or nothing.\n\n"
              "The keys of `roots` head the paths of errors and are kept for messages. `threads` 0 "
              "means every "
@@ -371,6 +406,8 @@ void bind_heap(py::module_& module) {
              "The number that a class or function has in all interpreters.");
   module.def("define", &define, py::arg("number"), py::arg("object"), py::pos_only(),
              "Says what a number is in this interpreter. Raises ValueError for an unknown number.");
+  module.def("undefine", &heap::undefine, py::arg("number"), py::pos_only(),
+             "Forgets what a number is in this interpreter, and what was made of its instances.");
   module.def("replica", &replica, py::arg("number"), py::pos_only(),
              "This interpreter's own class or function with a number.");
   module.def(
@@ -382,13 +419,12 @@ void bind_heap(py::module_& module) {
       "definitions_below", &definitions_below, py::arg("addresses"), py::pos_only(),
       "The numbers of the classes and functions that frozen values, all that they lead to, need.");
   module.def(
-      "leads_to",
-      [](std::uintptr_t root, std::uintptr_t object) {
-        return heap::leads_to(reinterpret_cast<PyObject*>(root),     // NOLINT: as above
-                              reinterpret_cast<PyObject*>(object));  // NOLINT: as above
+      "reached",
+      [](const std::vector<std::uintptr_t>& roots, const std::vector<std::uintptr_t>& objects) {
+        return heap::reached(roots, objects);
       },
-      py::arg("root"), py::arg("object"), py::pos_only(),
-      "Whether the frozen value at an address is the one at another, or leads to it.");
+      py::arg("roots"), py::arg("objects"), py::pos_only(),
+      "Which of the frozen values at addresses others are, or lead to.");
   module.def(
       "retire", &heap::retire, py::arg("segments"), py::pos_only(),
       "Gives back the memory of segments: their pages move to unlinked files, in the background.");

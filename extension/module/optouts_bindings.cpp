@@ -51,7 +51,7 @@ std::optional<std::string> small_form(PyObject* object) {
 
 heap::SharedValue to_shared(const py::object& object) {
   if (auto small = small_form(object.ptr())) return {nullptr, std::move(*small)};
-  auto frozen = heap::freeze_roots({{"value", object.ptr()}}, {}, {}, 0);
+  auto frozen = heap::freeze_roots({{"value", object.ptr()}});
   if (!frozen) throw py::error_already_set();
   return {frozen->frozen.front(), {}};
 }

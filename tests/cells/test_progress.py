@@ -326,7 +326,9 @@ def test_a_long_freeze_is_announced_and_what_was_said_is_taken_back(notebook, sa
     monkeypatch.setattr(long_freezes, "LARGE", 0)
     monkeypatch.setattr(long_freezes, "DELAY", 0.0)
     freeze_roots, seen = _core.freeze_roots, []
-    monkeypatch.setattr(_core, "freeze_roots", lambda *given: (seen.extend(said.log), freeze_roots(*given))[1])
+    monkeypatch.setattr(
+        _core, "freeze_roots", lambda *given, **words: (seen.extend(said.log), freeze_roots(*given, **words))[1]
+    )
     notebook.ok("%%parallel\nout = [row[0] for row in rows if row[0] < len(more)]")
     assert seen == ["freezing more, rows…"] and said.log == [*seen, ""]
     said.log.clear()

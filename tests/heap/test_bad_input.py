@@ -410,7 +410,7 @@ SET_INTERRUPT.restype = None
 
 def freeze_interrupted(rows: list[Any], threads: int) -> Any:
     """What freeze_roots() returns when an interrupt waits from its beginning; Python runs nothing in between."""
-    return [*map(operator.call, [SET_INTERRUPT, partial(_core.freeze_roots, {"rows": rows}, [], threads)])][1]
+    return [*map(operator.call, [SET_INTERRUPT, partial(_core.freeze_roots, {"rows": rows}, threads=threads)])][1]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -422,7 +422,7 @@ def test_an_interrupt_ends_a_freeze(make: Callable[[int], Any], threads: int) ->
         with pytest.raises(KeyboardInterrupt):
             freeze_interrupted(rows, threads)
         assert state() == before
-    frozen = _core.freeze_roots({"rows": rows}, [], threads).frozen["rows"]
+    frozen = _core.freeze_roots({"rows": rows}, threads=threads).frozen["rows"]
     assert frozen == rows and frozen[0][-1] == make(49_999)
 
 

@@ -140,12 +140,13 @@ def test_roots_share_one_segment_and_know_what_they_replace():
     row = {"a": [1, 2]}
     rows = [row, {"b": 3}]
     other = [row]
-    candidates = [row, row["a"], rows, object(), other, None]
-    result = _core.freeze_roots({"rows": rows, "other": other}, candidates)
+    variables = [row, row["a"], rows, object(), other, None]
+    result = _core.freeze_roots({"rows": rows, "other": other}, keeps_forms=True)
+    forms = result.forms.of(variables)
     frozen = result.frozen
     assert frozen["rows"][0] is frozen["other"][0]
-    assert [found is not None for found in result.replaced] == [True, True, True, False, True, False]
-    assert result.replaced[0] is frozen["rows"][0] and result.replaced[2] is frozen["rows"]
+    assert [found is not None for found in forms] == [True, True, True, False, True, False]
+    assert forms[0] is frozen["rows"][0] and forms[2] is frozen["rows"]
     assert result.objects == 5 and result.bytes > 0 and result.seconds > 0
     entry = next(s for s in _core.segments() if s["id"] == result.segment)
     assert entry["names"] == ["rows", "other"] and entry["objects"] == 5 and entry["cell"] == ""

@@ -309,7 +309,7 @@ def test_static_objects_have_their_hash_before_threads_ask_for_it(run_python):
         import datetime
         from firn import _core
         pairs = [(datetime.timezone.utc, number) for number in range(5000, 25000)]
-        frozen = _core.freeze_roots({"pairs": pairs}, [], 4).frozen["pairs"]
+        frozen = _core.freeze_roots({"pairs": pairs}, threads=4).frozen["pairs"]
         assert len({*frozen}) == 20000 and (datetime.timezone.utc, 5000) in {*frozen}
     """
     done = run_python(code)

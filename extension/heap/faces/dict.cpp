@@ -69,7 +69,7 @@ Ref in_place_of_empty(Ref made) {
     const std::lock_guard hold(mutex);
     if (const auto found = known.find(*empty); found != known.end()) return borrowed(found->second);
   }
-  const auto result = freeze_roots({{"the value of a missing key", made.get()}}, {}, {}, 1);
+  const auto result = freeze_roots({{"the value of a missing key", made.get()}}, {.threads = 1});
   if (!result) return Ref();
   const std::lock_guard hold(mutex);
   return borrowed(known.try_emplace(*empty, result->frozen.front()).first->second);

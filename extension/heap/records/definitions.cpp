@@ -282,6 +282,17 @@ int define(std::uint32_t number, PyObject* object) {
   return 0;
 }
 
+void undefine(std::uint32_t number) {
+  Own* const own = own_of_interpreter();
+  if (!own || number >= own->objects.size() || !own->objects[number]) return;
+  PyObject* const before = std::exchange(own->objects[number], nullptr);
+  const auto known = own->numbers.find(before);
+  if (known != own->numbers.end() && known->second == number) own->numbers.erase(known);
+  forget_what_can_be_made_again();
+  records::forget_class(number);
+  Py_DECREF(before);  // last: it may run code
+}
+
 DefinitionName name_of_definition(std::uint32_t number) { return numbers().name(number); }
 
 int init_definitions() {

@@ -32,6 +32,10 @@ PyObject* known_replica(std::uint32_t number);
 // get that number. A later call replaces an earlier one. 0, or -1 with an exception set.
 int define(std::uint32_t number, PyObject* object);
 
+// Forgets what a number is in the calling interpreter, and what that has made of instances: another
+// one is about to be loaded, which may itself hold such objects.
+void undefine(std::uint32_t number);
+
 // How the definition was called where its number was made; empty for an unknown number. Any thread.
 struct DefinitionName {
   std::string module;

@@ -1,0 +1,327 @@
+"""One object is one object in a worker and in the notebook, whichever ways it goes: frozen, in a copy, with a class or a
+function. The serial cell's result each time, and again when the data is frozen already."""
+
+from __future__ import annotations
+
+import pytest
+
+HEAD = """import xml.etree.ElementTree as ET
+from types import SimpleNamespace
+class Node:
+    def __init__(self, n):
+        self.n = n
+nodes = [Node(i) for i in range(12)]
+"""
+ELEMENT = "'element': ET.Element('a')"  # cannot be frozen
+
+CELLS = {
+    "pairs in a copy, chosen ones frozen": (
+        "pairs = [(node, ET.Element('a')) for node in nodes]\nchosen = {nodes[3], nodes[5]}",
+        "[pair[0].n for pair in pairs if pair[0] in chosen]",
+    ),
+    "lists in a copy, some of them frozen": (
+        f"rows = [{{'i': i, 'tags': [i], {ELEMENT}}} for i in range(12)]\nspecial = [rows[3]['tags'], rows[7]['tags']]",
+        "[row['i'] for row in rows if any(row['tags'] is one for one in special)]",
+    ),
+    "keys": (
+        f"weight = {{node: node.n for node in nodes}}\nrows = [{{'node': node, {ELEMENT}}} for node in nodes]",
+        "[weight.get(row['node']) for row in rows]",
+    ),
+    "owners": (
+        """class Document:
+    def __init__(self, owner):
+        self.element, self.owner = ET.Element('a'), owner
+documents = [Document(nodes[i % 3]) for i in range(12)]""",
+        "[nodes.index(document.owner) for document in documents]",
+    ),
+    "namespaces": (
+        f"spaces = [SimpleNamespace(i=i) for i in range(4)]\nrows = [{{'in': spaces[i % 4], {ELEMENT}}} for i in range(12)]",
+        "[[space is row['in'] for space in spaces] for row in rows]",
+    ),
+    "of a class": (
+        """class Tree:
+    def __init__(self, left=None):
+        self.left = left or Tree.EMPTY
+Tree.EMPTY = None
+Tree.EMPTY = Tree()
+def depth(tree):
+    found = 0
+    while tree is not Tree.EMPTY:
+        tree, found = tree.left, found + 1
+    return found
+trees = [Tree(Tree()), Tree(), Tree(Tree(Tree()))] * 3""",
+        "[depth(tree) for tree in trees]",
+    ),
+    "of a class that nothing needs": (
+        "class Tree:\n    pass\nTree.first = nodes[2]\nsecond = Tree.first",
+        "[(node is second) for node in nodes]",
+    ),
+    "sentinels of a class": (
+        "class Cell:\n    EMPTY = object()\ncells = [[Cell.EMPTY, 1], [2, 3], [Cell.EMPTY, 2]] * 3",
+        "[cell[0] is Cell.EMPTY for cell in cells]",
+    ),
+    "sentinels of a class, in a copy": (
+        "class Cell:\n    EMPTY = object()\ncells = [[Cell.EMPTY, ET.Element('a')], [2, 3]] * 3",
+        "[cell[0] is Cell.EMPTY for cell in cells]",
+    ),
+    "instances of a class, in a copy": (
+        "class Cell:\n    EMPTY = Node(-1)\ncells = [[Cell.EMPTY, ET.Element('a')], [2, 3]] * 3",
+        "[cell[0] is Cell.EMPTY for cell in cells]",
+    ),
+    "defaults": (
+        "def is_third(node, third=nodes[3]):\n    return node is third",
+        "[is_third(node) for node in nodes]",
+    ),
+    "keyword defaults": (
+        "def is_third(node, *, third=nodes[3]):\n    return node is third",
+        "[is_third(node) for node in nodes]",
+    ),
+    "methods' defaults": (
+        "class Test:\n    @staticmethod\n    def is_third(node, third=nodes[3]):\n        return node is third",
+        "[Test.is_third(node) for node in nodes]",
+    ),
+    "closures": (
+        """def test(third):
+    def is_third(node):
+        return node is third
+    return is_third
+is_third = test(nodes[3])""",
+        "[is_third(node) for node in nodes]",
+    ),
+    "functions' attributes": (
+        "def is_third(node):\n    return node is is_third.third\nis_third.third = nodes[3]",
+        "[is_third(node) for node in nodes]",
+    ),
+    "two closures": (
+        """def make():
+    miss = Node(-1)
+    def get(i):
+        return i if i % 2 else miss
+    def is_miss(found):
+        return found is miss
+    return get, is_miss
+get, is_miss = make()""",
+        "[is_miss(get(i)) for i in range(12)]",
+    ),
+    "two classes": (
+        "class One:\n    SHARED = Node(1)\nclass Other:\n    SHARED = One.SHARED",
+        "[(One.SHARED is Other.SHARED, i) for i in range(12)]",
+    ),
+    "functions in data": (
+        "table = {'is it': lambda node, third=nodes[3]: node is third}",
+        "[table['is it'](node) for node in nodes]",
+    ),
+    "named tuples": (
+        """from collections import namedtuple
+Pair = namedtuple('Pair', 'node element')
+pairs = [Pair(node, ET.Element('a')) for node in nodes]
+chosen = {nodes[3], nodes[5]}""",
+        "[pair.node.n for pair in pairs if pair.node in chosen]",
+    ),
+    "frozen sets of a class": (
+        "class Chosen:\n    NODES = frozenset(nodes[:3])",
+        "[node in Chosen.NODES for node in nodes]",
+    ),
+    "lists of a function": (
+        "def is_chosen(node, chosen=nodes[:3]):\n    return node in chosen",
+        "[is_chosen(node) for node in nodes]",
+    ),
+    "dicts of a closure": (
+        """def weights():
+    found = {node: node.n for node in nodes}
+    def weight(node):
+        return found.get(node)
+    return weight
+weight_of = weights()""",
+        "[weight_of(node) for node in nodes]",
+    ),
+    "a registry": (
+        """class Place:
+    ALL = {}
+    def __init__(self, n):
+        self.n = n
+        Place.ALL[n] = self
+places = [Place(i) for i in range(12)]
+def is_known(place, known=Place.ALL):
+    return known[place.n] is place""",
+        "[is_known(place) for place in places]",
+    ),
+    "caches": (
+        """import functools
+@functools.lru_cache
+def get(i):
+    return nodes[i]
+@functools.cache
+def get_again(i):
+    return nodes[i]
+_ = [(get(i), get_again(i)) for i in range(12)]""",
+        "[(get(node.n) is node, get_again(node.n) is node) for node in nodes]",
+    ),
+    "partial": (
+        "import functools, operator\nis_third = functools.partial(operator.is_, nodes[3])",
+        "[is_third(node) for node in nodes]",
+    ),
+    "bound methods": (
+        """class Same:
+    def __init__(self, node):
+        self.node = node
+    def test(self, node):
+        return node is self.node
+is_third = Same(nodes[3]).test""",
+        "[is_third(node) for node in nodes]",
+    ),
+    "a class and a list in a copy": (
+        f"class Model:\n    layers = [[1], [2]]\nrows = [{{'layer': Model.layers[i % 2], {ELEMENT}}} for i in range(12)]",
+        "[[row['layer'] is layer for layer in Model.layers] for row in rows]",
+    ),
+}
+
+
+def serial(notebook, setup: str, loop: str) -> object:
+    notebook.ok(HEAD + setup)
+    return notebook.ok(loop)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_objects_stay_the_same(notebook, name):
+    setup, loop = CELLS[name]
+    expected = serial(notebook, setup, loop)
+    notebook.ok(HEAD + setup)
+    for _ in range(2):
+        notebook.ok(f"%%parallel --chunk 2\nout = {loop}")
+        assert notebook.report.way == "split" and notebook["out"] == expected
+        assert notebook.ok(loop) == expected  # in the notebook, whose variables are bound to the frozen forms
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_also_where_data_is_copied(notebook, name):
+    """Each variable is changed after the loop, and a frozen copy has a way back to it."""
+    setup, loop = CELLS[name]
+    expected = serial(notebook, setup, loop)
+    notebook.ok(HEAD + setup)
+    found = [name for name in ("nodes", "chosen", "special", "weight", "spaces", "trees", "cells") if name in notebook]
+    for _ in range(2):
+        changes = "\n".join(
+            f"{name} |= set()" if name == "chosen" else f"{name} |= {{}}" if name == "weight" else f"{name} += []"
+            for name in found
+        )
+        notebook.ok(f"%%parallel --chunk 2\nout = {loop}\n{changes}")
+        assert notebook["out"] == expected
+        assert notebook.ok(loop) == expected
+
+
+def test_results_hold_the_tuples_that_were_made_anew(notebook):
+    notebook.ok(f"{HEAD}pairs = [(node, ET.Element('a')) for node in nodes]\nchosen = {{nodes[3], nodes[5]}}")
+    notebook.ok("%%parallel --chunk 2\nout = [pair for pair in pairs if pair[0] in chosen]")
+    assert notebook.ok("[pair is pairs[pair[0].n] for pair in out]") == [True, True]
+
+
+def test_the_loops_variable_is_of_the_tuple_that_was_made_anew(notebook):
+    notebook.ok(f"{HEAD}pairs = tuple((node, ET.Element('a')) for node in nodes)\nchosen = {{nodes[-1], nodes[5]}}")
+    notebook.ok(
+        "%%parallel --chunk 2\nout = []\nfor pair in pairs:\n    if pair[0] in chosen:\n        out.append(pair)"
+    )
+    assert notebook.ok("pair is pairs[-1], pair[0] in chosen, out[1] is pair") == (True, True, True)
+
+
+def test_a_change_of_what_a_copy_refers_to_is_seen(notebook):
+    """The namespace was frozen with a variable, and is in a copy of another one."""
+    notebook.ok(f"{HEAD}space = SimpleNamespace(rate=1)\nrows = [{{'in': space, 'i': i}} for i in range(12)]")
+    notebook.ok("%%parallel\nout = [row['in'].rate for row in rows]")
+    notebook.ok(f"mixed = [{{'in': space, {ELEMENT}}} for _ in range(12)]\nspace.rate = 2")
+    notebook.ok("%%parallel\nout = [one['in'].rate for one in mixed]")
+    assert notebook["out"] == [2] * 12
+
+
+def test_many_frozen_objects_in_a_copy(notebook):
+    notebook.ok(f"{HEAD}many = [{{'i': i}} for i in range(20_000)]")
+    notebook.ok("%%parallel\nout = [one['i'] for one in many]")
+    notebook.ok("mixed = [[one, ET.Element('a')] for one in many]")
+    notebook.ok("%%parallel\nout = [pair[0]['i'] for pair in mixed if pair[0]['i'] % 2]")
+    assert notebook["out"] == list(range(1, 20_000, 2))
+
+
+def test_what_a_library_holds(notebook):
+    """Instances are exchanged there, but for lists, with which the library works itself."""
+    notebook.ok(HEAD)
+    notebook.ok(
+        "from collections import UserDict\nlevels = UserDict({node: node.n for node in nodes})\n"
+        "kept = UserDict(nodes=nodes)\nfirst = nodes[0]"
+    )
+    notebook.ok("%%parallel\nout = [node.n for node in nodes]")
+    assert notebook.ok("[levels[node] for node in nodes] == out, first in levels, kept['nodes'] is nodes") == (
+        True,
+        True,
+        False,
+    )
+    assert notebook.ok("kept['nodes'].append(1), len(kept['nodes']), kept['nodes'][0] is first") == (None, 13, True)
+
+
+def test_what_only_code_holds_stays_its_own(notebook):
+    notebook.ok(
+        HEAD + "class Settings:\n    LEVELS = [[1], [2]]\n"
+        "def level(i, seen=[[0]]):\n    return len(Settings.LEVELS) + len(seen[0]) + i"
+    )
+    notebook.ok("%%parallel\nout = [level(node.n) for node in nodes]")
+    assert notebook["out"] == [3 + i for i in range(12)]
+    notebook.ok("Settings.LEVELS[0].append(5); level.__defaults__[0][0].append(6); Settings.LEVELS.append(7)")
+    notebook.ok("%%parallel\nout = [level(node.n) for node in nodes]")
+    assert notebook["out"] == [5 + i for i in range(12)]
+
+
+def test_objects_whose_class_counts_them(notebook):
+    """An `__init__` that changes its class is no reason to refuse a loop that makes none."""
+    notebook.ok("""class Node:
+    count = 0
+    def __init__(self, n):
+        Node.count += 1
+        self.n = n
+class Leaf(Node):
+    pass
+nodes = [Leaf(i) for i in range(12)]
+kinds = {'leaf': Leaf}
+def other(node):
+    return type(node)(1)""")
+    notebook.ok("%%parallel\nout = [node.n for node in nodes]")
+    assert notebook["out"] == list(range(12)) and notebook.report.way == "split"
+    for made in ("Node(1)", "Leaf(1)", "kinds['leaf'](1)", "other(node)", "node.__class__(1)", "type(node)(2)"):
+        error = notebook.fails(f"%%parallel\nout = [{made}.n for node in nodes]")
+        assert "Node.__init__(), which the loop calls, changes" in str(error), made
+
+
+def test_an_instance_that_its_class_and_the_data_hold(notebook):
+    notebook.ok("""class Tree:
+    def __init__(self):
+        self.left = Tree.EMPTY
+    def __getstate__(self):
+        return {'left': self.left}
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+Tree.EMPTY = None
+Tree.EMPTY = Tree()
+trees = [Tree() for _ in range(12)]""")
+    error = notebook.fails("%%parallel\nout = [tree.left is Tree.EMPTY for tree in trees]")
+    assert "Tree holds a Tree that the frozen data holds, too" in str(error)
+    notebook.ok("Tree.__eq__ = lambda self, other: type(other) is Tree and self.left == other.left")
+    notebook.ok("%%parallel\nout = [tree.left == Tree.EMPTY for tree in trees]")
+    assert notebook["out"] == [True] * 12
+
+
+def test_sentinels_stay_the_same_when_a_class_is_made_anew(notebook):
+    notebook.ok(
+        HEAD + "class Cell:\n    EMPTY = object()\ncells = [[Cell.EMPTY, node] for node in nodes]\n"
+        "def is_empty(cell, empty=Cell.EMPTY):\n    return cell[0] is empty and cell[0] is Cell.EMPTY"
+    )
+    for number in range(3):
+        notebook.ok("%%parallel\nout = [is_empty(cell) for cell in cells]")
+        assert notebook["out"] == [True] * 12
+        notebook.ok(f"class Node(Node):\n    number = {number}\nmore = [Node(1)]")
+        notebook.ok("%%parallel\nout = [one.number for one in more]")
+        assert notebook["out"] == [number]
+
+
+def test_caches_do_not_hold_what_the_notebook_has_changed(notebook):
+    notebook.ok(HEAD + "import functools\n@functools.cache\ndef get(i):\n    return nodes[i]")
+    for number in range(3):
+        notebook.ok("%%parallel\nout = [get(i).n for i in range(12)]\nfor node in nodes:\n    node.n += 1")
+        assert notebook["out"] == [i + number for i in range(12)]
