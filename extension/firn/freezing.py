@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import types
 from collections import Counter
@@ -17,7 +18,9 @@ from firn.units import FREEZABLE, FROZEN, Figures, Unit, is_buffer, is_data
 if TYPE_CHECKING:
     from firn.planner import Planner
 
-_OURS: Final = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open", "parallel"})
+_OURS: Final = re.compile(
+    "In|Out|exit|quit|get_ipython|open|parallel|__.*|_+|_[0-9]+|_i+|_i[0-9]+|_[iod]h|_exit_code", re.ASCII
+)
 """IPython's names and firn's, never rebound."""
 
 _HELD: Final = 100_000
@@ -49,7 +52,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     names = [
         name
         for name, value in planner.namespace.items()
-        if not (name.startswith("_") or name in _OURS or name in planner.copy or type(value) in _WITHOUT_ORIGINALS)
+        if not (name in planner.copy or type(value) in _WITHOUT_ORIGINALS or _OURS.fullmatch(name))
     ]
     values = [planner.namespace[name] for name in names]
     data = smallest_first(data)

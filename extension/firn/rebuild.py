@@ -347,6 +347,13 @@ def bare(
     return error
 
 
+def is_made_bare(cls: Any) -> bool:
+    """Whether pickle would call the `__init__` of an exception's own class: it may want other arguments than those that it
+    has passed on."""
+    ways = (cls.__reduce__, cls.__reduce_ex__)
+    return is_mutable(cls) and all(type(way) is not types.FunctionType for way in ways)
+
+
 def reduce_bare(error: BaseException) -> tuple[Any, ...]:
     """The reduction of an exception to its class, arguments and attributes, without its `__init__`."""
     cls = type(error)

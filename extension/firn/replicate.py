@@ -129,6 +129,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return kind, (value.format,)
         elif value is sys.stdout or value is sys.stderr:
             return rebuild.stream, ("stdout" if value is sys.stdout else "stderr",)
+        elif issubclass(kind, BaseException) and rebuild.is_made_bare(kind):
+            return rebuild.reduce_bare(value)
         elif isinstance(value, io.IOBase):
             # cloudpickle would send a copy of what the file holds.
             raise TypeError(f"cannot pickle an open file ({kind.__name__})")

@@ -97,8 +97,8 @@ def _instance(value: Any, exact: bool) -> Any:
         return _tuple_of_c(value, kind) if issubclass(kind, tuple) else None
     if hasattr(kind, "_member_map_") and hasattr(value, "_name_") and kind in rebuild.tokens:  # of an enumeration
         return twins.member, (kind, value._name_, value._value_)
-    if issubclass(kind, BaseException) and all(type(way) is not types.FunctionType for way in _ways(kind)):
-        return rebuild.reduce_bare(value)  # its __init__ may want other arguments than those that it has passed on
+    if issubclass(kind, BaseException) and rebuild.is_made_bare(kind):
+        return rebuild.reduce_bare(value)
     speaker = instances.speaker_of(kind)
     if speaker is None or (exact and (speaker in rebuild.tokens or speaker.__module__ == "__main__")):
         reduction = instances.reduce(value)

@@ -116,6 +116,12 @@ Outcome attempt(const Task& task, const std::shared_ptr<PythonPart>& python_part
     for (const auto& [twin, original] : main.kept()) {
       if (keep(twin, original) < 0) return Outcome::failed;
     }
+    if (task.options.keeps_forms && !task.options.keeps_originals) {
+      for (std::size_t i = 0; i < roots.size(); ++i) {
+        if (may_change(out.roots[i]) && keep(out.roots[i], roots[i].object) < 0)
+          return Outcome::failed;
+      }
+    }
     out.take(main);
     for (const auto& helper : crew.helpers()) out.take(*helper);
     if (task.options.keeps_forms) {

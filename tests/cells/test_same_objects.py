@@ -146,6 +146,10 @@ def is_known(place, known=Place.ALL):
     return known[place.n] is place""",
         "[is_known(place) for place in places]",
     ),
+    "variables with an underscore": (
+        "_chosen = {nodes[3], nodes[5]}\n_third = nodes[3]",
+        "[(node in _chosen, node is _third) for node in nodes]",
+    ),
     "caches": (
         """import functools
 @functools.lru_cache
