@@ -75,6 +75,9 @@ class Holders:
         """What stands in the place of a value from now on."""
     def put(self, value: tuple[Any, ...], form: tuple[Any, ...], /) -> None:
         """Says what does, of a tuple."""
+    def rehash(self, container: Any, /) -> bool:
+        """Makes a dict or set anew where the hashes of keys have changed with what they hold. False: it could not be."""
+
     def swap(self, container: Any, /) -> bool:
         """Exchanges what a list, dict or set holds. False: the classes of keys do not let it, and it is as it was."""
 

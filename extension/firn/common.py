@@ -39,7 +39,7 @@ class Common:
         """Where the frozen form is of an object that a unit's pickle comes upon; 0: it has none."""
         if (form := self._forms.get(id(value))) is not None:
             _, address, is_own = form
-            if is_own and unit.kind == "definition" and type(value).__module__ == "__main__":
+            if is_own and unit.kind == "definition" and _needs_class(address):
                 _refuse_two(value, unit)
                 return 0
             unit.holds_own |= is_own
@@ -87,6 +87,13 @@ class Common:
                 unit.replaced |= known
                 found.append(unit)
         return found
+
+
+def _needs_class(address: int) -> bool:
+    """Whether a class of the notebook's is needed to make an object of a frozen one."""
+    below = {*_core.definitions_below([address])}
+    known = _core.definitions_of(_core.segments_at([address])) if below else ()
+    return any(number in below and definition.__module__ == "__main__" for number, definition in known)
 
 
 def _refuse_two(value: object, unit: Unit) -> None:

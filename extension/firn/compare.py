@@ -57,12 +57,16 @@ class Comparison:
         """The cost of sending `shared` to so many workers. `budget` is in seconds; None measures everything in full."""
         if not shared:
             return None
-        costs = []
+        costs: list[tuple[str, Cost]] = []
+        unmeasured = 0
         for number, (name, value) in enumerate(shared.items()):
             # An address means something else when its segment is gone, a segment's number never does. (A tuple, for a
             # dict keeps the hash of its keys: that of an integer is its value, which would look like a pointer.)
             key = (id(value), *_core.segments_of([value]))
             cost = self._costs.get(key) if firn.is_frozen(value) else None
+            if cost is None and costs and budget is not None and budget <= 0:
+                unmeasured += 1  # one that is tied to much else was dear
+                continue
             if cost is None or (budget is None and not cost.in_full):
                 began = thread_time()
                 left = None if budget is None else max(0.0, budget) / (len(shared) - number)
@@ -77,13 +81,16 @@ class Comparison:
         if not costs:
             return None
         sampled = [(name, cost) for name, cost in costs if not cost.in_full]
+        samples = [f"{cost.part:,} of {cost.whole:,} items of {name}" for name, cost in sampled]
+        if unmeasured:
+            samples.append(f"nothing of {unmeasured} more variables")
         return Pickled(
             dumps_seconds=sum(cost.dumps for _, cost in costs),
             loads_seconds=sum(cost.loads for _, cost in costs),
             bytes=round(sum(cost.bytes for _, cost in costs)),
             workers=workers,
-            measured="sample" if sampled else "full",
-            sampled=", ".join(f"{cost.part:,} of {cost.whole:,} items of {name}" for name, cost in sampled),
+            measured="sample" if samples else "full",
+            sampled=", ".join(samples),
             memory_bytes=round(sum(cost.memory for _, cost in costs)),
             shared_bytes=_frozen_bytes(shared.values()),
             cpus=_core.cpu_count(),

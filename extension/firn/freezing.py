@@ -145,21 +145,22 @@ def used_by_code(units: list[Unit]) -> list[object] | None:
     return [*found.values()]
 
 
-def is_held_elsewhere(unit: Unit) -> bool:
-    """Whether anything else than its owner has something of a container that code holds."""
+def is_held_elsewhere(unit: Unit, pickled: list[object]) -> bool:
+    """Whether anything else than its owner, and the pickles of definitions, has something of a container that code holds."""
     parts = used_by_code([unit])
     if parts is None:
         return True
-    known = Counter(id(part) for holder in parts for part in gc.get_referents(holder))
+    known = Counter(id(part) for holder in (*parts, *pickled) for part in gc.get_referents(holder))
     known[id(unit.value)] += 2  # the owner, the unit
-    return any(count > known[id(part)] + _UNHELD for part, count in zip(parts, _counts(parts), strict=True))
+    tracked = [part for part in parts if gc.is_tracked(part)]
+    return any(count > known[id(part)] + _UNHELD for part, count in zip(tracked, _counts(tracked), strict=True))
 
 
 def _counts(parts: list[object]) -> list[int]:
     return [sys.getrefcount(part) for part in parts]
 
 
-_UNHELD: Final = _counts([object()])[0]
+_UNHELD: Final = _counts([object()])[0] + 1  # the list that they are counted in, and that of all parts
 
 
 def _takes_its_place(frozen: object) -> bool:

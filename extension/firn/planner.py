@@ -238,6 +238,10 @@ class Planner:
 
     # replicate.Host
 
+    @property
+    def in_definition(self) -> bool:
+        return self._current is not None and self._current.kind == "definition"
+
     def outside(self, value: object) -> int | tuple[int] | None:
         current = self._current
         assert current is not None
@@ -476,15 +480,17 @@ class Planner:
     def _freeze(self, label: str, figures: Figures) -> bool:
         """Freezes the data; False when some of it turned out to be a copy."""
         data = [unit for unit in self.units.values() if unit.kind == "frozen" and unit.pointer is None]
-        if any(unit.owner is None for unit in data):  # which may have objects in common with what code holds
+        if any(unit.owner is None and not self._is_frozen(unit) for unit in data):
+            # It may have objects in common with what code holds, and was frozen in an earlier cell.
+            pickled = [part for unit in self._pickled if unit.kind == "definition" for part in common.parts(unit)]
             for unit in self.units.values():
-                if unit.reused and freezing.is_held_elsewhere(unit):
+                if unit.reused and freezing.is_held_elsewhere(unit, pickled):
                     unit.forget_frozen()
                     data.append(unit)
         for unit in data:
             if unit.kind == "frozen":
                 refuse_state(unit)
-            if type(unit.value) in FROZEN or is_in_heap(unit.value):
+            if self._is_frozen(unit):
                 unit.pointer, unit.address = unit.value, _core.address(unit.value)
                 self._use(unit)
                 figures.reused += unit.names
@@ -535,6 +541,10 @@ class Planner:
             stale.note()  # what these hold of it may be changed there
         self._queue += outdated
         return bool(outdated)
+
+    @staticmethod
+    def _is_frozen(unit: Unit) -> bool:
+        return type(unit.value) in FROZEN or is_in_heap(unit.value)
 
     def _use(self, unit: Unit) -> None:
         """Notes where a frozen unit's values are."""

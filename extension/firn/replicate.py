@@ -36,6 +36,7 @@ _LONG = frozenset({str, bytes})
 _WORTH_A_POINTER = 256
 _SKIPPED = frozenset({"__dict__", "__weakref__", "__annotate_func__", "__annotations_cache__", "_abc_impl"})
 _CACHED_IN_MEMBERS = "_inverted_"  # by `~member`: no reason to ship the class anew
+_WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 METHODS = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
 _AT_BIRTH = ("__module__", "__qualname__", "__slots__", "__orig_bases__", "__class__")
 _numbers = itertools.count(1)
@@ -46,6 +47,10 @@ class Host(Protocol):
     """What a pickler asks while it meets objects."""
 
     namespace: dict[str, Any]
+
+    @property
+    def in_definition(self) -> bool:
+        """Whether a function or class is being pickled, not data."""
 
     def outside(self, value: object) -> Any:
         """The persistent id of an object that crosses on its own, or None (`rebuild.UnitLoader` knows them)."""
@@ -134,8 +139,8 @@ class DefinitionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         elif isinstance(value, io.IOBase):
             # cloudpickle would send a copy of what the file holds.
             raise TypeError(f"cannot pickle an open file ({kind.__name__})")
-        elif kind is weakref.WeakKeyDictionary or kind is weakref.WeakValueDictionary:
-            return kind, (dict(value),)
+        elif kind in _WEAK:
+            return kind, () if self._host.in_definition else (list(value) if kind is weakref.WeakSet else dict(value),)
         elif isinstance(home := getattr(kind, "__module__", None), str):
             self._host.meet_module(home, value)
             if (name := _sentinel(value, home)) is not None:
@@ -259,6 +264,12 @@ def _kept(cls: type, name: str, value: Any) -> Any:
     the loop can do without it."""
     if isinstance(value, (types.FunctionType, types.ModuleType)) or value is sys.stdout or value is sys.stderr:
         return value
+    if type(value) in _WEAK and len(value):
+        kind_name = type(value).__name__
+        return rebuild.Withheld(
+            f"the loop's code uses {cls.__qualname__}.{name}, a {kind_name}, which refers to objects that workers have others of",
+            "use a list or a dict instead",
+        )
     try:
         twin_parts.refuse_if_known(type(value))
     except twin_parts.Refused as refusal:

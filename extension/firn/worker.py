@@ -102,6 +102,7 @@ class Space:
             unit = units[units[number][1]] if units[number][0] == "part" else units[number]
             if not (unit[0] == "pickle" and unit[2] and unit[1] in self._loaded):
                 _core.undefine(definition)
+                _forget_cached(False)
 
     def forget_definitions(self) -> None:
         """Lets later jobs load definitions anew, as the notebook has them: code has changed what these hold."""
@@ -180,6 +181,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     if _unchecked:  # one has not gone, for an exception's frames hold it
         _unchecked.clear()
         _core.forget_made()
+        _forget_cached(False)
     raw, pointers = setup
     header = pickle.loads(raw)
     if in_worker:
@@ -190,7 +192,8 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     if header["mode"] == "each" and header["generation"] != _each.generation:
         _each = Space(header["generation"])
     space = _each if header["mode"] == "each" else _split
-    _forget_cached(header["changes"])
+    if _caches_grow_old or header["changes"]:
+        _forget_cached(header["changes"])
     found, memos = space.fill(header, tuple(pointers))
     lent, copies = header["lent"]
     values, memos = {number: found[number] for number in lent}, {number: memos[number] for number in copies}
@@ -243,16 +246,16 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     return Job(space, run, watching)
 
 
-_cached_may_change = False
+def _forget_cached(after: bool) -> None:
+    """Empties the functools caches: they may hold copies of what the notebook has changed, or what this interpreter has made
+    of frozen data and makes anew. `after`: also when this job is done."""
+    global _caches_grow_old
+    for cache in rebuild.caches:
+        cache.cache_clear()
+    _caches_grow_old = after
 
 
-def _forget_cached(changes: bool) -> None:
-    """Empties the functools caches where they hold copies, for the notebook may have changed what these were made of."""
-    global _cached_may_change
-    if _cached_may_change:
-        for cache in rebuild.caches:
-            cache.cache_clear()
-    _cached_may_change = changes
+_caches_grow_old = False
 
 
 def _watch(copies: list[tuple[int, str]], definitions: list[Any], found: list[Any]) -> Any:

@@ -100,12 +100,15 @@ class Anatomist {
   explicit Anatomist(std::size_t every) : every_(every) { names_.emplace_back(); }
 
   std::vector<Part> dissect(PyObject* root) {
-    if (PyObject* twin = twin_of(root)) root = twin;  // an interpreter's own object of it
-    if (in_heap(root)) {
-      meet(root, part_of(0, Step::root, kNoKey, root), 1);
-      run();
-    }
+    walk(root);
     return std::move(parts_);
+  }
+
+  void walk(PyObject* root) {
+    if (PyObject* twin = twin_of(root)) root = twin;  // an interpreter's own object of it
+    if (!in_heap(root)) return;
+    meet(root, part_of(0, Step::root, kNoKey, root), 1);
+    run();
   }
 
   bool has_met(PyObject* object) { return !met_.insert(object); }
@@ -534,18 +537,14 @@ std::vector<std::uint32_t> definitions_below(const std::vector<PyObject*>& roots
 
 std::vector<std::uintptr_t> reached(const std::vector<std::uintptr_t>& roots,
                                     const std::vector<std::uintptr_t>& objects) {
-  std::vector<std::uintptr_t> left = objects;
+  Anatomist anatomist(1);
+  for (const std::uintptr_t root : roots)
+    anatomist.walk(reinterpret_cast<PyObject*>(root));  // NOLINT: an address that Python held
   std::vector<std::uintptr_t> found;
-  for (const std::uintptr_t root : roots) {
-    if (left.empty()) break;
-    Anatomist anatomist(1);
-    anatomist.dissect(reinterpret_cast<PyObject*>(root));  // NOLINT: an address that Python held
-    const auto is_met = [&](std::uintptr_t at) {
-      return at == root || anatomist.has_met(reinterpret_cast<PyObject*>(at));  // NOLINT: as above
-    };
-    const auto met = std::ranges::partition(left, [&](std::uintptr_t at) { return !is_met(at); });
-    found.insert(found.end(), met.begin(), met.end());
-    left.erase(met.begin(), met.end());
+  for (const std::uintptr_t at : std::set(objects.begin(), objects.end())) {
+    const bool is_root = std::ranges::find(roots, at) != roots.end();
+    if (is_root || anatomist.has_met(reinterpret_cast<PyObject*>(at)))  // NOLINT: as above
+      found.push_back(at);
   }
   return found;
 }

@@ -241,6 +241,15 @@ struct OrderedDictLayout {
   PyObject* weak_references;
 };
 
+struct CachedResult {  // _functoolsmodule.c: lru_list_elem, the values in the dict of a bounded
+                       // cache
+  PyObject_HEAD CachedResult* before;
+  CachedResult* after;
+  Py_hash_t hash;
+  PyObject* key;
+  PyObject* result;
+};
+
 struct TimezoneLayout {  // _datetimemodule.c
   PyObject_HEAD PyObject* offset;
   PyObject* name;  // may be null

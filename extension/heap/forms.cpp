@@ -20,6 +20,9 @@ std::shared_ptr<Holders> Forms::holders(const std::vector<PyObject*>& values,
   auto holders = std::make_shared<Holders>();
   for (PyObject* original : kept) holders->keep(original);
   find_holders(*memo_, types_, values, elsewhere > 0, least + 4 * objects_, *holders);
+  for (const auto& [twin, original] : holders->twins()) {
+    if (keep(twin, original) < 0) PyErr_Clear();  // then frozen data has an object of its own
+  }
   if (holders->found().empty()) return nullptr;
   holders->resolve_forms();
   return holders;

@@ -91,7 +91,7 @@ bool fill_anew(PyObject* container, PyObject* fresh) {
   }
   if (PyAnySet_Check(container)) {
     PySet_Clear(container);
-    Py_XDECREF(PyObject_CallMethod(container, "update", "O", fresh));
+    _PySet_Update(container, fresh);
   } else {
     PyDict_Clear(container);
     PyDict_Update(container, fresh);
@@ -109,7 +109,73 @@ bool Holders::swap(PyObject* container) const {
       put_in(&list->ob_item[i], form_of(list->ob_item[i]));
     return true;
   }
-  return PyAnySet_Check(container) ? swap_set(container) : swap_dict(container);
+  if (PyAnySet_Check(container)) return swap_set(container);
+  return PyDict_Check(container) ? swap_dict(container) : swap_cache(container);
+}
+
+bool Holders::swap_cache(PyObject* cache) const {
+  PyObject* dict = nullptr;
+  const auto find = [](PyObject* child, void* found) {
+    if (!PyDict_CheckExact(child) || !PyDict_GET_SIZE(child)) return 0;
+    Py_ssize_t at = 0;
+    PyObject* value = nullptr;
+    PyDict_Next(child, &at, nullptr, &value);
+    if (std::string_view(Py_TYPE(value)->tp_name) != "functools._lru_list_elem") return 0;
+    *static_cast<PyObject**>(found) = child;
+    return 1;
+  };
+  Py_TYPE(cache)->tp_traverse(cache, find, &dict);
+  Py_ssize_t at = 0;
+  PyObject* link = nullptr;
+  while (dict && PyDict_Next(dict, &at, nullptr, &link)) {
+    if (Py_TYPE(link)->tp_basicsize != sizeof(CachedResult)) return false;
+    auto* cached = reinterpret_cast<CachedResult*>(link);
+    put_in(&cached->result, form_of(cached->result));
+  }
+  return true;
+}
+
+bool Holders::rehash(PyObject* container) const {
+  std::vector<std::pair<PyObject*, Py_hash_t>> keys;
+  if (PyAnySet_Check(container)) {
+    auto* set = reinterpret_cast<PySetObject*>(container);
+    for (Py_ssize_t i = 0; i <= set->mask; ++i) {
+      if (set->table[i].key && set->table[i].hash != -1)
+        keys.emplace_back(Py_NewRef(set->table[i].key), set->table[i].hash);
+    }
+  } else {
+    auto* dict = reinterpret_cast<PyDictObject*>(container);
+    if (DK_IS_UNICODE(dict->ma_keys)) return true;
+    for (Py_ssize_t i = 0; i < dict->ma_keys->dk_nentries; ++i) {
+      const PyDictKeyEntry& entry = DK_ENTRIES(dict->ma_keys)[i];
+      if (entry.me_value) keys.emplace_back(Py_NewRef(entry.me_key), entry.me_hash);
+    }
+  }
+  bool alike = true;
+  for (const auto& [key, known] : keys) {
+    const Py_hash_t hash = alike ? PyObject_Hash(key) : known;
+    if (hash == -1) PyErr_Clear();  // it stays where it is
+    alike &= hash == known || hash == -1;
+    Py_DECREF(key);
+  }
+  if (alike) return true;
+  PyObject* const fresh = PyAnySet_Check(container) ? PySet_New(nullptr) : PyDict_New();
+  if (fresh && PyAnySet_Check(container)) {
+    PyObject* const old = PySequence_List(container);
+    for (Py_ssize_t i = 0; old && !PyErr_Occurred() && i < PyList_GET_SIZE(old); ++i)
+      PySet_Add(fresh, PyList_GET_ITEM(old, i));
+    Py_XDECREF(old);
+  } else if (fresh) {
+    PyObject* const old = PyDict_Items(container);
+    for (Py_ssize_t i = 0; old && !PyErr_Occurred() && i < PyList_GET_SIZE(old); ++i) {
+      PyObject* const item = PyList_GET_ITEM(old, i);
+      PyDict_SetItem(fresh, PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1));
+    }
+    Py_XDECREF(old);
+  }
+  const bool done = fill_anew(container, fresh);
+  Py_XDECREF(fresh);
+  return done;
 }
 
 bool Holders::swap_set(PyObject* container) const {
@@ -125,7 +191,9 @@ bool Holders::swap_set(PyObject* container) const {
   const std::optional<bool> alike = hash_alike(found);
   if (!alike || set->table != table) return false;  // a __hash__ has changed it
   if (*alike) {
-    for (const Exchange& each : found) put_in(each.key, each.key_form);
+    for (const Exchange& each : found) {
+      if (form_of(*each.key) == each.key_form) put_in(each.key, each.key_form);
+    }
     return true;
   }
   PyObject* const fresh = PySet_New(nullptr);
@@ -166,8 +234,8 @@ bool Holders::swap_dict(PyObject* container) const {
   if (!alike || dict->ma_keys != keys) return false;
   if (*alike) {
     for (const Exchange& each : found) {
-      put_in(each.key, each.key_form);
-      put_in(each.value, each.value_form);
+      if (form_of(*each.key) == each.key_form) put_in(each.key, each.key_form);
+      if (form_of(*each.value) == each.value_form) put_in(each.value, each.value_form);
     }
     return true;
   }
@@ -215,7 +283,8 @@ class Search {
     seen_.clear();
     foreign_ = false;
     for (std::size_t i = 0; i < values.size() && most; ++i) {
-      const bool is_replaced = !is_code(values[i]) && memo_.find(values[i]);
+      auto* frozen = is_code(values[i]) ? nullptr : static_cast<PyObject*>(memo_.find(values[i]));
+      const bool is_replaced = frozen && !may_change(frozen);
       if (in_heap(values[i]) || (is_replaced && !holders_.keeps(values[i]))) continue;
       value_ = i;
       search(values[i], most, each);
@@ -288,7 +357,9 @@ class Search {
     if (!alone && !is_static(child) && !is_code(child)) {
       if (holders_.form_of(child)) return first_round_ && !is_left(child);
       auto* frozen = static_cast<PyObject*>(memo_.find(child));
-      if (frozen && !holders_.keeps(child) && !is_left(child)) {
+      if (frozen && may_change(frozen)) {
+        if (first_round_) holders_.note_twin(frozen, child);
+      } else if (frozen && !holders_.keeps(child) && !is_left(child)) {
         if (!first_round_ || !takes_its_place(child, frozen)) return false;
         holders_.put(child, frozen);
         return true;
@@ -326,6 +397,8 @@ class Search {
     if (holding == Holding::anew) {
       if (!known_anew_.insert(holder).second) return;
       anew_.insert(holder);
+    } else if (has_own_hash(Py_TYPE(holder)) && known_anew_.insert(holder).second) {
+      anew_.insert(holder);  // tables that have it as a key are to be looked for
     }
     holders_.note(holder, value_);
   }
@@ -334,7 +407,8 @@ class Search {
     PyTypeObject* type = Py_TYPE(object);
     if (type == &PyList_Type || type == &PyDict_Type || type == &PySet_Type)
       return Holding::changes;
-    if (type == &PyTuple_Type || type == &PyFrozenSet_Type || type == &PyMethod_Type)
+    if (type == &PyTuple_Type || type == &PyFrozenSet_Type || type == &PyMethod_Type ||
+        type == &PyCFunction_Type)
       return Holding::anew;
     if (type == &PyFunction_Type)
       return is_notebooks(reinterpret_cast<PyFunctionObject*>(object)->func_module)
@@ -348,6 +422,12 @@ class Search {
     const auto [known, is_new] = known_types_.try_emplace(type, Holding::nothing);
     if (is_new) known->second = classify(type);
     return known->second;
+  }
+
+  // Whether what an instance holds may be part of its hash.
+  static bool has_own_hash(PyTypeObject* type) {
+    return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) && type->tp_hash != PyBaseObject_Type.tp_hash &&
+           type->tp_hash != PyObject_HashNotImplemented;
   }
 
   static bool is_notebooks(PyObject* module) {

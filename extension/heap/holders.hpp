@@ -47,14 +47,24 @@ class Holders {
   // when the classes of keys do not let it: then it is as it was.
   bool swap(PyObject* container) const;
 
+  // Makes a dict or set anew whose keys' hashes have changed with what the keys hold.
+  bool rehash(PyObject* container) const;
+
+  // Objects that frozen data has twins of, and others have, too: these and the interpreter go on
+  // with them.
+  void note_twin(PyObject* twin, PyObject* original) { twins_.emplace_back(twin, original); }
+  const std::vector<std::pair<PyObject*, PyObject*>>& twins() const { return twins_; }
+
  private:
+  bool swap_cache(PyObject* cache) const;
   bool swap_set(PyObject* container) const;
   bool swap_dict(PyObject* container) const;
 
   std::vector<std::pair<PyObject*, std::size_t>> found_;
   PointerTable forms_;
-  std::vector<std::pair<PyObject*, PyObject*>> kept_;  // the content of `forms_`
-  std::unordered_set<PyObject*> kept_originals_;       // only while it is searched
+  std::vector<std::pair<PyObject*, PyObject*>> kept_;   // the content of `forms_`
+  std::unordered_set<PyObject*> kept_originals_;        // only while it is searched
+  std::vector<std::pair<PyObject*, PyObject*>> twins_;  // likewise
 };
 
 // Whether a frozen form can stand wherever its original does: of containers and instances, which

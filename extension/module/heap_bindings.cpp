@@ -299,7 +299,14 @@ void bind_heap(py::module_& module) {
           py::arg("container"), py::pos_only(),
           "Exchanges what a list, dict or set holds. False: the classes of keys do not let it, and "
           "it "
-          "is as it was.");
+          "is as it was.")
+      .def(
+          "rehash",
+          [](const heap::Holders& holders, const py::object& container) {
+            return holders.rehash(container.ptr());
+          },
+          py::arg("container"), py::pos_only(),
+          "Makes a dict or set anew where the hashes of keys have changed with what they hold.");
 
   py::class_<heap::Originals, std::shared_ptr<heap::Originals>>(
       module, "Originals",

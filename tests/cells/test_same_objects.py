@@ -135,6 +135,20 @@ chosen = {nodes[3], nodes[5]}""",
 weight_of = weights()""",
         "[weight_of(node) for node in nodes]",
     ),
+    "keys that hash what they hold": (
+        """import dataclasses
+from collections import Counter, OrderedDict
+@dataclasses.dataclass(frozen=True)
+class Edge:
+    a: object
+    b: object
+edges = {Edge(a, b): a.n for a, b in zip(nodes, nodes[1:])}
+seen, counts, in_order = set(edges), Counter(edges), OrderedDict(edges)
+deep = {(edge, 1): n for edge, n in edges.items()}
+one = next(iter(edges))""",
+        "[[table.get(Edge(a, b)) for table in (edges, counts, in_order)] + [deep.get((Edge(a, b), 1)), Edge(a, b) in seen,"
+        " one in edges, one in seen, len(seen | {one}), [*in_order.values()]] for a, b in zip(nodes, nodes[1:])]",
+    ),
     "a registry": (
         """class Place:
     ALL = {}
@@ -329,3 +343,160 @@ def test_caches_do_not_hold_what_the_notebook_has_changed(notebook):
     for number in range(3):
         notebook.ok("%%parallel\nout = [get(i).n for i in range(12)]\nfor node in nodes:\n    node.n += 1")
         assert notebook["out"] == [i + number for i in range(12)]
+
+
+def loop_over_nodes(notebook, setup: str) -> None:
+    notebook.ok(HEAD + setup)
+    notebook.ok("%%parallel --chunk 2\nout = [node.n for node in nodes]")
+    assert notebook["out"] == list(range(12)) and notebook.report.way == "split"
+
+
+def test_caches_of_the_notebook_keep_what_they_have(notebook):
+    loop_over_nodes(
+        notebook,
+        "import functools\n@functools.lru_cache\ndef get(n):\n    return Node(n)\n"
+        "@functools.lru_cache\ndef load():\n    return nodes\nnodes = [get(i) for i in range(12)]\n_ = load()",
+    )
+    assert notebook.ok("[get(node.n) is node for node in nodes]") == [True] * 12
+    assert notebook.ok("load() is nodes, get.cache_info().misses, load.cache_info().misses") == (True, 12, 1)
+
+
+def test_sets_with_an_update_of_their_own(notebook):
+    loop_over_nodes(
+        notebook,
+        "class Sealed(set):\n    def update(self, *others):\n        raise RuntimeError('sealed')\nsealed = Sealed(nodes[:3])",
+    )
+    assert notebook.ok("len(sealed), nodes[0] in sealed, type(sealed).__name__") == (3, True, "Sealed")
+
+
+def test_attributes_of_what_is_made_anew(notebook):
+    loop_over_nodes(
+        notebook,
+        """class Pair(tuple):
+    pass
+class Team(frozenset):
+    __slots__ = ('label', 'head')
+pair = Pair((nodes[0], 1))
+pair.owner, pair.itself = nodes[0], pair
+team = Team(nodes[:3])
+team.label, team.head = 'first', nodes[1]""",
+    )
+    assert notebook.ok("pair[0] is nodes[0], pair.owner is nodes[0], pair.itself is pair") == (True, True, True)
+    assert notebook.ok("nodes[2] in team, team.label, team.head is nodes[1]") == (True, "first", True)
+
+
+def test_other_names_for_namespaces_and_deques(notebook):
+    loop_over_nodes(
+        notebook,
+        """from collections import deque
+class Queue(deque):
+    pass
+spaces = [SimpleNamespace(node=node) for node in nodes]
+first, named = spaces[0], {'second': spaces[1]}
+queues = [Queue([i]) for i in range(9)]
+by_name = {'one': queues[1]}""",
+    )
+    notebook.ok("%%parallel\nout = [space.node.n for space in spaces]\nfound = [queue[0] for queue in queues]")
+    assert notebook["out"] == list(range(12)) and notebook["found"] == list(range(9))
+    assert notebook.ok("named['second'] is spaces[1], first is spaces[0], by_name['one'] is queues[1]") == (True,) * 3
+    assert notebook.ok("first.node is nodes[0], named['second'].node is nodes[1]") == (True, True)
+    notebook.ok("by_name['one'].append(7)")
+    assert notebook.ok("len(queues[1])") == 2
+
+
+def test_builtin_methods_of_what_is_frozen_do_not_write_to_the_original(notebook):
+    notebook.ok("log = [1, 2, 3]\nadd = log.append\nlisteners = [log.append]")
+    notebook.ok("%%parallel\nout = [entry + 1 for entry in log]")
+    for write in ("add(4)", "listeners[0](4)"):
+        assert isinstance(notebook.fails(write), TypeError)
+    assert notebook.ok("len(log)") == 3
+
+
+def test_namespaces_with_lists_are_as_they_were(notebook):
+    notebook.ok("from types import SimpleNamespace\nnumbers = [1, 2, 3]\nconfig = SimpleNamespace(rate=2, more=[1])")
+    for _ in range(2):
+        notebook.ok("%%parallel\nout = [number * config.rate for number in numbers]")
+        assert notebook["out"] == [2, 4, 6]
+
+
+def test_weak_containers_of_a_class(notebook):
+    notebook.ok(
+        """import weakref
+class Node:
+    ALL, ALIVE = weakref.WeakValueDictionary(), weakref.WeakSet()
+    def __init__(self, n):
+        self.n = n
+nodes = [Node(i) for i in range(12)]
+Node.ALL.update({node.n: node for node in nodes})
+Node.ALIVE.update(nodes)"""
+    )
+    error = notebook.fails("%%parallel\nout = [Node.ALL.get(node.n) for node in nodes]")
+    assert "the loop's code uses Node.ALL, a WeakValueDictionary" in str(error)
+    notebook.ok("%%parallel\nout = [node.n for node in nodes]")
+    assert notebook["out"] == list(range(12)) and notebook.report.way == "split"
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
+def test_nothing_is_lost_where_a_hash_fails(notebook, kind):
+    notebook.ok(
+        HEAD
+        + f"""from collections import OrderedDict
+class Key:
+    calls, fails_at = 0, 0
+    def __init__(self, node):
+        self.node = node
+    def __hash__(self):
+        Key.calls += 1
+        if Key.calls == Key.fails_at:
+            raise {kind.__name__}
+        return hash(self.node)
+    def __eq__(self, other):
+        return self.node is other.node
+HASHED = 12"""
+    )
+    for fails_at in range(1, 80, 4):
+        notebook.ok("nodes = [Node(i) for i in range(12)]\ntable = OrderedDict((Key(node), node.n) for node in nodes)")
+        notebook.ok(f"plain = {{key: 1 for key in table}}\nKey.calls, Key.fails_at = 0, {fails_at}")
+        notebook.run("%%parallel\nout = [node.n for node in nodes]")
+        notebook.ok("Key.fails_at = 0")
+        assert notebook.ok("len(table), sorted(table.values()), len(plain)") == (12, list(range(12)), 12), fails_at
+
+
+def test_a_class_that_fails_does_not_stop_the_exchange(notebook):
+    loop_over_nodes(
+        notebook,
+        """import functools
+class Odd(functools.partial):
+    def __reduce__(self):
+        raise ValueError('no')
+    def __setstate__(self, state):
+        raise ValueError('no')
+before, odd, after = [nodes[1]], Odd(print, nodes[2]), [nodes[3]]""",
+    )
+    assert notebook.ok("before[0] is nodes[1], after[0] is nodes[3], odd.args[0] is nodes[2]") == (True, True, True)
+
+
+def test_definitions_are_loaded_once(notebook):
+    """Also those that hold containers, which nobody else has."""
+    notebook.ok(
+        HEAD + "class Table:\n    ROWS = {'x': 1, 'y': None}\ndef level(seen=[None, 1]):\n    return len(seen)\n"
+        "def made():\n    kept = [None, [1]]\n    return lambda: len(kept)\nclosed = made()"
+    )
+    found = set()
+    for number in range(4):
+        notebook.ok(f"more = [{number}, 5, 6]")
+        notebook.ok("%%parallel\nids = [(id(Table), id(level), id(closed), closed(), level()) for _ in more]")
+        found |= {which[:3] for which in notebook["ids"]}
+    assert len(found) <= 2  # one a worker
+
+
+def test_caches_in_workers_do_not_hold_what_is_made_anew(notebook):
+    notebook.ok(
+        HEAD + "import functools\nspaces = [SimpleNamespace(i=i) for i in range(12)]\n"
+        "@functools.cache\ndef get(i):\n    return spaces[i]"
+    )
+    for number in range(3):
+        notebook.ok("%%parallel --chunk 1\nout = [get(i) is spaces[i] for i in range(12)]")
+        assert notebook["out"] == [True] * 12
+        notebook.ok(f"class Other:\n    number = {number}\nothers = [Other() for _ in range(4)]")
+        notebook.ok("%%parallel\nout = [other.number for other in others]")
