@@ -127,9 +127,10 @@ LIMITS
 - What the loop's functions change outside of it (a global, a class attribute, a default, a
   decorator's counter) is refused: each worker has its own copy, and the change would be
   lost. Return it, or collect it in the loop.
-- What the workers do to imported modules and functools.lru_cache stays in each worker;
-  os.chdir, os.umask and os.putenv reach the whole process, notebook included, at once. What
-  the notebook has changed in an imported module they do not see.
+- functools.cache starts empty in each worker, and what a worker puts there stays in it, as
+  does what it does to imported modules. os.chdir, os.umask and os.putenv reach the whole
+  process, notebook included, at once. What the notebook has changed in an imported module
+  they do not see.
 - random draws other numbers than the serial cell, the same for any number of workers: see
   --seed.
 - Files, sockets, locks, generators cannot be frozen and are refused. --explain finds them

@@ -35,7 +35,6 @@ from firn.functions import not_captured
 from firn.items import is_bar
 from firn.names import BUILTINS, ShippingRefusal
 from firn.progress import Screen
-from firn.readable import a
 from firn.units import (
     CONTAINERS,
     FROZEN,
@@ -58,16 +57,6 @@ _IMPORT_NAME = opcode.opmap["IMPORT_NAME"]
 def lost_effect(unit: Unit, error: _core.NotFreezableError, lost: twin_parts.Lost) -> ShippingRefusal:
     """The refusal of a part that would be copied, and what happens to the copies lost."""
     return effects.LostEffect(f"{error.path} {lost.what}", lost.remedy, name=unit.key)
-
-
-def changed_since(unit: Unit, value: object) -> ShippingRefusal:
-    """The refusal of frozen data with an object that the notebook has changed since."""
-    return names.Unshippable(
-        f"{unit.key} holds {a(type(value).__name__)} that was changed after it had been frozen: the workers would read it as "
-        "it was",
-        f"take a copy as it was frozen, and change that one: {unit.key} = firn.thaw({unit.key})",
-        name=unit.key,
-    )
 
 
 def _imports(code: types.CodeType) -> bool:
@@ -434,7 +423,7 @@ class Planner:
             self._check()
             if self._freeze(label, figures) and not self._join() and not self._define():
                 break
-        self._refuse_changed()
+        stale.refuse(self.segments, self._all_frozen)
         for unit in self.units.values():
             if unit.raw is not None and unit.names:
                 sizes = figures.copied if unit.kind == "copy" else figures.shipped
@@ -442,15 +431,10 @@ class Planner:
         figures.modules = sorted({binding[1] for binding in self.bindings.values() if binding[0] == "module"})
         return figures
 
-    def _refuse_changed(self) -> None:
-        """Refuses frozen data with objects that the notebook has changed since."""
-        for value, twin in stale.changed(self.segments):
-            for unit in self.units.values():
-                if unit.address and _core.reached([unit.address], [twin]):
-                    raise changed_since(unit, value)
-            for holder, unit in self.common.met:
-                if _core.reached([_core.address(holder)], [twin]):
-                    raise changed_since(unit, value)
+    def _all_frozen(self) -> list[tuple[int, str]]:
+        """The addresses of what is shipped frozen, and the variables that it belongs to."""
+        found = [(unit.address, unit.key) for unit in self.units.values() if unit.kind == "frozen" and unit.address]
+        return found + [(_core.address(value), unit.key) for value, unit in self.common.met]
 
     def without_strangers(self) -> Planner | None:
         """For a planner that refused: one that knows what this one has frozen, and asks only for the definitions that the
@@ -473,9 +457,7 @@ class Planner:
         asked = {number for number, _ in _core.definitions_of(sorted(self.segments))} - self._strangers
         if not asked:
             return frozenset()
-        addresses = [unit.address for unit in self.units.values() if unit.kind == "frozen" and unit.address]
-        addresses += [_core.address(value) for value, _ in self.common.met]
-        return frozenset(asked.difference(_core.definitions_below(addresses)))
+        return frozenset(asked.difference(_core.definitions_below([address for address, _ in self._all_frozen()])))
 
     def _freeze(self, label: str, figures: Figures) -> bool:
         """Freezes the data; False when some of it turned out to be a copy."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import gc
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from firn import _core, twin_parts
+from firn.names import Unshippable
+from firn.readable import a
 from firn.teach import FROZEN_TYPES
 from firn.watch import is_compared, is_like, is_same
 
@@ -66,6 +68,19 @@ def _parts(value: Any) -> Any:
     """What a twin is made from, as mutable copies: what is frozen meanwhile reads the same."""
     apart = twin_parts.take_apart(value)
     return _core.thaw((apart.parts, apart.state))
+
+
+def refuse(segments: set[int], used: Callable[[], list[tuple[int, str]]]) -> None:
+    """Refuses frozen data with objects that the notebook has changed since; `used`: (address, the variable) of all of it."""
+    for value, twin in changed(segments):
+        for address, name in used():
+            if _core.reached([address], [twin]):
+                raise Unshippable(
+                    f"{name} holds {a(type(value).__name__)} that was changed after it had been frozen: the workers would "
+                    "read it as it was",
+                    f"take a copy as it was frozen, and change that one: {name} = firn.thaw({name})",
+                    name=name,
+                )
 
 
 def changed(segments: Iterable[int]) -> Iterator[tuple[Any, int]]:

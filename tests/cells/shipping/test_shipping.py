@@ -16,14 +16,14 @@ def test_names_are_rebound_to_frozen_forms_aliases_and_parts_too(notebook: Any) 
         "twin = [{'id': n, 'tags': [n]} for n in range(10)]\n_hidden = rows\n"
         "Out = {1: rows, 2: twin}\n_ = rows\n"
     )
-    hidden, twin = notebook["_hidden"], notebook["twin"]
+    original, twin = notebook["_"], notebook["twin"]
     assert notebook.loop("len(rows) + x") == [10, 11, 12, 13]
     assert type(notebook["rows"]) is _core.FrozenList
-    assert notebook["alias"] is notebook["rows"]
+    assert notebook["alias"] is notebook["rows"] and notebook["_hidden"] is notebook["rows"]
     assert notebook["first"] is notebook["rows"][0] and notebook["tags"] is notebook["first"]["tags"]
     assert type(twin) is list and notebook["twin"] is twin
-    assert type(hidden) is list and notebook["_hidden"] is hidden and notebook["_"] is hidden
-    assert notebook["Out"] == {1: hidden, 2: twin} and type(notebook["Out"]) is dict
+    assert type(original) is list and notebook["_"] is original
+    assert notebook["Out"] == {1: original, 2: twin} and type(notebook["Out"]) is dict
     assert notebook.shipment.figures.kept == ["Out[1]", "_"]
 
 
