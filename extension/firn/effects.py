@@ -45,7 +45,10 @@ CONSTRUCTORS: Final = frozenset({"__init__", "__new__", "__post_init__"})
 _OF_ANY_CLASS: Final = frozenset({"type", "__class__", "replace", "__replace__"})
 _UNCALLED: Final = frozenset({"__init_subclass__", "__set_name__", "__prepare__", "__class_getitem__"})
 
-_trees: dict[tuple[str, int], ast.Module] = {}
+type _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+_functions: dict[tuple[str, int], dict[int, list[_Function]]] = {}
+"""Of a file with a content: the functions that begin in each line."""
 
 
 class LostEffect(ShippingRefusal):
@@ -186,23 +189,34 @@ def source(code: types.CodeType) -> ast.AST | None:
     if not text:
         return None
     key = (code.co_filename, hash("".join(text)))
-    if key not in _trees:
-        if len(_trees) > 256:
-            _trees.clear()
+    if key not in _functions:
+        if len(_functions) > 256:
+            _functions.clear()
         try:
-            _trees[key] = ast.parse("".join(text))
+            tree = ast.parse("".join(text))
         except SyntaxError:  # a cell with magics in it
-            _trees[key] = _transformed(text)
-    for node in ast.walk(_trees[key]):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if node.name == code.co_name and first == code.co_firstlineno:
+            tree = _transformed(text)
+        _functions[key] = _by_line(tree)
+    for node in _functions[key].get(code.co_firstlineno, ()):
+        if not isinstance(node, ast.Lambda):
+            if node.name == code.co_name:
                 return node
-        elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
+        elif code.co_name == "<lambda>":
             spans = list(code.co_positions())
             if any(span[0] == node.body.lineno and span[2] == node.body.col_offset for span in spans):
                 return node
     return None
+
+
+def _by_line(tree: ast.Module) -> dict[int, list[_Function]]:
+    found: dict[int, list[_Function]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            found.setdefault(first, []).append(node)
+        elif isinstance(node, ast.Lambda):
+            found.setdefault(node.lineno, []).append(node)
+    return found
 
 
 def _transformed(text: list[str]) -> ast.Module:

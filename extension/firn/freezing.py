@@ -7,7 +7,7 @@ import re
 import sys
 import types
 from collections import Counter
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -145,15 +145,22 @@ def used_by_code(units: list[Unit]) -> list[object] | None:
     return [*found.values()]
 
 
-def is_held_elsewhere(unit: Unit, pickled: list[object]) -> bool:
-    """Whether anything else than its owner, and the pickles of definitions, has something of a container that code holds."""
+def references(holders: Iterable[object]) -> Counter[int]:
+    """How many references these hold to each object, by its id."""
+    return Counter(id(part) for holder in holders for part in gc.get_referents(holder))
+
+
+def is_held_elsewhere(unit: Unit, pickled: Counter[int]) -> bool:
+    """Whether anything else than its owner, and the pickles of definitions (`references`), has something of a container that
+    code holds."""
     parts = used_by_code([unit])
     if parts is None:
         return True
-    known = Counter(id(part) for holder in (*parts, *pickled) for part in gc.get_referents(holder))
+    known = references(parts)
     known[id(unit.value)] += 2  # the owner, the unit
     tracked = [part for part in parts if gc.is_tracked(part)]
-    return any(count > known[id(part)] + _UNHELD for part, count in zip(tracked, _counts(tracked), strict=True))
+    counts = zip(tracked, _counts(tracked), strict=True)
+    return any(count > known[id(part)] + pickled[id(part)] + _UNHELD for part, count in counts)
 
 
 def _counts(parts: list[object]) -> list[int]:

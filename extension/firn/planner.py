@@ -462,13 +462,7 @@ class Planner:
     def _freeze(self, label: str, figures: Figures) -> bool:
         """Freezes the data; False when some of it turned out to be a copy."""
         data = [unit for unit in self.units.values() if unit.kind == "frozen" and unit.pointer is None]
-        if any(unit.owner is None and not self._is_frozen(unit) for unit in data):
-            # It may have objects in common with what code holds, and was frozen in an earlier cell.
-            pickled = [part for unit in self._pickled if unit.kind == "definition" for part in common.parts(unit)]
-            for unit in self.units.values():
-                if unit.reused and freezing.is_held_elsewhere(unit, pickled):
-                    unit.forget_frozen()
-                    data.append(unit)
+        data += self._in_doubt(data)
         for unit in data:
             if unit.kind == "frozen":
                 refuse_state(unit)
@@ -523,6 +517,19 @@ class Planner:
             stale.note()  # what these hold of it may be changed there
         self._queue += outdated
         return bool(outdated)
+
+    def _in_doubt(self, data: list[Unit]) -> list[Unit]:
+        """What code holds and was frozen in an earlier cell, but may have objects in common with what is to be frozen now: it
+        is frozen once more, together with that."""
+        reused = [unit for unit in self.units.values() if unit.reused]
+        if not reused or all(unit.owner is not None or self._is_frozen(unit) for unit in data):
+            return []
+        definitions = [unit for unit in self._pickled if unit.kind == "definition"]
+        pickled = freezing.references(part for unit in definitions for part in common.parts(unit))
+        found = [unit for unit in reused if freezing.is_held_elsewhere(unit, pickled)]
+        for unit in found:
+            unit.forget_frozen()
+        return found
 
     @staticmethod
     def _is_frozen(unit: Unit) -> bool:

@@ -500,3 +500,25 @@ def test_caches_in_workers_do_not_hold_what_is_made_anew(notebook):
         assert notebook["out"] == [True] * 12
         notebook.ok(f"class Other:\n    number = {number}\nothers = [Other() for _ in range(4)]")
         notebook.ok("%%parallel\nout = [other.number for other in others]")
+
+
+def test_namespaces_of_a_class_that_hold_its_instances(notebook):
+    """A worker would have to make them before it has the class: they come with it, unless code can tell."""
+    notebook.ok(
+        HEAD
+        + """class Model:
+    def __init__(self, n):
+        self.n = n
+    def __getstate__(self):
+        return {'n': self.n}
+    def __setstate__(self, state):
+        self.n = state['n']
+spaces = [SimpleNamespace(model=Model(i)) for i in range(12)]
+Model.SPACE, Node.SPACE = spaces[3], spaces[4]"""
+    )
+    loop = "%%parallel\nout = [(space.model.n, Model.SPACE.model.n, Node.SPACE.model.n) for space in spaces]"
+    assert "holds a Model that the frozen data holds, too" in str(notebook.fails(loop))
+    notebook.ok("Model.__eq__ = lambda self, other: self.n == other.n")
+    for _ in range(2):
+        notebook.ok(loop)
+        assert notebook["out"] == [(i, 3, 4) for i in range(12)]
