@@ -252,11 +252,11 @@ def test_a_change_of_what_a_copy_refers_to_is_seen(notebook):
 
 
 def test_many_frozen_objects_in_a_copy(notebook):
-    notebook.ok(f"{HEAD}many = [{{'i': i}} for i in range(20_000)]")
+    notebook.ok(f"{HEAD}many = [{{'i': i}} for i in range(4_000)]")
     notebook.ok("%%parallel\nout = [one['i'] for one in many]")
     notebook.ok("mixed = [[one, ET.Element('a')] for one in many]")
     notebook.ok("%%parallel\nout = [pair[0]['i'] for pair in mixed if pair[0]['i'] % 2]")
-    assert notebook["out"] == list(range(1, 20_000, 2))
+    assert notebook["out"] == list(range(1, 4_000, 2))
 
 
 def test_what_a_library_holds(notebook):
