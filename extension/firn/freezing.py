@@ -46,8 +46,8 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     """Freezes units and notes in `planner.rebound` which of the notebook's names are to be bound to frozen forms: those
     of the units and those of every other object that was frozen with them. All or nothing, but for `copy` names, which
     have a segment of their own, and the way back from it (`planner.originals`); what has objects in common with these is
-    copied together with them, or a change of one would not be seen in the other any more. Pickles learn what they have in common with all of
-    this (`planner.common`). Raises NotFreezableError.
+    copied together with them, or a change of one would not be seen in the other any more. `planner.common` learns what
+    was frozen to what. Raises NotFreezableError.
     """
     names = [
         name

@@ -102,7 +102,7 @@ class Space:
             unit = units[units[number][1]] if units[number][0] == "part" else units[number]
             if not (unit[0] == "pickle" and unit[2] and unit[1] in self._loaded):
                 _core.undefine(definition)
-                _forget_cached(False)
+                _empty_caches()
 
     def forget_definitions(self) -> None:
         """Lets later jobs load definitions anew, as the notebook has them: code has changed what these hold."""
@@ -181,7 +181,7 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     if _unchecked:  # one has not gone, for an exception's frames hold it
         _unchecked.clear()
         _core.forget_made()
-        _forget_cached(False)
+        _empty_caches()
     raw, pointers = setup
     header = pickle.loads(raw)
     if in_worker:
@@ -192,8 +192,10 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     if header["mode"] == "each" and header["generation"] != _each.generation:
         _each = Space(header["generation"])
     space = _each if header["mode"] == "each" else _split
+    global _caches_grow_old
     if _caches_grow_old or header["changes"]:
-        _forget_cached(header["changes"])
+        _empty_caches()
+    _caches_grow_old = header["changes"]
     found, memos = space.fill(header, tuple(pointers))
     lent, copies = header["lent"]
     values, memos = {number: found[number] for number in lent}, {number: memos[number] for number in copies}
@@ -246,16 +248,15 @@ def begin(setup: tuple[bytes, tuple[Any, ...]]) -> Callable[[int, int], Result]:
     return Job(space, run, watching)
 
 
-def _forget_cached(after: bool) -> None:
-    """Empties the functools caches: they may hold copies of what the notebook has changed, or what this interpreter has made
-    of frozen data and makes anew. `after`: also when this job is done."""
-    global _caches_grow_old
+def _empty_caches() -> None:
+    """Of functools: they may hold copies of what the notebook has changed since, or what this interpreter has made of frozen
+    data and makes anew."""
     for cache in rebuild.caches:
         cache.cache_clear()
-    _caches_grow_old = after
 
 
 _caches_grow_old = False
+"""Whether the job before this one had copies."""
 
 
 def _watch(copies: list[tuple[int, str]], definitions: list[Any], found: list[Any]) -> Any:

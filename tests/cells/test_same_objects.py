@@ -341,7 +341,10 @@ def test_sentinels_stay_the_same_when_a_class_is_made_anew(notebook):
 def test_caches_do_not_hold_what_the_notebook_has_changed(notebook):
     notebook.ok(HEAD + "import functools\n@functools.cache\ndef get(i):\n    return nodes[i]")
     for number in range(3):
-        notebook.ok("%%parallel\nout = [get(i).n for i in range(12)]\nfor node in nodes:\n    node.n += 1")
+        notebook.ok(f"class Other:\n    number = {number}")
+        notebook.ok(
+            "%%parallel\nout = [get(i).n for i in range(12) if Other.number >= 0]\nfor node in nodes:\n    node.n += 1"
+        )
         assert notebook["out"] == [i + number for i in range(12)]
 
 
