@@ -94,8 +94,10 @@ class Firn(Peer):
     copies = False
 
     def prepare(self) -> None:
-        import firn  # noqa: F401
+        from firn import notebook
         from IPython.core.interactiveshell import InteractiveShell
+
+        notebook.import_ahead()
 
         shell = InteractiveShell.instance()
         shell.run_cell(self.workload.setup, store_history=False).raise_error()

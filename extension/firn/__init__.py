@@ -33,11 +33,14 @@ if TYPE_CHECKING:
     from firn.report import Report
     from firn.shared import local, shared_field
 
+    __version__: str
+
 __all__ = [
     "Array",
     "Executor",
     "NotFreezableError",
     "WorkerError",
+    "__version__",
     "freezable",
     "freeze",
     "frozen",
@@ -84,6 +87,7 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 _LATE = {
+    "__version__": "_version",
     "Executor": "executor",
     "share": "executor",
     "release": "releasing",

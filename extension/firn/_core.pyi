@@ -220,6 +220,10 @@ def dissect(frozen: object, every: int = 1) -> list[tuple[int, str, str, str, in
     first. `every`: of long containers only every so many-th item is looked at, and stands for the others.
     """
 
+def weigh(values: list[Any], limit: int, /) -> tuple[int, int]:
+    """How many objects frozen values are and lead to, each once, and their bytes; looks at `limit` objects, no more. What is
+    not in the heap weighs nothing."""
+
 def segments_at(addresses: list[int], /) -> list[int]:
     """The same of addresses of frozen values."""
 

@@ -19,7 +19,7 @@ from firn.shipping import Shipment
 
 RANDOM = "each iteration draws random numbers of its own, which random.seed() or --seed fixes: not the serial cell's"
 NO_PEERS = "--compare full runs split loops in other pools; a cell that runs whole in every worker has none"
-BUDGET = 0.05  # the part of a cell's time that measuring its pickled transfer may take
+BUDGET = 0.02  # the part of a cell's time that measuring its pickled transfer may take
 
 
 @dataclass
@@ -159,9 +159,11 @@ class Account:
         have objects in common with others that were copied."""
         report = self.report
         report.wall_seconds = self.now
+        changed, besides = (plan.mutated_later, plan.changed_besides) if plan is not None else (set(), set())
+        others = "what the cell changes after the loop" if changed or besides else "what --copy names"
         for names, why in (
-            (plan.mutated_later if plan is not None else (), ", for the cell changes it after the loop"),
-            (together, " too, for objects that it has in common with that"),
+            (changed, ", for the cell changes it after the loop"),
+            (together, f", for objects that it has in common with {others}"),
         ):
             if copied := [item.name for item in report.shared if item.how == "copied" and item.name in names]:
                 self.note(f"the workers got a copy of {', '.join(copied)}{why}")
@@ -174,5 +176,7 @@ class Account:
         if report.way != "serial" and options.compare != "off" and not report.failed:
             budget = None if options.compare == "full" else BUDGET * report.wall_seconds
             report.pickled = comparison.measure(self._shared, max(1, self._sharers), budget=budget)
+            if comparison.unknown:
+                self.note(f"no figure for pickled transfer: {comparison.unknown}")
         self._shared.clear()  # a run that is remembered needs no data
         return report

@@ -1,13 +1,16 @@
 """What pickled transfer of the workers' variables would cost, measured in full or on a sample within a time budget.
 
-Bytes of a sample extrapolate well. Its times are a lower bound: the memo of a pickler that meets millions of objects, and
-the objects themselves, do not fit into the CPU's caches as those of a sample do, which makes 1.2 to 4 times as much.
+A sample is some of a container's items; of what has few items that lead to many objects (trees, tables of tables) it is
+parts picked at random, which stand for the whole by the memory that they take in the heap. Bytes of a sample extrapolate
+well. Its times are a lower bound: the memo of a pickler that meets millions of objects, and the objects themselves, do
+not fit into the CPU's caches as those of a sample do, which makes 1.2 to 4 times as much.
 """
 
 from __future__ import annotations
 
 import gc
 import pickle
+import random
 import sys
 import types
 from collections.abc import Collection, Iterable, Mapping
@@ -18,11 +21,21 @@ from typing import Any, cast
 
 import firn
 from firn import _core, views
+from firn.readable import plural
 from firn.report import Pickled
 
 GROWTH = 4  # each sample has so many times the items of the one before; the first has one, for it may be huge
 WHOLE = 256  # containers up to this size are pickled as they are
+FEW = 16  # of so many each is measured, if they are long
 RUNS = 3  # of each sample, if the budget allows; the quickest counts
+SMALL = 1_000  # what leads to fewer objects is pickled as it is
+LOOK = 64  # so many neighbours are looked at for a way to smaller parts
+FAR = 4096  # where these are in a mapping or a set, at most: one gets there by iterating only
+ITEMS = 16  # so many tell whether items hold the same objects
+CLEARLY = 0.7
+DEEP = 100  # steps to a small part
+WEIGHED = 5_000_000  # objects a second that are counted
+PICKLED = 500_000  # objects a second that are pickled, loaded, and weighed
 APART = 61  # entries between two of a mapping's or a set's sample, at most: one gets at them by iterating only
 GOLDEN = (5**0.5 - 1) / 2
 
@@ -41,49 +54,68 @@ class Cost:
     memory: float = 0.0
     part: int = 0
     whole: int = 0
+    unit: str = "items"
 
     @property
     def in_full(self) -> bool:
         return self.part == self.whole
+
+    def scaled(self, factor: float) -> Cost:
+        dumps, loads, size, memory = (one * factor for one in (self.dumps, self.loads, self.bytes, self.memory))
+        return Cost(dumps, loads, size, memory, self.part, self.whole, self.unit)
+
+    def add(self, other: Cost) -> None:
+        self.dumps += other.dumps
+        self.loads += other.loads
+        self.bytes += other.bytes
+        self.memory += other.memory
+        self.part += other.part
+        self.whole += other.whole
 
 
 class Comparison:
     """Measures variables once and remembers the figures: frozen values do not change."""
 
     def __init__(self) -> None:
-        self._costs: dict[tuple[int, ...], Cost] = {}
+        self._costs: dict[tuple[int, ...], Cost | str] = {}  # or why there is no figure
+        self.unknown = ""  # of which variable there was none the last time, and why
 
     def measure(self, shared: Mapping[str, object], workers: int, *, budget: float | None) -> Pickled | None:
-        """The cost of sending `shared` to so many workers. `budget` is in seconds; None measures everything in full."""
+        """The cost of sending `shared` to so many workers; None where that is not known. `budget` is in seconds; None measures
+        everything in full."""
+        self.unknown = ""
         if not shared:
             return None
         costs: list[tuple[str, Cost]] = []
-        unmeasured = 0
+        unmeasured = 0  # the budget was spent before
         for number, (name, value) in enumerate(shared.items()):
             # An address means something else when its segment is gone, a segment's number never does. (A tuple, for a
             # dict keeps the hash of its keys: that of an integer is its value, which would look like a pointer.)
             key = (id(value), *_core.segments_of([value]))
-            cost = self._costs.get(key) if firn.is_frozen(value) else None
-            if cost is None and costs and budget is not None and budget <= 0:
-                unmeasured += 1  # one that is tied to much else was dear
+            is_known = key in self._costs and (budget is not None or self._in_full(key))
+            if not is_known and costs and budget is not None and budget <= 0 and _is_large(value):
+                unmeasured += 1
                 continue
-            if cost is None or (budget is None and not cost.in_full):
+            if is_known:
+                cost = self._costs[key]
+            else:
                 began = thread_time()
-                left = None if budget is None else max(0.0, budget) / (len(shared) - number)
-                cost = _cost(value, left)
-                if cost is None:
-                    continue
+                cost = _cost(value, None if budget is None else max(0.0, budget) / (len(shared) - number))
                 if budget is not None:
                     budget -= thread_time() - began
                 if firn.is_frozen(value):
                     self._costs[key] = cost
-            costs.append((name, cost))
+            if isinstance(cost, Cost):
+                costs.append((name, cost))
+            elif _is_large(value):  # what the rest takes would be no figure to compare with
+                self.unknown = f"{name} {cost}"
+                return None
         if not costs:
             return None
         sampled = [(name, cost) for name, cost in costs if not cost.in_full]
-        samples = [f"{cost.part:,} of {cost.whole:,} items of {name}" for name, cost in sampled]
+        samples = [f"{cost.part:,} of {cost.whole:,} {cost.unit} of {name}" for name, cost in sampled]
         if unmeasured:
-            samples.append(f"nothing of {unmeasured} more variables")
+            samples.append(f"nothing of {plural(unmeasured, 'more variable')}")
         return Pickled(
             dumps_seconds=sum(cost.dumps for _, cost in costs),
             loads_seconds=sum(cost.loads for _, cost in costs),
@@ -96,6 +128,10 @@ class Comparison:
             cpus=_core.cpu_count(),
         )
 
+    def _in_full(self, key: tuple[int, ...]) -> bool:
+        cost = self._costs[key]
+        return isinstance(cost, Cost) and cost.in_full
+
 
 def _frozen_bytes(values: Iterable[object]) -> int:
     """The memory of the segments that values lie in."""
@@ -103,8 +139,8 @@ def _frozen_bytes(values: Iterable[object]) -> int:
     return sum(segment["bytes"] for segment in _core.segments() if segment["id"] in wanted)
 
 
-def _cost(value: object, budget: float | None) -> Cost | None:
-    """Measures a value; None when it does not pickle. The pickled values are ordinary ones, thawed for it.
+def _cost(value: object, budget: float | None) -> Cost | str:
+    """Measures a value; a few words when it does not pickle. The pickled values are ordinary ones, thawed for it.
 
     A collection of the notebook's garbage that falls into a sample would be taken for the cost of pickling it.
     """
@@ -112,8 +148,10 @@ def _cost(value: object, budget: float | None) -> Cost | None:
     gc.disable()
     try:
         return _measured(value, budget)
-    except Exception:
-        return None
+    except Tangled:
+        return "hangs together and would take long to pickle; --compare full measures it"
+    except Exception as error:
+        return f"does not pickle ({type(error).__name__})"
     finally:
         if collecting:
             gc.enable()
@@ -123,10 +161,15 @@ def _measured(value: object, budget: float | None, depth: int = 0) -> Cost:
     length = len(value) if isinstance(value, (list, tuple, dict, set, frozenset)) else 0
     if budget is not None and 0 < length <= WHOLE and depth < 4:
         children = list(value.values()) if isinstance(value, dict) else list(cast(Collection[object], value))
-        if any(isinstance(child, (list, tuple, dict, set)) and len(child) > WHOLE for child in children):
+        is_deep = any(isinstance(child, (list, tuple, dict, set)) and len(child) > WHOLE for child in children)
+        if is_deep and (length <= FEW or not firn.is_frozen(value)):
             return _together([_measured(child, budget / length, depth + 1) for child in children])
-    if budget is None or length <= WHOLE:
+    if budget is None:
         return _pickle(firn.thaw(value), length, length)
+    if not _is_large(value) and length <= WHOLE:
+        return _pickle(firn.thaw(value), length, length)
+    if length <= WHOLE or any(_is_large(item) for item in _picked(value, 4, length)):
+        return _of_parts(value, budget)
     end = thread_time() + budget
     part, smaller, cost = 1, None, _best(_sample(value, 1, length), 1, length, end)
     spent = 0.0
@@ -137,7 +180,7 @@ def _measured(value: object, budget: float | None, depth: int = 0) -> Cost:
             return _pickle(firn.thaw(value), length, length)
         cost = _best(_sample(value, part, length), part, length, end)
         spent = thread_time() - began
-    return _extrapolated(smaller, cost)
+    return _with_common_parts(_extrapolated(smaller, cost), value, length, budget)
 
 
 def _best(sample: object, part: int, whole: int, end: float) -> Cost:
@@ -168,29 +211,124 @@ def _extrapolated(smaller: Cost, larger: Cost) -> Cost:
     )
 
 
+class Tangled(Exception):
+    """All of a value's parts lead to most of it."""
+
+
+def _is_large(value: object) -> bool:
+    """Whether it leads to many objects. What is not frozen counts as small: all of it has just been copied anyway."""
+    return _core.weigh([value], SMALL)[0] >= SMALL
+
+
+def _size(value: object, budget: float) -> tuple[int, int]:
+    """The objects that a frozen value leads to, and their bytes. Of more than can be counted: all that was frozen with it."""
+    limit = round(SMALL + budget / 2 * WEIGHED)
+    objects, size = _core.weigh([value], limit)
+    if objects < limit:
+        return objects, size
+    wanted = _core.segments_of([value])
+    segments = [segment for segment in _core.segments() if segment["id"] in wanted]
+    return sum(segment["objects"] for segment in segments), sum(segment["bytes"] for segment in segments)
+
+
+def _with_common_parts(cost: Cost, value: object, length: int, budget: float) -> Cost:
+    """The cost of a container's items if what several of them hold counts once: a sample has copies of it."""
+    picked = _picked(value, ITEMS, length)
+    each = sum(_core.weigh([item], SMALL)[1] for item in picked) / len(picked)
+    size = _size(value, budget)[1]
+    found = size / (_core.weigh([value], 1)[1] + each * length or 1)
+    if not 0 < found < CLEARLY:
+        return cost
+    cost = cost.scaled(found)
+    cost.memory = max(cost.memory, size)
+    return cost
+
+
+def _of_parts(value: object, budget: float) -> Cost:
+    """The cost of all by that of some parts, in proportion to the heap's memory. Raises Tangled if no part is small, as in a
+    graph, and pickling all of it would take too long."""
+    end = thread_time() + budget
+    objects, size = _size(value, budget)
+    generator = random.Random(objects)
+    found, weight = Cost(0.0, 0.0, 0.0), 0
+    while not weight or thread_time() < end:
+        parts = _small_parts(value, generator)
+        if not parts:
+            if objects > 2 * budget * PICKLED:
+                raise Tangled
+            return _pickle(firn.thaw(value), 0, 0)
+        found.add(_pickle([firn.thaw(part) for part in parts], 0, 0))
+        for part in parts:
+            its_objects, its_bytes = _core.weigh([part], SMALL)
+            found.part, weight = found.part + its_objects, weight + its_bytes
+    found.part, found.whole, found.unit = min(found.part, objects - 1), objects, "objects"
+    return found.scaled(max(1.0, size / weight))
+
+
+def _small_parts(value: object, generator: random.Random) -> list[object]:
+    """Some of what a large value leads to: not large themselves, and neighbours."""
+    for _ in range(DEEP):
+        parts: list[object] = []
+        objects, large = 0, None
+        for one in _some_items(value, generator):
+            its = _core.weigh([one], SMALL)[0]
+            if its >= SMALL:
+                large = one
+                break
+            if its:
+                objects += its
+                parts.append(one)
+            if objects >= SMALL:
+                break
+        if large is None:
+            return parts
+        value = large
+    return []
+
+
+def _some_items(value: object, generator: random.Random) -> list[Any]:
+    """Neighbours among a container's items, or all that an instance has, in no order."""
+    if isinstance(value, (list, tuple)):
+        start = generator.randrange(max(1, len(value) - LOOK))
+        items = list(value[start : start + LOOK])
+    elif isinstance(value, (dict, set, frozenset)):
+        start = generator.randrange(max(1, min(len(value), FAR) - LOOK))
+        items = list(islice(value.values() if isinstance(value, dict) else value, start, start + LOOK))
+    else:
+        items = gc.get_referents(_core.shallow(value))
+    generator.shuffle(items)
+    return items
+
+
 def _together(costs: list[Cost]) -> Cost:
-    return Cost(
-        sum(cost.dumps for cost in costs),
-        sum(cost.loads for cost in costs),
-        sum(cost.bytes for cost in costs),
-        sum(cost.memory for cost in costs),
-        sum(cost.part for cost in costs),
-        sum(cost.whole for cost in costs),
-    )
+    total = Cost(0.0, 0.0, 0.0, unit="items" if all(cost.unit == "items" for cost in costs) else "items and objects")
+    for cost in costs:
+        total.add(cost)
+    return total
 
 
 def _sample(value: object, part: int, length: int) -> object:
-    """`part` items of a container, evenly spread (of a mapping or a set nearer to its start), as an ordinary container of
-    the same kind."""
+    """`part` items of a container as an ordinary container of the same kind."""
+    picked = _picked(value, part, length)
+    if isinstance(value, dict):
+        keys = islice(value, 0, part * _step(part, length), _step(part, length))
+        return {key: firn.thaw(item) for key, item in zip(keys, picked, strict=True)}
+    items = [firn.thaw(item) for item in picked]
+    return items if isinstance(value, list) else tuple(items) if isinstance(value, tuple) else set(items)
+
+
+def _picked(value: object, part: int, length: int) -> list[Any]:
+    """`part` of the items, or of a mapping's values, evenly spread (of a mapping or a set nearer to its start)."""
     if isinstance(value, (list, tuple)):
         # Even, and in step with nothing that repeats in the data.
-        items = [firn.thaw(value[int(length * (index * GOLDEN % 1))]) for index in range(part)]
-        return items if isinstance(value, list) else tuple(items)
-    step = min(length // part, APART)
-    if isinstance(value, dict):
-        return {key: firn.thaw(item) for key, item in islice(value.items(), 0, part * step, step)}
-    assert isinstance(value, (set, frozenset))
-    return set(islice(value, 0, part * step, step))
+        return [value[int(length * (index * GOLDEN % 1))] for index in range(part)]
+    assert isinstance(value, (dict, set, frozenset))
+    step = _step(part, length)
+    return list(islice(value.values() if isinstance(value, dict) else value, 0, part * step, step))
+
+
+def _step(part: int, length: int) -> int:
+    return min(length // part, APART)
 
 
 def _pickle(value: object, part: int, whole: int, weigh: bool = True) -> Cost:

@@ -116,8 +116,9 @@ class Run:
 
     @property
     def copied(self) -> frozenset[str]:
-        """The variables of which the workers get copies: those that the user named, and those that the cell changes."""
-        changed = frozenset(self.plan.mutated_later) if self.plan is not None else frozenset()
+        """The variables of which the workers get copies, if they get them: those that the user named, and those that the
+        cell changes."""
+        changed = self.plan.mutated_later | self.plan.changed_besides if self.plan is not None else set()
         return self.options.copy | changed | self._together
 
     @cached_property

@@ -56,8 +56,8 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     ]
     values = [planner.namespace[name] for name in names]
     data = smallest_first(data)
-    own = [unit for unit in data if _is_own(unit, planner)]
-    shared = [unit for unit in data if not _is_own(unit, planner)]
+    own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
+    shared = [unit for unit in data if planner.copy.isdisjoint(unit.names)]
     roots = _roots(data)
     results = []
     if shared:
@@ -110,11 +110,6 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
             kind += unit.names
             if units is shared and unit.pointer is not unit.value and _takes_its_place(unit.pointer):
                 planner.rebound.update(dict.fromkeys(unit.names, unit.pointer))
-
-
-def _is_own(unit: Unit, planner: Planner) -> bool:
-    """Also what a loop runs over without a name: it may be a part of such a variable (`config["rows"]`)."""
-    return not planner.copy.isdisjoint(unit.names) or (unit.over and not unit.names and bool(planner.copy))
 
 
 def _stays(units: list[Unit], result: _core.FreezeResult, roots: dict[Unit, str]) -> list[object] | None:

@@ -1,7 +1,7 @@
 """Which modules a worker can load.
 
 Whether a module loads in a subinterpreter is tried, once, in one that is made for the purpose and closed again; but not
-for the standard library's, of which it is known. The other modules named here only get a better sentence about the way out.
+for the standard library's, firn's own and cloudpickle's, of which it is known. The other modules named here only get a better sentence about the way out.
 """
 
 from __future__ import annotations
@@ -91,8 +91,10 @@ def why_not(names: Iterable[str]) -> dict[str, str]:
 
 
 def _is_known(name: str, origin: object) -> bool:
-    """Whether a module of the standard library is meant, and one that a worker can load."""
+    """Whether a module of the standard library is meant, or one that firn's pickles name, and one that a worker can load."""
     root = name.partition(".")[0]
+    if root in ("firn", "cloudpickle"):
+        return name in sys.modules
     if root not in sys.stdlib_module_names or root in _NOT_IN_WORKERS or name not in sys.modules:
         return False
     library = os.path.dirname(os.__file__) + os.sep

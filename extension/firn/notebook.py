@@ -372,7 +372,7 @@ def load(shell: InteractiveShell) -> Notebook:
     notebook = _notebooks[id(shell)] = Notebook(shell)
     notebook.load()
     SESSION.warm()
-    threading.Thread(target=_import_ahead, name="firn-imports", daemon=True).start()
+    threading.Thread(target=import_ahead, name="firn-imports", daemon=True).start()
     return notebook
 
 
@@ -380,9 +380,12 @@ AFTER_A_CELL: Final = {Notebook._after.__code__}
 """What no interrupt should end: it has come too late for the cell. A kernel may ask for it."""
 
 
-def _import_ahead() -> None:
-    """Imports what the first cells need while the user types: 0.1 s of the first one."""
+def import_ahead() -> None:
+    """Imports what the first cells need while the user types."""
     from firn import replicate, report_html  # noqa: F401
+    from firn.analysis import cell  # noqa: F401
+
+    ast.unparse(ast.Pass())  # which imports its own half late
     from firn.analysis import rewrite  # noqa: F401
 
 

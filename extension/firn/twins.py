@@ -13,13 +13,14 @@ import sys
 import types
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
 
 from firn import exact_types, instances
 
+TYPE_CHECKING = False  # without typing, see firn.worker
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, time, tzinfo
+    from typing import Any
     from uuid import UUID
 
 # How the state of a twin is given back (the first item of its plan).

@@ -19,11 +19,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import EnumType
 from time import perf_counter
-from typing import Any, Final
 
 from firn import _core, instances, rebuild
 from firn.readable import a
 from firn.teach import FROZEN_TYPES
+
+TYPE_CHECKING = False  # without typing, see firn.worker
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 LARGE: Final = 1 << 21
 """Copies of more bytes are only watched where they are a loop's items, a chunk at a time."""

@@ -97,7 +97,10 @@ std::size_t size_of_plain(PyObject* object) {
 
 class Anatomist {
  public:
-  explicit Anatomist(std::size_t every) : every_(every) { names_.emplace_back(); }
+  explicit Anatomist(std::size_t every, std::size_t limit = ~std::size_t{0})
+      : every_(every), limit_(limit) {
+    names_.emplace_back();
+  }
 
   std::vector<Part> dissect(PyObject* root) {
     walk(root);
@@ -106,9 +109,18 @@ class Anatomist {
 
   void walk(PyObject* root) {
     if (PyObject* twin = twin_of(root)) root = twin;  // an interpreter's own object of it
-    if (!in_heap(root)) return;
+    if (!in_heap(root) || looked_at_ >= limit_ || !met_.insert(root)) return;
     meet(root, part_of(0, Step::root, kNoKey, root), 1);
     run();
+  }
+
+  Weight weight() const {
+    Weight all;
+    for (const Part& part : parts_) {
+      all.objects += part.objects;
+      all.bytes += part.bytes;
+    }
+    return all;
   }
 
   bool has_met(PyObject* object) { return !met_.insert(object); }
@@ -402,6 +414,7 @@ class Anatomist {
   void meet(PyObject* object, std::uint32_t part, std::size_t weight) {
     if (is_marked_shared(object)) weight = 1;  // others of the items that were left out refer to it
     keys_are_new_ = false;
+    ++looked_at_;
     const Measured what = measure(object);
     parts_[part].objects += weight;
     parts_[part].bytes += weight * what.bytes;
@@ -444,7 +457,7 @@ class Anatomist {
 
   void meet_keys(const Frame& frame) {
     PyDictKeysObject* keys = frame.what.dict->ma_keys;
-    for (std::size_t i = 0; i < frame.what.count; i += frame.every) {
+    for (std::size_t i = 0; i < frame.what.count && looked_at_ < limit_; i += frame.every) {
       PyObject* key =
           DK_IS_UNICODE(keys) ? DK_UNICODE_ENTRIES(keys)[i].me_key : DK_ENTRIES(keys)[i].me_key;
       if (!key || !in_heap(key) || !met_.insert(key)) continue;
@@ -464,7 +477,7 @@ class Anatomist {
   bool walk_slots(std::size_t depth) {
     while (true) {
       Frame& frame = frames_[depth - 1];
-      if (frame.at >= frame.what.count) return true;
+      if (frame.at >= frame.what.count || looked_at_ >= limit_) return true;
       const std::size_t at = frame.at;
       PyObject* child = frame.what.slots[at * frame.what.stride];
       frame.at += frame.every;
@@ -478,7 +491,7 @@ class Anatomist {
   bool walk_dict(std::size_t depth) {
     while (true) {
       Frame& frame = frames_[depth - 1];
-      if (frame.at >= frame.what.count) return true;
+      if (frame.at >= frame.what.count || looked_at_ >= limit_) return true;
       PyDictObject* dict = frame.what.dict;
       PyDictKeysObject* keys = dict->ma_keys;
       PyObject* key = nullptr;
@@ -502,6 +515,8 @@ class Anatomist {
   }
 
   const std::size_t every_;
+  const std::size_t limit_;
+  std::size_t looked_at_ = 0;
   Met met_;
   bool keys_are_new_ = false;  // of the table that was measured last
   std::vector<Frame> frames_;
@@ -525,6 +540,12 @@ std::vector<Part> dissect(PyObject* root, std::size_t every) {
   return Anatomist(every).dissect(root);
 }
 
+Weight weigh(const std::vector<PyObject*>& roots, std::size_t limit) {
+  Anatomist anatomist(1, limit);
+  for (PyObject* root : roots) anatomist.walk(root);
+  return anatomist.weight();
+}
+
 std::vector<std::uint32_t> definitions_below(const std::vector<PyObject*>& roots) {
   std::set<std::uint32_t> found;
   for (PyObject* root : roots) {
@@ -542,9 +563,7 @@ std::vector<std::uintptr_t> reached(const std::vector<std::uintptr_t>& roots,
     anatomist.walk(reinterpret_cast<PyObject*>(root));  // NOLINT: an address that Python held
   std::vector<std::uintptr_t> found;
   for (const std::uintptr_t at : std::set(objects.begin(), objects.end())) {
-    const bool is_root = std::ranges::find(roots, at) != roots.end();
-    if (is_root || anatomist.has_met(reinterpret_cast<PyObject*>(at)))  // NOLINT: as above
-      found.push_back(at);
+    if (anatomist.has_met(reinterpret_cast<PyObject*>(at))) found.push_back(at);  // NOLINT: as above
   }
   return found;
 }

@@ -36,6 +36,15 @@ struct Part {
 // Throws std::bad_alloc.
 std::vector<Part> dissect(PyObject* root, std::size_t every);
 
+struct Weight {
+  std::size_t objects = 0;
+  std::size_t bytes = 0;
+};
+
+// What frozen values are and lead to, each object once. Looks at so many objects and no further.
+// Calls no Python. Throws std::bad_alloc.
+Weight weigh(const std::vector<PyObject*>& roots, std::size_t limit);
+
 // The classes and functions, by their numbers (records/definitions.hpp), that frozen values lead
 // to, ascending: definitions_of() asks no more than which segments they are in. Walks all of it;
 // calls no Python. Throws std::bad_alloc.

@@ -200,6 +200,13 @@ py::list dissect(const py::object& value, std::size_t every) {
   return out;
 }
 
+py::tuple weigh(const py::list& values, std::size_t limit) {
+  std::vector<PyObject*> roots;
+  for (const auto value : values) roots.push_back(value.ptr());
+  const heap::Weight weight = heap::weigh(roots, limit);
+  return py::make_tuple(weight.objects, weight.bytes);
+}
+
 std::uint32_t number_of(const py::object& definition) {
   const std::uint32_t number = heap::number_of(definition.ptr());
   if (!number) throw py::error_already_set();
@@ -407,6 +414,8 @@ void bind_heap(py::module_& module) {
              "The ids of the segments that the values lie in, each once.");
   module.def("dissect", &dissect, py::arg("frozen"), py::arg("every") = 1,
              "Where the memory of a frozen value goes.");
+  module.def("weigh", &weigh, py::arg("values"), py::arg("limit"), py::pos_only(),
+             "How many objects and bytes frozen values are and lead to, up to so many objects.");
   module.def("segments_at", &segments_at, py::arg("addresses"), py::pos_only(),
              "The ids of the segments that the addresses lie in, each once.");
   module.def("number_of", &number_of, py::arg("definition"), py::pos_only(),

@@ -7,6 +7,7 @@ import pickle
 import re
 import signal
 import threading
+import time
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
@@ -102,7 +103,35 @@ KINDS = {
     "table": "{f'key{i}': (i, i / 3) for i in range(40_000)}",
     "words": "['word%d' % (i % 5000) for i in range(100_000)]",
     "groups": "{g: [(i, str(i)) for i in range(5_000)] for g in range(6)}",
+    "many groups": "{g: [(i, str(i)) for i in range(1_000)] for g in range(60)}",
+    "tree": "tree(13)",
+    "forest": "[tree(10) for _ in range(400)]",
+    "tree of instances": "Tree(12)",
+    "tables of tables": "{i: {j: {'v': [i, j, str(i * j)]} for j in range(100)} for i in range(100)}",
+    "chain": "chain(60)",
+    "rows with a common part": "[{'n': i, 'of': OWNERS[i % 9]} for i in range(20_000)]",
 }
+
+
+OWNERS = [{"name": f"owner {i}", "has": [str(n) for n in range(300)]} for i in range(9)]
+
+
+def tree(depth: int) -> object:
+    return {"depth": depth, "below": [tree(depth - 1), tree(depth - 1)] if depth else []}
+
+
+class Tree:
+    def __init__(self, depth: int) -> None:
+        self.depth, self.name = depth, f"at {depth}"
+        self.left, self.right = (Tree(depth - 1), Tree(depth - 1)) if depth else (None, None)
+
+
+def chain(length: int) -> object:
+    """Each link has some rows, too."""
+    found: object = None
+    for number in range(length):
+        found = {"next": found, "rows": [[number, str(row)] for row in range(200)]}
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -115,6 +144,34 @@ def test_a_sample_has_the_bytes_and_the_memory_of_the_whole(kind):
         assert whole.in_full and not sampled.in_full and sampled.part < sampled.whole
         assert sampled.bytes == pytest.approx(whole.bytes, rel=0.35)
         assert sampled.memory == pytest.approx(whole.memory, rel=0.5)
+
+
+def test_what_measuring_costs_does_not_grow_with_the_data():
+    """A tree has few items, and any part of a graph leads to all of it."""
+    small, large = firn.freeze(tree(12)), firn.freeze(tree(17))
+    taken = []
+    for value in (small, large):
+        began = time.thread_time()
+        assert isinstance(compare._cost(value, 0.001), compare.Cost)
+        taken.append(time.thread_time() - began)
+    assert taken[1] < 8 * taken[0] + 0.02  # it leads to 32 times as much
+
+
+def test_no_figure_is_better_than_one_that_leaves_out_most(notebook):
+    notebook.ok(
+        """class Node:
+    def __init__(self, n):
+        self.n, self.others = n, []
+nodes = [Node(i) for i in range(30_000)]
+for node in nodes:
+    node.others = [nodes[(node.n + 1) % 30_000], nodes[node.n * 31 % 30_000]]
+few = [1, 2, 3]"""
+    )
+    notebook.ok("%%parallel --chunk 10000\nout = [len(node.others) + few[0] for node in nodes]")
+    assert notebook.report.pickled is None
+    assert "no figure for pickled transfer: nodes hangs together" in str(notebook.report)
+    notebook.ok("%%parallel --compare full\nout = [node.n for node in nodes]")
+    assert notebook.report.pickled is None and "nodes does not pickle (RecursionError)" in str(notebook.report)
 
 
 def test_the_memory_of_an_array_is_that_of_its_numbers():

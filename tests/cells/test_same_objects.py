@@ -228,6 +228,20 @@ def test_also_where_data_is_copied(notebook, name):
         assert notebook.ok(loop) == expected
 
 
+@pytest.mark.parametrize("change", ["for n in nodes: n.n += 1", "nodes[3].n = 4", "nodes[3:4][0].n += 1"])
+def test_a_later_line_changes_objects_through_a_variable_that_the_loop_does_not_read(notebook, change):
+    notebook.ok(f"{HEAD}chosen = {{'a': nodes[3], 'b': nodes[5]}}")
+    notebook.ok(f"%%parallel --chunk 1\nout = [(chosen[key].n, chosen[key]) for key in chosen]\n{change}")
+    assert notebook.report.way == "split" and "in common with what the cell changes" in str(notebook.report)
+    assert notebook.ok("[n for n, _ in out], out[0][1] is chosen['a'] is nodes[3], nodes[3].n") == ([3, 5], True, 4)
+
+
+def test_what_a_later_line_changes_beside_frozen_data_costs_no_copy(notebook):
+    notebook.ok(f"{HEAD}log = []")
+    notebook.ok("%%parallel\nout = [node.n for node in nodes]\nlog.append(len(out))")
+    assert "froze nodes" in str(notebook.report) and notebook["log"] == [12]
+
+
 def test_results_hold_the_tuples_that_were_made_anew(notebook):
     notebook.ok(f"{HEAD}pairs = [(node, ET.Element('a')) for node in nodes]\nchosen = {{nodes[3], nodes[5]}}")
     notebook.ok("%%parallel --chunk 2\nout = [pair for pair in pairs if pair[0] in chosen]")

@@ -1,9 +1,11 @@
 """Cells, their results and replies, as the messaging protocol has them."""
 
+import importlib.metadata
 import json
 import time
 from datetime import datetime
 
+import firn
 import pytest
 
 
@@ -313,6 +315,7 @@ def test_is_complete_gives_the_indent(kernel):
 def test_kernel_info(kernel):
     content = kernel.reply(kernel.client.kernel_info())["content"]
     assert content["implementation"] == "firn" and content["language_info"]["name"] == "python"
+    assert content["implementation_version"] == firn.__version__ == importlib.metadata.version("firn")
     assert content["protocol_version"].startswith("5.")
     json.dumps(content)
 

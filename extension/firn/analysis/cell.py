@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from . import refusals
 from .cellfacts import CellFacts
 from .inner import inner_loops
-from .later import mutated_later
+from .later import changed_later
 from .plan import CellPlan
 from .refusals import Refusal
 from .remembered import remember, remembered
@@ -66,12 +66,12 @@ def _planned(tree: ast.Module, source: str, facts: CellFacts, share: Set[str], e
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     located(module)
-    later = mutated_later(tree, rewriter.loops, rewriter.read, facts.read_through)
+    mutated, besides = changed_later(tree, rewriter.loops, rewriter.read, facts.read_through)
     verdicts = sorted(rewriter.verdicts, key=lambda verdict: (verdict.lines[0], verdict.column))
     calls = inner_loops(tree, facts, verdicts) if explaining or not rewriter.loops else []
     if not rewriter.loops:
         rewriter.notes += [f"line {line}: {refusals.loops_inside(name)}" for line, name in calls]
-    return CellPlan(module, rewriter.loops, rewriter.notes, False, later, verdicts, calls)
+    return CellPlan(module, rewriter.loops, rewriter.notes, False, mutated, besides, verdicts, calls)
 
 
 def uses_parallel(tree: ast.Module, namespace: Mapping[str, object]) -> bool:

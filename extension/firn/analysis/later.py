@@ -1,4 +1,4 @@
-"""Which of the variables that a loop shares a later statement of the same cell changes in place."""
+"""Which variables a later statement of the same cell changes in place: those that a loop shares, and the others."""
 
 import ast
 from collections.abc import Callable
@@ -10,12 +10,14 @@ from .scopes import COMPREHENSIONS, loaded, root, stored, walk, with_items
 _SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 
 
-def mutated_later(
+def changed_later(
     tree: ast.Module, loops: list[SplitLoop], read: list[set[str]], through: Callable[[set[str]], set[str]]
-) -> set[str]:
-    """Names. A change through another name for the object (`b = a`, `for row in a`) counts; one by a function that the
-    analysis does not know does not. `through`: what the functions that names lead to read."""
+) -> tuple[set[str], set[str]]:
+    """Names: of what the loops read, and of all else. A change through another name for the object (`b = a`,
+    `for row in a`) counts; one by a function that the analysis does not know does not. `through`: what the functions that
+    names lead to read."""
     found: set[str] = set()
+    every: set[str] = set()
     leads = _derived(tree)
     for loop, names in zip(loops, read, strict=True):
         new = _made_by(tree, loop)
@@ -33,7 +35,8 @@ def mutated_later(
         found |= changed & names
         if changed - names:
             found |= changed & through(names)
-    return found
+        every |= changed
+    return found, every - found
 
 
 def _taken(statement: ast.stmt) -> set[str]:

@@ -419,7 +419,8 @@ COUNTER: Any = Counter
 class CellPlan:
     """module: the cell with `__firn__.split(k, iterable)` where loop k stood. notes: why something was not split.
     uses_parallel: the cell names `parallel.rank`, `.size` or `.split`: it is one for --each. mutated_later: variables
-    that a loop shares and a later statement changes: they travel as copies. verdicts: on every loop and comprehension, in
+    that a loop shares and a later statement changes: they travel as copies. changed_besides: other variables that one
+    changes: what has objects in common with these travels as a copy, too. verdicts: on every loop and comprehension, in
     the order of the cell's text. inner: (line, function) of calls in the notebook's part of the cell of functions that
     have loops of their own."""
 
@@ -428,5 +429,6 @@ class CellPlan:
     notes: list[str] = field(default_factory=list)
     uses_parallel: bool = False
     mutated_later: set[str] = field(default_factory=set)
+    changed_besides: set[str] = field(default_factory=set)
     verdicts: Sequence[Verdict] = ()
     inner: Sequence[tuple[int, str]] = ()

@@ -95,6 +95,21 @@ def test_what_a_later_statement_changes_is_copied(later: str, names: set[str]) -
     assert plan("ys = [r for r in rows]\n" + later).mutated_later == names
 
 
+@pytest.mark.parametrize(
+    ("later", "names"),
+    [
+        ("for n in nodes: n.n += 1", {"n", "nodes"}),
+        ("log.append(len(ys))", {"log"}),
+        ("ys.sort()", set()),
+        ("ys[0].n = 1", {"ys"}),
+        ("rows.append(1)", set()),
+        ("print(nodes)", set()),
+    ],
+)
+def test_what_else_a_later_statement_changes(later: str, names: set[str]) -> None:
+    assert plan("ys = [r for r in rows]\n" + later).changed_besides == names
+
+
 def test_what_an_earlier_statement_changes_is_not() -> None:
     assert plan("rows.append(1)\nys = [r for r in rows]").mutated_later == set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import importlib
+import pkgutil
 import sys
 import time
 import warnings
@@ -11,6 +12,7 @@ from concurrent import interpreters
 from pathlib import Path
 from typing import Any
 
+import firn
 import pytest
 from firn import modules, settings
 from firn.modules import Unloadable
@@ -184,14 +186,28 @@ def test_a_module_is_tried_once_and_those_of_the_standard_library_never(
     assert "subinterpreters" in modules.why_not(["faulthandler"])["faulthandler"]
 
 
-def test_what_is_known_of_the_standard_library_is_true() -> None:
+def test_what_is_known_of_modules_is_true() -> None:
     names = sorted(sys.stdlib_module_names - modules._NOT_IN_WORKERS)
+    names += [found.name for found in pkgutil.walk_packages(firn.__path__, "firn.") if "__main__" not in found.name]
+    names.append("cloudpickle")
+    assert "firn.analysis.cell" in names
     probe = interpreters.create()
     try:
+        probe.exec(f"import sys; sys.path[:] = {sys.path!r}")
         refused = [name for name in names if not name.startswith("_test") and _refuses(probe, name)]
     finally:
         probe.close()
     assert refused == []
+
+
+def test_no_module_is_tried_for_the_first_function(monkeypatch: pytest.MonkeyPatch, notebook: Any) -> None:
+    monkeypatch.setattr(modules, "_tried", {})
+    monkeypatch.setattr(modules, "_try", lambda keys: pytest.fail(f"tried {keys}"))
+    notebook.cell(
+        "from dataclasses import dataclass\nK = [1]\n@dataclass\nclass P:\n    n: int\n"
+        "def f(x, part=P(3)):\n    return x + K[0] + part.n"
+    )
+    assert notebook.loop("f(x)") == [4, 5, 6, 7]
 
 
 def _refuses(probe: interpreters.Interpreter, name: str) -> bool:
