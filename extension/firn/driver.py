@@ -135,13 +135,14 @@ class Run:
         """The error that was found before anything ran."""
         return self.error, None
 
-    def split(self, index: int, iterable: Any) -> Result:
-        """Runs a split loop and merges it into the notebook; nothing of a failed loop is merged."""
+    def split(self, index: int, handed: list[Any]) -> Result:
+        """Runs a split loop over the one iterable in a list, and merges it into the notebook; nothing of a failed loop is
+        merged. No frame keeps the iterable: when it is frozen, the original is to go while the workers run."""
         assert self.plan is not None
         loop = self.plan.loops[index]
         entry = self._enter(loop)
         try:
-            value = self._split(loop, entry, iterable)
+            value = self._split(loop, entry, handed)
             if self._taken is not None:
                 self._taken.use_up()
             return None, value
@@ -163,14 +164,13 @@ class Run:
             for name in self._taken.leave(0 if failed is None else failed + 1, self.namespace):
                 self.note(errors.goes_on(name))
 
-    async def split_apart(self, index: int, iterable: Any) -> Result:
+    async def split_apart(self, index: int, handed: list[Any]) -> Result:
         """The same in a background cell, which goes on when the loop has ended."""
         assert self.plan is not None
         loop = self.plan.loops[index]
         entry = self._enter(loop)
         try:
-            items = self._read(loop, entry, iterable)
-            del iterable
+            items = self._read(loop, entry, handed.pop())
             if not entry.items:
                 return None, self._merge(loop, entry, [], items.error)
             with self.session.turn(), background.pool_session().turn() as pool:
@@ -197,9 +197,8 @@ class Run:
     def _enter(self, loop: SplitLoop) -> Loop:
         return self.account.enter(loop.lineno, loop.what, loop.source, "split", loop.index)
 
-    def _split(self, loop: SplitLoop, entry: Loop, iterable: Any) -> Any:
-        items = self._read(loop, entry, iterable, self.namespace)
-        del iterable
+    def _split(self, loop: SplitLoop, entry: Loop, handed: list[Any]) -> Any:
+        items = self._read(loop, entry, handed.pop(), self.namespace)
         if not entry.items:
             return self._merge(loop, entry, [], items.error)
         effects: list[Any] = []

@@ -50,7 +50,9 @@ class Calls:
             self._runs.pop(self._order.popleft(), None)
 
     def split(self, number: int, index: int, iterable: Any) -> Result:
-        return self._runs[number].split(index, iterable)
+        handed = [iterable]
+        del iterable
+        return self._runs[number].split(index, handed)
 
     def background(self, number: int) -> Result:
         run = self._apart[number] = self._runs[number]
@@ -62,7 +64,9 @@ class Calls:
         return None, job
 
     async def split_apart(self, number: int, index: int, iterable: Any) -> Result:
-        return await self._apart[number].split_apart(index, iterable)
+        handed = [iterable]
+        del iterable
+        return await self._apart[number].split_apart(index, handed)
 
     def _ended(self, run: Run) -> Kept:
         self._apart.pop(run.number, None)

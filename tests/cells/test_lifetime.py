@@ -58,6 +58,21 @@ def held():
     return found
 
 
+@pytest.mark.parametrize("loop", ["for node in nodes:\n    pause(node)", "out = [pause(node) for node in nodes]"])
+def test_the_originals_go_while_the_workers_run(notebook, loop):
+    """Giving back millions of objects takes its time, which the notebook has while it waits."""
+    notebook.ok(
+        """import time, weakref
+class Node: pass
+def pause(node): time.sleep(0.1)
+nodes = [Node() for _ in range(8)]
+gone = []
+last = weakref.finalize(nodes[-1], lambda: gone.append(time.perf_counter()))"""
+    )
+    notebook.ok(f"%%parallel\n{loop}\nended = time.perf_counter()")
+    assert notebook.ok("len(gone)") == 1 and notebook["ended"] - notebook["gone"][0] > 0.2
+
+
 def table(notebook):
     """What `%frozen` shows."""
     notebook.ok("%frozen")
