@@ -15,12 +15,11 @@ import sys
 import types
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from time import thread_time
 from typing import Any, cast
 
 import firn
-from firn import _core, views
+from firn import _core, sampling, views
 from firn.readable import plural
 from firn.report import Pickled
 
@@ -28,16 +27,9 @@ GROWTH = 4  # each sample has so many times the items of the one before; the fir
 WHOLE = 256  # containers up to this size are pickled as they are
 FEW = 16  # of so many each is measured, if they are long
 RUNS = 3  # of each sample, if the budget allows; the quickest counts
-SMALL = 1_000  # what leads to fewer objects is pickled as it is
-LOOK = 64  # so many neighbours are looked at for a way to smaller parts
-FAR = 4096  # where these are in a mapping or a set, at most: one gets there by iterating only
 ITEMS = 16  # so many tell whether items hold the same objects
-CLEARLY = 0.7
-DEEP = 100  # steps to a small part
-WEIGHED = 5_000_000  # objects a second that are counted
+CLEARLY = 0.7  # of what they weigh together is left when each object counts once
 PICKLED = 500_000  # objects a second that are pickled, loaded, and weighed
-APART = 61  # entries between two of a mapping's or a set's sample, at most: one gets at them by iterating only
-GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass
@@ -93,7 +85,7 @@ class Comparison:
             # dict keeps the hash of its keys: that of an integer is its value, which would look like a pointer.)
             key = (id(value), *_core.segments_of([value]))
             is_known = key in self._costs and (budget is not None or self._in_full(key))
-            if not is_known and costs and budget is not None and budget <= 0 and _is_large(value):
+            if not is_known and costs and budget is not None and budget <= 0 and sampling.is_large(value):
                 unmeasured += 1
                 continue
             if is_known:
@@ -107,7 +99,7 @@ class Comparison:
                     self._costs[key] = cost
             if isinstance(cost, Cost):
                 costs.append((name, cost))
-            elif _is_large(value):  # what the rest takes would be no figure to compare with
+            elif sampling.is_large(value):  # what the rest takes would be no figure to compare with
                 self.unknown = f"{name} {cost}"
                 return None
         if not costs:
@@ -166,19 +158,19 @@ def _measured(value: object, budget: float | None, depth: int = 0) -> Cost:
             return _together([_measured(child, budget / length, depth + 1) for child in children])
     if budget is None:
         return _pickle(firn.thaw(value), length, length)
-    if not _is_large(value) and length <= WHOLE:
+    if not sampling.is_large(value) and length <= WHOLE:
         return _pickle(firn.thaw(value), length, length)
-    if length <= WHOLE or any(_is_large(item) for item in _picked(value, 4, length)):
+    if length <= WHOLE or any(sampling.is_large(item) for item in sampling.picked(value, 4, length)):
         return _of_parts(value, budget)
     end = thread_time() + budget
-    part, smaller, cost = 1, None, _best(_sample(value, 1, length), 1, length, end)
+    part, smaller, cost = 1, None, _best(sampling.sample(value, 1, length), 1, length, end)
     spent = 0.0
     while (part < length and thread_time() + GROWTH * spent < end) or smaller is None:
         began = thread_time()
         smaller, part = cost, min(part * GROWTH, length)
         if part == length:
             return _pickle(firn.thaw(value), length, length)
-        cost = _best(_sample(value, part, length), part, length, end)
+        cost = _best(sampling.sample(value, part, length), part, length, end)
         spent = thread_time() - began
     return _with_common_parts(_extrapolated(smaller, cost), value, length, budget)
 
@@ -215,27 +207,11 @@ class Tangled(Exception):
     """All of a value's parts lead to most of it."""
 
 
-def _is_large(value: object) -> bool:
-    """Whether it leads to many objects. What is not frozen counts as small: all of it has just been copied anyway."""
-    return _core.weigh([value], SMALL)[0] >= SMALL
-
-
-def _size(value: object, budget: float) -> tuple[int, int]:
-    """The objects that a frozen value leads to, and their bytes. Of more than can be counted: all that was frozen with it."""
-    limit = round(SMALL + budget / 2 * WEIGHED)
-    objects, size = _core.weigh([value], limit)
-    if objects < limit:
-        return objects, size
-    wanted = _core.segments_of([value])
-    segments = [segment for segment in _core.segments() if segment["id"] in wanted]
-    return sum(segment["objects"] for segment in segments), sum(segment["bytes"] for segment in segments)
-
-
 def _with_common_parts(cost: Cost, value: object, length: int, budget: float) -> Cost:
     """The cost of a container's items if what several of them hold counts once: a sample has copies of it."""
-    picked = _picked(value, ITEMS, length)
-    each = sum(_core.weigh([item], SMALL)[1] for item in picked) / len(picked)
-    size = _size(value, budget)[1]
+    picked = sampling.picked(value, ITEMS, length)
+    each = sum(_core.weigh([item], sampling.SMALL)[1] for item in picked) / len(picked)
+    size = sampling.size(value, budget)[1]
     found = size / (_core.weigh([value], 1)[1] + each * length or 1)
     if not 0 < found < CLEARLY:
         return cost
@@ -248,56 +224,21 @@ def _of_parts(value: object, budget: float) -> Cost:
     """The cost of all by that of some parts, in proportion to the heap's memory. Raises Tangled if no part is small, as in a
     graph, and pickling all of it would take too long."""
     end = thread_time() + budget
-    objects, size = _size(value, budget)
+    objects, size = sampling.size(value, budget)
     generator = random.Random(objects)
     found, weight = Cost(0.0, 0.0, 0.0), 0
     while not weight or thread_time() < end:
-        parts = _small_parts(value, generator)
+        parts = sampling.small_parts(value, generator)
         if not parts:
             if objects > 2 * budget * PICKLED:
                 raise Tangled
             return _pickle(firn.thaw(value), 0, 0)
         found.add(_pickle([firn.thaw(part) for part in parts], 0, 0))
         for part in parts:
-            its_objects, its_bytes = _core.weigh([part], SMALL)
+            its_objects, its_bytes = _core.weigh([part], sampling.SMALL)
             found.part, weight = found.part + its_objects, weight + its_bytes
     found.part, found.whole, found.unit = min(found.part, objects - 1), objects, "objects"
     return found.scaled(max(1.0, size / weight))
-
-
-def _small_parts(value: object, generator: random.Random) -> list[object]:
-    """Some of what a large value leads to: not large themselves, and neighbours."""
-    for _ in range(DEEP):
-        parts: list[object] = []
-        objects, large = 0, None
-        for one in _some_items(value, generator):
-            its = _core.weigh([one], SMALL)[0]
-            if its >= SMALL:
-                large = one
-                break
-            if its:
-                objects += its
-                parts.append(one)
-            if objects >= SMALL:
-                break
-        if large is None:
-            return parts
-        value = large
-    return []
-
-
-def _some_items(value: object, generator: random.Random) -> list[Any]:
-    """Neighbours among a container's items, or all that an instance has, in no order."""
-    if isinstance(value, (list, tuple)):
-        start = generator.randrange(max(1, len(value) - LOOK))
-        items = list(value[start : start + LOOK])
-    elif isinstance(value, (dict, set, frozenset)):
-        start = generator.randrange(max(1, min(len(value), FAR) - LOOK))
-        items = list(islice(value.values() if isinstance(value, dict) else value, start, start + LOOK))
-    else:
-        items = gc.get_referents(_core.shallow(value))
-    generator.shuffle(items)
-    return items
 
 
 def _together(costs: list[Cost]) -> Cost:
@@ -305,30 +246,6 @@ def _together(costs: list[Cost]) -> Cost:
     for cost in costs:
         total.add(cost)
     return total
-
-
-def _sample(value: object, part: int, length: int) -> object:
-    """`part` items of a container as an ordinary container of the same kind."""
-    picked = _picked(value, part, length)
-    if isinstance(value, dict):
-        keys = islice(value, 0, part * _step(part, length), _step(part, length))
-        return {key: firn.thaw(item) for key, item in zip(keys, picked, strict=True)}
-    items = [firn.thaw(item) for item in picked]
-    return items if isinstance(value, list) else tuple(items) if isinstance(value, tuple) else set(items)
-
-
-def _picked(value: object, part: int, length: int) -> list[Any]:
-    """`part` of the items, or of a mapping's values, evenly spread (of a mapping or a set nearer to its start)."""
-    if isinstance(value, (list, tuple)):
-        # Even, and in step with nothing that repeats in the data.
-        return [value[int(length * (index * GOLDEN % 1))] for index in range(part)]
-    assert isinstance(value, (dict, set, frozenset))
-    step = _step(part, length)
-    return list(islice(value.values() if isinstance(value, dict) else value, 0, part * step, step))
-
-
-def _step(part: int, length: int) -> int:
-    return min(length // part, APART)
 
 
 def _pickle(value: object, part: int, whole: int, weigh: bool = True) -> Cost:

@@ -64,6 +64,9 @@ class Started:
     skipped: int = 0  # iterations that ran in the notebook, with these effects
     effects: list[Any] = field(default_factory=list)
     queued: float | None = None  # since when it waits for the workers that are at other jobs
+    # What has been frozen. It goes while the workers run, for giving back millions of objects takes its time; but not before
+    # they have begun: to load modules, they need the GIL that it keeps.
+    originals: list[object] = field(default_factory=list)
 
     def run(self) -> Outcome:
         """Waits for it, from any thread."""
@@ -77,6 +80,7 @@ class Started:
             find=self.find,
             skipped=self.skipped,
             gathered=None if self.apart else self.loop.gathered,
+            begun=self.originals.clear,
         )
 
     @property
@@ -249,7 +253,7 @@ class Run:
     def _start(self, loop: SplitLoop, entry: Loop, items: Items, pool: _core.Pool, screen: Screen | None) -> Started:
         """Freezes what a loop reads and gives it to the workers."""
         began, worked = time.perf_counter(), time.thread_time()
-        starting = any(worker["state"] == "starting" for worker in pool.workers())
+        starting = jobs.let_start(pool)
         shipment = self._prepare(loop, items, screen)
         self._together |= shipment.figures.together
         originals = self.rebind(shipment)
@@ -257,10 +261,8 @@ class Run:
         entry.offered = min(self.workers_of(pool.size), shipped)
         job = pool.submit(shipment.setup, shipped, chunk=self._chunk(shipped), workers=self.options.workers)
         submitted, worked = time.perf_counter(), time.thread_time() - worked
-        # The originals go while the workers run: giving back millions of objects takes its time.
         self.add_shipment(shipment, entry, loop.read)
-        unread = items.error
-        del originals, items
+        originals.append(items)
         progress = Progress(None if self._bars.seen else screen, loop.what, entry.items, bars=self._bars)
         find = partial(self._find, loop, shipment.items, entry.items - shipped)
         prepare = submitted - began
@@ -268,7 +270,10 @@ class Run:
             prepare = max(worked, shipment.figures.seconds)
         apart = self.options.compare == "full"
         skipped = entry.items - shipped
-        return Started(loop, entry, shipment, job, progress, self.deadline, prepare, find, apart, unread, skipped)
+        return Started(
+            *(loop, entry, shipment, job, progress, self.deadline, prepare, find, apart, items.error, skipped),
+            originals=originals,
+        )
 
     def _ended(self, started: Started, outcome: Outcome) -> Any:
         """Merges what the workers brought; raises what the loop raised."""

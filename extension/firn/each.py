@@ -105,12 +105,12 @@ def _run(run: Run, entry: Loop) -> None:
         job = pool.submit(shipment.setup, size, pinned=True)
         prepared = time.perf_counter() - began
         run.add_shipment(shipment, entry)
-        del originals
         labelled = jobs.Grouped() if run.options.group else jobs.Labelled()
         outcome = jobs.run(
             job,
             decided=lambda _: False,
             deadline=run.deadline,
+            begun=originals.clear,
             write=labelled,
             failed=jobs.own_failure("cell", entry.line),
             place=errors.in_worker,

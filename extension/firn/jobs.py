@@ -19,6 +19,8 @@ from firn.raised import Failure, Found
 from firn.shipping import unpack
 
 GRACE = 2.0  # seconds that a stopped worker gets before it is abandoned
+START = 0.25  # seconds that workers have for their start, which takes 0.04, before data is frozen
+BEGUN = 1.0  # seconds after which a job's workers have surely begun
 
 
 @dataclass(slots=True)  # there may be a million of them
@@ -105,6 +107,24 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def let_start(pool: _core.Pool) -> bool:
+    """Whether workers are starting: gives as many as have a CPU the time for it.
+
+    A worker that loads its modules needs the notebook's GIL again and again, for CPython begins to load those that are
+    written in C in the main interpreter; and freezing does not let go of it.
+    """
+    pool.warm()
+    wanted = min(pool.size, _core.cpu_count())
+    deadline = time.monotonic() + START
+    waited = False
+    while sum(worker["state"] in ("idle", "busy") for worker in pool.workers()) < wanted:
+        waited = True
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.0005)
+    return waited
+
+
 def run(
     job: _core.Job,
     *,
@@ -117,11 +137,13 @@ def run(
     progress: Progress | None = None,
     skipped: int = 0,
     gathered: Callable[[Any, Any], Any] | None = None,
+    begun: Callable[[], object] = lambda: None,
 ) -> Outcome:
     """Drives a job to its end. `write(stream, rank, text)` gets the output; `failed(event)` names a failure of firn's own,
     `place(index, others, variable)` says for the user where an exception came from, `find(index)` what that iteration
     was about; `progress` is told what is done, and closed; `skipped` iterations came before the job's first.
     `gathered(effects, effects)` makes one chunk's effects of two neighbours' while the workers run, or returns None.
+    `begun` is called once, when the workers have surely begun.
 
     Raises nothing of the user's: what the cell must raise is in the outcome. KeyboardInterrupt and a time limit stop
     the job (workers that do not stop in time are abandoned) and come back as the outcome's error.
@@ -134,7 +156,7 @@ def run(
     settled = sys.maxsize  # chunks from here on do not matter: an earlier one decided the result
     try:
         with interruptible():
-            for event in _uncollected(_events(job, deadline, progress)):
+            for event in _uncollected(_events(job, deadline, progress, begun)):
                 if event.kind == "output":
                     progress.step_aside(event.text)
                     write(event.stream, event.rank, event.text)
@@ -197,7 +219,10 @@ def _lost(job: _core.Job) -> Iterator[Done]:
         yield Done(start, stop, rank, began, ended, setup, pack, delay, lost="unused" if whole else "stopped")
 
 
-def _events(job: _core.Job, deadline: float | None, progress: Progress) -> Iterator[_core.Event]:
+def _events(
+    job: _core.Job, deadline: float | None, progress: Progress, begun: Callable[[], object]
+) -> Iterator[_core.Event]:
+    at_first: Callable[[], object] | None = begun
     # An interrupt wakes the main thread from its wait; in another it is raised between two looks.
     look = None if threading.current_thread() is threading.main_thread() else 0.05
     while True:
@@ -207,7 +232,12 @@ def _events(job: _core.Job, deadline: float | None, progress: Progress) -> Itera
             if left <= 0:
                 raise Deadline
             left = left if look is None else min(left, look)
+        if at_first is not None:
+            left = BEGUN if left is None else min(left, BEGUN)
         event = job.next(progress.wait(left))
+        if at_first is not None:
+            at_first()
+            at_first = None
         progress.look()
         if event is not None:
             yield event

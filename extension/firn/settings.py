@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+ORDINARY = (28, "ROUND_HALF_EVEN", -999999, 999999, 1, 0, ("DivisionByZero", "InvalidOperation", "Overflow"))
+"""The decimal context of a thread that has not set one: precision, rounding, Emin, Emax, capitals, clamp, traps."""
+
+
 class _Imports:
     """Stands on sys.meta_path, finds nothing, and counts what the import system is asked for: without that, no module gets
     a new spec. Looking at the specs of a few thousand modules before each cell would take longer than a short one."""
@@ -93,7 +97,7 @@ def settings() -> dict[str, Any]:
     context = None
     if decimal is not None:
         now = decimal.getcontext()
-        flags = tuple(signal.__name__ for signal, on in now.traps.items() if on)
+        flags = tuple(sorted(signal.__name__ for signal, on in now.traps.items() if on))
         context = (now.prec, now.rounding, now.Emin, now.Emax, now.capitals, now.clamp, flags)
     return {
         "path": list(sys.path),
@@ -163,7 +167,10 @@ class Follower:
         warnings.onceregistry.clear()  # type: ignore[attr-defined]
         if settings["decimal"] is not None and settings["decimal"] != self._decimal:
             self._decimal = settings["decimal"]
-            _set_decimal(settings["decimal"])
+            if (
+                "decimal" in sys.modules or settings["decimal"] != ORDINARY
+            ):  # loading it takes longer than all else here
+                _set_decimal(settings["decimal"])
         logged.follow(settings["loggers"])
         if settings["limits"] != self._limits:
             self._limits = settings["limits"]

@@ -5,7 +5,7 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from firn import __version__
+from ._version import version
 
 
 def usage() -> dict[str, Any]:
@@ -30,8 +30,8 @@ def kernel_info() -> dict[str, Any]:
     return {
         "status": "ok",
         "implementation": "firn",
-        "implementation_version": __version__,
-        "banner": f"firn {__version__}, Python {python}. %%parallel runs a cell on all cores; %%parallel? explains it.\n",
+        "implementation_version": version,
+        "banner": f"firn {version}, Python {python}. %%parallel runs a cell on all cores; %%parallel? explains it.\n",
         "language_info": {
             "name": "python",
             "version": python,

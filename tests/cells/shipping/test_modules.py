@@ -14,7 +14,7 @@ from typing import Any
 
 import firn
 import pytest
-from firn import modules, settings
+from firn import _core, modules, settings
 from firn.modules import Unloadable
 
 IMPORTS = {
@@ -147,6 +147,17 @@ def test_a_filter_waits_for_the_module_of_its_category(notebook: Any, beside: Pa
         warnings.simplefilter("error", notebook["warns_late"].Outer.Late)
         with pytest.raises(Exception, match="bad"):
             notebook.loop("late()")
+
+
+def test_workers_load_no_decimal_for_the_ordinary_context(notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.settings()["decimal"] == settings.ORDINARY
+    notebook.cell("import sys\ndef loaded(x): return 'decimal' in sys.modules\n")
+    pool = _core.Pool(1)
+    monkeypatch.setattr(notebook, "pool", pool)
+    try:
+        assert set(notebook.loop("loaded(x)")) == {False}
+    finally:
+        pool.close()
 
 
 def test_warning_filters_and_the_decimal_context_are_followed(notebook: Any) -> None:
