@@ -159,8 +159,9 @@ class Account:
         have objects in common with others that were copied."""
         report = self.report
         report.wall_seconds = self.now
-        changed, besides = (plan.mutated_later, plan.changed_besides) if plan is not None else (set(), set())
-        others = "what the cell changes after the loop" if changed or besides else "what --copy names"
+        changed = plan.mutated_later if plan is not None else set()
+        known = changed or (plan is not None and any(loop.besides for loop in plan.loops))
+        others = "what the cell changes after the loop" if known else "what --copy names"
         for names, why in (
             (changed, ", for the cell changes it after the loop"),
             (together, f", for objects that it has in common with {others}"),

@@ -13,6 +13,7 @@ import pickle
 import random
 import sys
 import types
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from time import thread_time
@@ -80,6 +81,7 @@ class Comparison:
             return None
         costs: list[tuple[str, Cost]] = []
         unmeasured = 0  # the budget was spent before
+        crowds = Counter(tuple(_core.segments_of([value])) for value in shared.values() if sampling.is_large(value))
         for number, (name, value) in enumerate(shared.items()):
             # An address means something else when its segment is gone, a segment's number never does. (A tuple, for a
             # dict keeps the hash of its keys: that of an integer is its value, which would look like a pointer.)
@@ -92,7 +94,8 @@ class Comparison:
                 cost = self._costs[key]
             else:
                 began = thread_time()
-                cost = _cost(value, None if budget is None else max(0.0, budget) / (len(shared) - number))
+                left = None if budget is None else max(0.0, budget) / (len(shared) - number)
+                cost = _cost(value, left, max(1, crowds[key[1:]]))
                 if budget is not None:
                     budget -= thread_time() - began
                 if firn.is_frozen(value):
@@ -131,15 +134,15 @@ def _frozen_bytes(values: Iterable[object]) -> int:
     return sum(segment["bytes"] for segment in _core.segments() if segment["id"] in wanted)
 
 
-def _cost(value: object, budget: float | None) -> Cost | str:
-    """Measures a value; a few words when it does not pickle. The pickled values are ordinary ones, thawed for it.
+def _cost(value: object, budget: float | None, sharers: int = 1) -> Cost | str:
+    """Measures a value, one of so many large ones in its segment; a few words when it does not pickle. The pickled values are ordinary ones, thawed for it.
 
     A collection of the notebook's garbage that falls into a sample would be taken for the cost of pickling it.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _measured(value, budget)
+        return _measured(value, budget, sharers)
     except Tangled:
         return "hangs together and would take long to pickle; --compare full measures it"
     except Exception as error:
@@ -149,19 +152,19 @@ def _cost(value: object, budget: float | None) -> Cost | str:
             gc.enable()
 
 
-def _measured(value: object, budget: float | None, depth: int = 0) -> Cost:
+def _measured(value: object, budget: float | None, sharers: int, depth: int = 0) -> Cost:
     length = len(value) if isinstance(value, (list, tuple, dict, set, frozenset)) else 0
     if budget is not None and 0 < length <= WHOLE and depth < 4:
         children = list(value.values()) if isinstance(value, dict) else list(cast(Collection[object], value))
         is_deep = any(isinstance(child, (list, tuple, dict, set)) and len(child) > WHOLE for child in children)
         if is_deep and (length <= FEW or not firn.is_frozen(value)):
-            return _together([_measured(child, budget / length, depth + 1) for child in children])
+            return _together([_measured(child, budget / length, sharers * length, depth + 1) for child in children])
     if budget is None:
         return _pickle(firn.thaw(value), length, length)
     if not sampling.is_large(value) and length <= WHOLE:
         return _pickle(firn.thaw(value), length, length)
     if length <= WHOLE or any(sampling.is_large(item) for item in sampling.picked(value, 4, length)):
-        return _of_parts(value, budget)
+        return _of_parts(value, budget, sharers)
     end = thread_time() + budget
     part, smaller, cost = 1, None, _best(sampling.sample(value, 1, length), 1, length, end)
     spent = 0.0
@@ -172,7 +175,7 @@ def _measured(value: object, budget: float | None, depth: int = 0) -> Cost:
             return _pickle(firn.thaw(value), length, length)
         cost = _best(sampling.sample(value, part, length), part, length, end)
         spent = thread_time() - began
-    return _with_common_parts(_extrapolated(smaller, cost), value, length, budget)
+    return _with_common_parts(_extrapolated(smaller, cost), value, sampling.size(value, budget, sharers)[1])
 
 
 def _best(sample: object, part: int, whole: int, end: float) -> Cost:
@@ -207,12 +210,11 @@ class Tangled(Exception):
     """All of a value's parts lead to most of it."""
 
 
-def _with_common_parts(cost: Cost, value: object, length: int, budget: float) -> Cost:
+def _with_common_parts(cost: Cost, value: object, size: int) -> Cost:
     """The cost of a container's items if what several of them hold counts once: a sample has copies of it."""
-    picked = sampling.picked(value, ITEMS, length)
+    picked = sampling.picked(value, ITEMS, cost.whole)
     each = sum(_core.weigh([item], sampling.SMALL)[1] for item in picked) / len(picked)
-    size = sampling.size(value, budget)[1]
-    found = size / (_core.weigh([value], 1)[1] + each * length or 1)
+    found = size / (_core.weigh([value], 1)[1] + each * cost.whole or 1)
     if not 0 < found < CLEARLY:
         return cost
     cost = cost.scaled(found)
@@ -220,11 +222,11 @@ def _with_common_parts(cost: Cost, value: object, length: int, budget: float) ->
     return cost
 
 
-def _of_parts(value: object, budget: float) -> Cost:
+def _of_parts(value: object, budget: float, sharers: int) -> Cost:
     """The cost of all by that of some parts, in proportion to the heap's memory. Raises Tangled if no part is small, as in a
     graph, and pickling all of it would take too long."""
     end = thread_time() + budget
-    objects, size = sampling.size(value, budget)
+    objects, size = sampling.size(value, budget, sharers)
     generator = random.Random(objects)
     found, weight = Cost(0.0, 0.0, 0.0), 0
     while not weight or thread_time() < end:

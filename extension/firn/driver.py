@@ -120,9 +120,8 @@ class Run:
 
     @property
     def copied(self) -> frozenset[str]:
-        """The variables of which the workers get copies, if they get them: those that the user named, and those that the
-        cell changes."""
-        changed = self.plan.mutated_later | self.plan.changed_besides if self.plan is not None else set()
+        """The variables of which the workers get copies: those that the user named, and those that the cell changes."""
+        changed = frozenset(self.plan.mutated_later) if self.plan is not None else frozenset()
         return self.options.copy | changed | self._together
 
     @cached_property
@@ -308,6 +307,7 @@ class Run:
             code=loop.code_for(self.namespace),
             items=items,
             copy=self.copied,
+            besides=loop.besides,
             label=self.label,
             seed=self.seed_of(loop.index),
             screen=lambda: screen,

@@ -56,16 +56,15 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
     ]
     values = [planner.namespace[name] for name in names]
     data = smallest_first(data)
-    own = [unit for unit in data if not planner.copy.isdisjoint(unit.names)]
-    shared = [unit for unit in data if planner.copy.isdisjoint(unit.names)]
+    own = [unit for unit in data if _is_own(unit, planner)]
+    shared = [unit for unit in data if not _is_own(unit, planner)]
     roots = _roots(data)
     results = []
     if shared:
-        mine = [value for name, value in planner.namespace.items() if name in planner.copy and is_data(value)]
         with not_captured(), long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
             result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, keeps_forms=True)
         assert result.forms is not None
-        if mine and (result.forms.holders(mine, []) or any(form is not None for form in result.forms.of(mine))):
+        if _is_changed(result.forms, planner):
             own, shared = data, []
             figures.together.update(name for unit in data for name in unit.names if name not in planner.copy)
             planner.copy |= figures.together
@@ -110,6 +109,24 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
             kind += unit.names
             if units is shared and unit.pointer is not unit.value and _takes_its_place(unit.pointer):
                 planner.rebound.update(dict.fromkeys(unit.names, unit.pointer))
+
+
+def _is_own(unit: Unit, planner: Planner) -> bool:
+    """Also what a loop runs over without a name: it may be a part of such a variable (`config["rows"]`)."""
+    return not planner.copy.isdisjoint(unit.names) or (unit.over and not unit.names and bool(planner.copy))
+
+
+def _is_changed(forms: _core.Forms, planner: Planner) -> bool:
+    """Whether what is copied, or what the cell changes beside it, has any of the objects that were frozen."""
+    space = planner.namespace
+    deep = [value for name, value in space.items() if name in planner.copy and is_data(value)]
+    shallow: list[object] = []
+    for name in planner.besides.keys() & space.keys():
+        if type(space[name]) not in _WITHOUT_ORIGINALS:
+            (deep if planner.besides[name] else shallow).append(space[name])
+    if any(form is not None for form in forms.of(deep + shallow)):
+        return True
+    return bool(deep and forms.holders(deep, []))
 
 
 def _stays(units: list[Unit], result: _core.FreezeResult, roots: dict[Unit, str]) -> list[object] | None:

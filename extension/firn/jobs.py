@@ -108,7 +108,7 @@ def interruptible() -> Iterator[None]:
 
 
 def let_start(pool: _core.Pool) -> bool:
-    """Whether workers are starting: gives as many as have a CPU the time for it.
+    """Whether workers were starting: gives as many as have a CPU the time for it.
 
     A worker that loads its modules needs the notebook's GIL again and again, for CPython begins to load those that are
     written in C in the main interpreter; and freezing does not let go of it.
@@ -116,13 +116,12 @@ def let_start(pool: _core.Pool) -> bool:
     pool.warm()
     wanted = min(pool.size, _core.cpu_count())
     deadline = time.monotonic() + START
-    waited = False
-    while sum(worker["state"] in ("idle", "busy") for worker in pool.workers()) < wanted:
-        waited = True
-        if time.monotonic() > deadline:
-            break
+    states = [worker["state"] for worker in pool.workers()]
+    were = "starting" in states
+    while "starting" in states and len(states) - states.count("starting") < wanted and time.monotonic() < deadline:
         time.sleep(0.0005)
-    return waited
+        states = [worker["state"] for worker in pool.workers()]
+    return were
 
 
 def run(
@@ -143,7 +142,7 @@ def run(
     `place(index, others, variable)` says for the user where an exception came from, `find(index)` what that iteration
     was about; `progress` is told what is done, and closed; `skipped` iterations came before the job's first.
     `gathered(effects, effects)` makes one chunk's effects of two neighbours' while the workers run, or returns None.
-    `begun` is called once, when the workers have surely begun.
+    `begun` is called when the workers have surely begun, and at the end.
 
     Raises nothing of the user's: what the cell must raise is in the outcome. KeyboardInterrupt and a time limit stop
     the job (workers that do not stop in time are abandoned) and come back as the outcome's error.
@@ -191,6 +190,7 @@ def run(
             _write_the_rest(job, write)
         return outcome
     finally:
+        begun()
         progress.close()
         outcome.spans += _lost(job)
         job.close()
@@ -222,7 +222,8 @@ def _lost(job: _core.Job) -> Iterator[Done]:
 def _events(
     job: _core.Job, deadline: float | None, progress: Progress, begun: Callable[[], object]
 ) -> Iterator[_core.Event]:
-    at_first: Callable[[], object] | None = begun
+    waiting: Callable[[], object] | None = begun
+    surely = time.monotonic() + BEGUN
     # An interrupt wakes the main thread from its wait; in another it is raised between two looks.
     look = None if threading.current_thread() is threading.main_thread() else 0.05
     while True:
@@ -232,12 +233,12 @@ def _events(
             if left <= 0:
                 raise Deadline
             left = left if look is None else min(left, look)
-        if at_first is not None:
+        if waiting is not None:
             left = BEGUN if left is None else min(left, BEGUN)
         event = job.next(progress.wait(left))
-        if at_first is not None:
-            at_first()
-            at_first = None
+        if waiting is not None and (event is not None or time.monotonic() >= surely):
+            waiting()
+            waiting = None
         progress.look()
         if event is not None:
             yield event

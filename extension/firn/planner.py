@@ -10,7 +10,7 @@ import opcode
 import pickle
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import EnumType
 from functools import cached_property
 from typing import Any
@@ -76,6 +76,9 @@ class Planner:
         self.namespace = namespace
         self.later = later  # names that the code itself makes
         self.copy = copy
+        self.besides: Mapping[
+            str, bool
+        ] = {}  # variables that the cell changes later, and whether more than their own objects
         self.remembered = remembered
         self.screen: Callable[[], Screen | None] = lambda: None
         self.bindings: dict[str, Any] = {}
@@ -447,7 +450,7 @@ class Planner:
         other._strangers = self._strangers | strangers
         other._known = {id(unit.value): unit for unit in self.units.values() if unit.kind == "frozen" and unit.address}
         other.rebound, other.holders, other.originals = self.rebound, self.holders, self.originals
-        other.common = self.common
+        other.common, other.besides = self.common, self.besides
         other._figures, other.screen = self._figures, self.screen
         other._figures.reused.clear()  # it finds them again
         return other

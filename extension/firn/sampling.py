@@ -26,15 +26,17 @@ def is_large(value: object) -> bool:
     return _core.weigh([value], SMALL)[0] >= SMALL
 
 
-def size(value: object, budget: float) -> tuple[int, int]:
-    """The objects that a frozen value leads to, and their bytes. Of more than can be counted: all that was frozen with it."""
+def size(value: object, budget: float, sharers: int) -> tuple[int, int]:
+    """The objects that a frozen value leads to, and their bytes. Of more than can be counted: its part of all that was frozen
+    with it, which it shares with others."""
     limit = round(SMALL + budget / 2 * _WEIGHED)
     weight = _core.weigh([value], limit)
     if weight[0] < limit:
         return weight
     wanted = _core.segments_of([value])
     segments = [segment for segment in _core.segments() if segment["id"] in wanted]
-    return sum(segment["objects"] for segment in segments), sum(segment["bytes"] for segment in segments)
+    objects, size = (sum(segment[what] for segment in segments) // sharers for what in ("objects", "bytes"))
+    return max(weight[0], objects), max(weight[1], size)
 
 
 def sample(value: object, part: int, length: int) -> object:

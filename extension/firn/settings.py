@@ -96,9 +96,7 @@ def settings() -> dict[str, Any]:
     decimal = sys.modules.get("decimal")
     context = None
     if decimal is not None:
-        now = decimal.getcontext()
-        flags = tuple(sorted(signal.__name__ for signal, on in now.traps.items() if on))
-        context = (now.prec, now.rounding, now.Emin, now.Emax, now.capitals, now.clamp, flags)
+        context = _told(decimal.getcontext()), _told(decimal.DefaultContext)
     return {
         "path": list(sys.path),
         "reloads": generations(),
@@ -114,6 +112,12 @@ def settings() -> dict[str, Any]:
         "zone": (time.tzname, time.timezone, time.altzone, time.daylight),
         "environment": hash(frozenset(os.environ._data.items())),  # type: ignore[attr-defined]  # undecoded
     }
+
+
+def _told(context: Any) -> tuple[Any, ...]:
+    """A decimal context, as `_set_decimal` takes it."""
+    traps = tuple(sorted(signal.__name__ for signal, on in context.traps.items() if on))
+    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, traps
 
 
 def _filters() -> Sequence[Any]:
@@ -167,10 +171,9 @@ class Follower:
         warnings.onceregistry.clear()  # type: ignore[attr-defined]
         if settings["decimal"] is not None and settings["decimal"] != self._decimal:
             self._decimal = settings["decimal"]
-            if (
-                "decimal" in sys.modules or settings["decimal"] != ORDINARY
-            ):  # loading it takes longer than all else here
-                _set_decimal(settings["decimal"])
+            # Loading decimal takes longer than all else here.
+            if "decimal" in sys.modules or settings["decimal"] != (ORDINARY, ORDINARY):
+                _set_decimal(settings["decimal"][0])
         logged.follow(settings["loggers"])
         if settings["limits"] != self._limits:
             self._limits = settings["limits"]

@@ -14,7 +14,7 @@ import linecache
 import marshal
 import pickle
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,7 @@ def prepare(
     code: types.CodeType,
     items: Items | None = None,
     copy: Iterable[str] = (),
+    besides: Mapping[str, bool] = {},  # nobody changes it
     label: str = "",
     each: bool = False,
     remembered: Iterable[str] = (),
@@ -76,7 +77,7 @@ def prepare(
     """Gets everything ready that `code` needs in the workers; nothing has run or changed when it raises.
 
     `wanted`: the globals that the loop reads itself. `namespace`: the notebook's globals. `copy`: names of which the
-    notebook keeps its own, mutable object. `label`: the cell ("[12]"), for messages. `each`: the code is a whole cell
+    notebook keeps its own, mutable object; `besides`: `Planner.besides`. `label`: the cell ("[12]"), for messages. `each`: the code is a whole cell
     that runs in every one of `size` workers; `remembered` are the names that earlier such cells left there, `gather`
     those to return; a new `generation` starts the workers' own namespaces afresh. `seed`: of the random streams, one per
     iteration; None takes one from the notebook's generator. `screen`: where a long freeze is announced.
@@ -85,7 +86,7 @@ def prepare(
     later = names.assigned(code) | {"parallel"} if each else set[str]()
     wanted = sorted(wanted)
     planner = Planner(namespace, frozenset(copy), frozenset(remembered), frozenset(later))
-    planner.screen = screen
+    planner.screen, planner.besides = screen, besides
     try:
         sources, figures = _find(planner, wanted, code, items, label)
     except ShippingRefusal:

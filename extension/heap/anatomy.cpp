@@ -563,8 +563,8 @@ std::vector<std::uintptr_t> reached(const std::vector<std::uintptr_t>& roots,
     anatomist.walk(reinterpret_cast<PyObject*>(root));  // NOLINT: an address that Python held
   std::vector<std::uintptr_t> found;
   for (const std::uintptr_t at : std::set(objects.begin(), objects.end())) {
-    if (anatomist.has_met(reinterpret_cast<PyObject*>(at)))
-      found.push_back(at);  // NOLINT: as above
+    auto* object = reinterpret_cast<PyObject*>(at);  // NOLINT: as above
+    if (anatomist.has_met(object)) found.push_back(at);
   }
   return found;
 }

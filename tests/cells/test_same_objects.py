@@ -236,10 +236,48 @@ def test_a_later_line_changes_objects_through_a_variable_that_the_loop_does_not_
     assert notebook.ok("[n for n, _ in out], out[0][1] is chosen['a'] is nodes[3], nodes[3].n") == ([3, 5], True, 4)
 
 
-def test_what_a_later_line_changes_beside_frozen_data_costs_no_copy(notebook):
-    notebook.ok(f"{HEAD}log = []")
-    notebook.ok("%%parallel\nout = [node.n for node in nodes]\nlog.append(len(out))")
-    assert "froze nodes" in str(notebook.report) and notebook["log"] == [12]
+@pytest.mark.parametrize(
+    "change", ["log.append(len(out))", "state['total'] = 3", "space.total = 3", "by_node[0] = None", "text += 'b'"]
+)
+def test_what_a_later_line_changes_beside_frozen_data_costs_no_copy(notebook, change):
+    """Also where it holds that data."""
+    notebook.ok(
+        f"{HEAD}log = [nodes]\nstate = {{'nodes': nodes}}\nspace = SimpleNamespace(nodes=nodes)\ntext = nodes[0].text = 'abc'\n"
+        "by_node = dict.fromkeys(nodes)"
+    )
+    notebook.ok(f"%%parallel\nout = [node.n for node in nodes]\n{change}")
+    assert "froze nodes" in str(notebook.report)
+    assert notebook.ok("log[0] is state['nodes'] is space.nodes is nodes, nodes[3] in by_node") == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("holder", "items"),
+    [
+        ("SimpleNamespace()", "held.rows"),
+        ("SimpleNamespace()", "alias"),
+        ("type('Holder', (), {})", "held.rows"),
+        ("type('Holder', (), {})", "alias"),
+        ("Namespace()", "held.rows"),
+        ("ModuleType('held')", "held.rows"),
+    ],
+)
+def test_what_a_later_line_changes_through_what_is_no_data(notebook, holder, items):
+    """`argparse.Namespace` is a class of a library."""
+    notebook.ok(
+        f"from types import ModuleType, SimpleNamespace\nfrom argparse import Namespace\nheld = {holder}\n"
+        f"held.rows = alias = [{{'x': i}} for i in range(8)]\nif 'alias' not in {items!r}: del alias"
+    )
+    notebook.ok(f"%%parallel --chunk 2\nout = [row for row in {items}]\nheld.n = len(out)")
+    assert notebook.ok(f"out[0] is held.rows[0], {items} is held.rows, held.n") == (True, True, 8)
+
+
+@pytest.mark.parametrize("options", ["", " --copy held"])
+def test_what_a_later_line_changes_in_what_is_no_data(notebook, options):
+    notebook.ok("from argparse import Namespace\nheld = Namespace(rows=[{'x': i} for i in range(8)])")
+    notebook.ok(
+        f"%%parallel --chunk 2{options}\nout = []\nfor row in held.rows: out.append(row)\nheld.rows[0]['x'] = 99"
+    )
+    assert notebook.ok("out[0]['x'], out[0] is held.rows[0]") == (99, True)
 
 
 def test_results_hold_the_tuples_that_were_made_anew(notebook):

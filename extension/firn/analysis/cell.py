@@ -66,12 +66,14 @@ def _planned(tree: ast.Module, source: str, facts: CellFacts, share: Set[str], e
     if not rewriter.loops and not rewriter.notes:
         rewriter.notes.append("the cell has no top-level loop or comprehension to split")
     located(module)
-    mutated, besides = changed_later(tree, rewriter.loops, rewriter.read, facts.read_through)
+    mutated, others = changed_later(tree, rewriter.loops, rewriter.read, facts.read_through)
+    for loop, besides in zip(rewriter.loops, others, strict=True):
+        loop.besides = besides
     verdicts = sorted(rewriter.verdicts, key=lambda verdict: (verdict.lines[0], verdict.column))
     calls = inner_loops(tree, facts, verdicts) if explaining or not rewriter.loops else []
     if not rewriter.loops:
         rewriter.notes += [f"line {line}: {refusals.loops_inside(name)}" for line, name in calls]
-    return CellPlan(module, rewriter.loops, rewriter.notes, False, mutated, besides, verdicts, calls)
+    return CellPlan(module, rewriter.loops, rewriter.notes, False, mutated, verdicts, calls)
 
 
 def uses_parallel(tree: ast.Module, namespace: Mapping[str, object]) -> bool:

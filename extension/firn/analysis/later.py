@@ -1,4 +1,5 @@
-"""Which variables a later statement of the same cell changes in place: those that a loop shares, and the others."""
+"""Which variables a later statement of the same cell changes in place: those that a loop shares, and others, which may have
+objects in common with these."""
 
 import ast
 from collections.abc import Callable
@@ -12,31 +13,39 @@ _SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 
 def changed_later(
     tree: ast.Module, loops: list[SplitLoop], read: list[set[str]], through: Callable[[set[str]], set[str]]
-) -> tuple[set[str], set[str]]:
-    """Names: of what the loops read, and of all else. A change through another name for the object (`b = a`,
-    `for row in a`) counts; one by a function that the analysis does not know does not. `through`: what the functions that
-    names lead to read."""
+) -> tuple[set[str], list[dict[str, bool]]]:
+    """Names of what the loops read; and for each loop the other ones, and whether more than their own objects may change. A
+    change through another name for the object (`b = a`,
+    `for row in a`) counts; one by a function that the analysis does not know does not. `through`: what the functions
+    that names lead to read."""
     found: set[str] = set()
-    every: set[str] = set()
+    others: list[dict[str, bool]] = []
     leads = _derived(tree)
     for loop, names in zip(loops, read, strict=True):
         new = _made_by(tree, loop)
-        changed: set[str] = set()
+        changed: dict[str, bool] = {}
+
+        def note(name: str, deep: bool, changed: dict[str, bool] = changed) -> None:
+            for origin in _origins(name, leads):
+                changed[origin] = changed.get(origin, False) or deep or origin != name
+
         for statement in walk(tree):
             if isinstance(statement, _SIMPLE) and statement.lineno == loop.lineno:
-                changed |= {origin for name in _taken(statement) for origin in _origins(name, leads)}
+                for name in _taken(statement):
+                    note(name, True)
         for statement in tree.body:
             before = (statement.end_lineno or statement.lineno) <= loop.lineno or statement.lineno == loop.lineno
             if before and not _around(statement, loop):
                 continue
             for name, deep in _changed(statement).items():
                 if deep or name != new:
-                    changed |= _origins(name, leads)
-        found |= changed & names
-        if changed - names:
-            found |= changed & through(names)
-        every |= changed
-    return found, every - found
+                    note(name, deep)
+        shared = changed.keys() & names
+        if changed.keys() - names:
+            shared |= changed.keys() & through(names)
+        found |= shared
+        others.append({name: deep for name, deep in changed.items() if name not in shared})
+    return found, others
 
 
 def _taken(statement: ast.stmt) -> set[str]:
@@ -98,7 +107,11 @@ def _changed(statement: ast.stmt) -> dict[str, bool]:
     for where, owner, _ in mutations(statement):
         if owner is not None and id(owner) not in own:
             match where:
-                case ast.Subscript(value=ast.Name(id=name)) | ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
+                case (
+                    ast.Subscript(value=ast.Name(id=name))
+                    | ast.Attribute(value=ast.Name(id=name))
+                    | ast.Call(func=ast.Attribute(value=ast.Name(id=name)))
+                ):
                     deep = name != owner.id  # heapq.heappush(rows, x)
                 case _:
                     deep = True

@@ -183,6 +183,8 @@ class SplitLoop:
     last value could not be brought back, with its type's name; they are unbound, so that reading one says so. target:
     the loop variable, or several, as the cell has them. shows: it only prints or displays (see `brief`). unmerged: the
     code where the changes of some variables stand as they are written. earlier: what the cell binds up to the loop.
+    besides: variables that it does not read, and that a later statement changes, and whether more than their own objects: what
+    has objects in common with these travels as a copy.
     """
 
     index: int
@@ -202,6 +204,7 @@ class SplitLoop:
     shows: bool = False
     unmerged: Callable[[frozenset[str]], CodeType] | None = None
     earlier: frozenset[str] = frozenset()
+    besides: dict[str, bool] = field(default_factory=dict)
 
     def variables(self, item: object) -> dict[str, object]:
         """What the loop's variables are for an item; empty where that is not certain (`for x[0] in xs`)."""
@@ -419,8 +422,7 @@ COUNTER: Any = Counter
 class CellPlan:
     """module: the cell with `__firn__.split(k, iterable)` where loop k stood. notes: why something was not split.
     uses_parallel: the cell names `parallel.rank`, `.size` or `.split`: it is one for --each. mutated_later: variables
-    that a loop shares and a later statement changes: they travel as copies. changed_besides: other variables that one
-    changes: what has objects in common with these travels as a copy, too. verdicts: on every loop and comprehension, in
+    that a loop shares and a later statement changes: they travel as copies. verdicts: on every loop and comprehension, in
     the order of the cell's text. inner: (line, function) of calls in the notebook's part of the cell of functions that
     have loops of their own."""
 
@@ -429,6 +431,5 @@ class CellPlan:
     notes: list[str] = field(default_factory=list)
     uses_parallel: bool = False
     mutated_later: set[str] = field(default_factory=set)
-    changed_besides: set[str] = field(default_factory=set)
     verdicts: Sequence[Verdict] = ()
     inner: Sequence[tuple[int, str]] = ()

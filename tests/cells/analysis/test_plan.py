@@ -96,18 +96,26 @@ def test_what_a_later_statement_changes_is_copied(later: str, names: set[str]) -
 
 
 @pytest.mark.parametrize(
-    ("later", "names"),
+    ("later", "besides"),
     [
-        ("for n in nodes: n.n += 1", {"n", "nodes"}),
-        ("log.append(len(ys))", {"log"}),
-        ("ys.sort()", set()),
-        ("ys[0].n = 1", {"ys"}),
-        ("rows.append(1)", set()),
-        ("print(nodes)", set()),
+        ("for n in nodes: n.n += 1", {"n": False, "nodes": True}),
+        ("log.append(len(ys))", {"log": False}),
+        ("state.total = len(ys)", {"state": False}),
+        ("state.total['a'] = len(ys)", {"state": True}),
+        ("first = nodes[0]\nfirst.n = 1", {"first": False, "nodes": True}),
+        ("ys.sort()", {}),
+        ("ys[0].n = 1", {"ys": True}),
+        ("rows.append(1)", {}),
+        ("print(nodes)", {}),
     ],
 )
-def test_what_else_a_later_statement_changes(later: str, names: set[str]) -> None:
-    assert plan("ys = [r for r in rows]\n" + later).changed_besides == names
+def test_what_else_a_later_statement_changes(later: str, besides: dict[str, bool]) -> None:
+    assert plan("ys = [r for r in rows]\n" + later).loops[0].besides == besides
+
+
+def test_what_is_changed_between_two_loops_is_of_the_first_one_alone() -> None:
+    found = plan("ys = [r for r in rows]\nlog.append(1)\nzs = [x for x in log]")
+    assert [loop.besides for loop in found.loops] == [{"log": False}, {}]
 
 
 def test_what_an_earlier_statement_changes_is_not() -> None:

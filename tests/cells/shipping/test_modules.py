@@ -150,7 +150,7 @@ def test_a_filter_waits_for_the_module_of_its_category(notebook: Any, beside: Pa
 
 
 def test_workers_load_no_decimal_for_the_ordinary_context(notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.settings()["decimal"] == settings.ORDINARY
+    assert settings.settings()["decimal"] == (settings.ORDINARY, settings.ORDINARY)
     notebook.cell("import sys\ndef loaded(x): return 'decimal' in sys.modules\n")
     pool = _core.Pool(1)
     monkeypatch.setattr(notebook, "pool", pool)
