@@ -13,7 +13,6 @@ import pickle
 import random
 import sys
 import types
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from time import thread_time
@@ -28,6 +27,7 @@ GROWTH = 4  # each sample has so many times the items of the one before; the fir
 WHOLE = 256  # containers up to this size are pickled as they are
 FEW = 16  # of so many each is measured, if they are long
 RUNS = 3  # of each sample, if the budget allows; the quickest counts
+TELLING = 10_000  # bytes of pickles that are a figure worth telling, where the budget is spent
 ITEMS = 16  # so many tell whether items hold the same objects
 CLEARLY = 0.7  # of what they weigh together is left when each object counts once
 PICKLED = 500_000  # objects a second that are pickled, loaded, and weighed
@@ -81,13 +81,16 @@ class Comparison:
             return None
         costs: list[tuple[str, Cost]] = []
         unmeasured = 0  # the budget was spent before
-        crowds = Counter(tuple(_core.segments_of([value])) for value in shared.values() if sampling.is_large(value))
+        neighbours: dict[tuple[int, ...], list[object]] = {}
+        for value in shared.values():
+            neighbours.setdefault(tuple(_core.segments_of([value])), []).append(value)
         for number, (name, value) in enumerate(shared.items()):
             # An address means something else when its segment is gone, a segment's number never does. (A tuple, for a
             # dict keeps the hash of its keys: that of an integer is its value, which would look like a pointer.)
             key = (id(value), *_core.segments_of([value]))
             is_known = key in self._costs and (budget is not None or self._in_full(key))
-            if not is_known and costs and budget is not None and budget <= 0 and sampling.is_large(value):
+            tells = any(cost.bytes >= TELLING for _, cost in costs)
+            if not is_known and tells and budget is not None and budget <= 0 and sampling.is_large(value):
                 unmeasured += 1
                 continue
             if is_known:
@@ -95,7 +98,7 @@ class Comparison:
             else:
                 began = thread_time()
                 left = None if budget is None else max(0.0, budget) / (len(shared) - number)
-                cost = _cost(value, left, max(1, crowds[key[1:]]))
+                cost = _cost(value, left, neighbours[key[1:]])
                 if budget is not None:
                     budget -= thread_time() - began
                 if firn.is_frozen(value):
@@ -134,15 +137,15 @@ def _frozen_bytes(values: Iterable[object]) -> int:
     return sum(segment["bytes"] for segment in _core.segments() if segment["id"] in wanted)
 
 
-def _cost(value: object, budget: float | None, sharers: int = 1) -> Cost | str:
-    """Measures a value, one of so many large ones in its segment; a few words when it does not pickle. The pickled values are ordinary ones, thawed for it.
+def _cost(value: object, budget: float | None, neighbours: Collection[object] = ()) -> Cost | str:
+    """Measures a value, one of those in its segment; a few words when it does not pickle. The pickled values are ordinary ones, thawed for it.
 
     A collection of the notebook's garbage that falls into a sample would be taken for the cost of pickling it.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _measured(value, budget, sharers)
+        return _measured(value, budget, sampling.count_large(neighbours) if len(neighbours) > 1 else 1)
     except Tangled:
         return "hangs together and would take long to pickle; --compare full measures it"
     except Exception as error:
@@ -158,7 +161,8 @@ def _measured(value: object, budget: float | None, sharers: int, depth: int = 0)
         children = list(value.values()) if isinstance(value, dict) else list(cast(Collection[object], value))
         is_deep = any(isinstance(child, (list, tuple, dict, set)) and len(child) > WHOLE for child in children)
         if is_deep and (length <= FEW or not firn.is_frozen(value)):
-            return _together([_measured(child, budget / length, sharers * length, depth + 1) for child in children])
+            sharers = max(1, sharers) * sampling.count_large(children)
+            return _together([_measured(child, budget / length, sharers, depth + 1) for child in children])
     if budget is None:
         return _pickle(firn.thaw(value), length, length)
     if not sampling.is_large(value) and length <= WHOLE:
@@ -175,7 +179,7 @@ def _measured(value: object, budget: float | None, sharers: int, depth: int = 0)
             return _pickle(firn.thaw(value), length, length)
         cost = _best(sampling.sample(value, part, length), part, length, end)
         spent = thread_time() - began
-    return _with_common_parts(_extrapolated(smaller, cost), value, sampling.size(value, budget, sharers)[1])
+    return _with_common_parts(_extrapolated(smaller, cost), value, sampling.size(value, budget, 1)[1])
 
 
 def _best(sample: object, part: int, whole: int, end: float) -> Cost:
@@ -211,7 +215,8 @@ class Tangled(Exception):
 
 
 def _with_common_parts(cost: Cost, value: object, size: int) -> Cost:
-    """The cost of a container's items if what several of them hold counts once: a sample has copies of it."""
+    """The cost of a container's items if what several of them hold counts once: a sample has copies of it. `size`: the bytes
+    that it has in the heap, at most."""
     picked = sampling.picked(value, ITEMS, cost.whole)
     each = sum(_core.weigh([item], sampling.SMALL)[1] for item in picked) / len(picked)
     found = size / (_core.weigh([value], 1)[1] + each * cost.whole or 1)
@@ -226,7 +231,7 @@ def _of_parts(value: object, budget: float, sharers: int) -> Cost:
     """The cost of all by that of some parts, in proportion to the heap's memory. Raises Tangled if no part is small, as in a
     graph, and pickling all of it would take too long."""
     end = thread_time() + budget
-    objects, size = sampling.size(value, budget, sharers)
+    objects, size = sampling.size(value, budget, max(1, sharers))
     generator = random.Random(objects)
     found, weight = Cost(0.0, 0.0, 0.0), 0
     while not weight or thread_time() < end:

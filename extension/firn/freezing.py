@@ -6,12 +6,13 @@ import gc
 import re
 import sys
 import types
-from collections import Counter
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Sized
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from firn import _core, long_freezes, stale
+from firn.analysis.plan import Depth
 from firn.functions import not_captured
 from firn.units import FREEZABLE, FROZEN, Figures, Unit, is_buffer, is_data
 
@@ -32,6 +33,9 @@ _NO_PARTS: Final = (
     *(str, bytes, int, float, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType),
     *FROZEN,
 )
+
+_CONTAINERS: Final = frozenset({list, dict, set, bytearray, deque, OrderedDict, defaultdict, Counter})
+"""What their methods change are their own items."""
 
 _captured: WeakKeyDictionary[Any, dict[bytes, tuple[object, int]]] = WeakKeyDictionary()
 """Function or class -> content of a container that it holds -> the frozen form and its address."""
@@ -119,14 +123,28 @@ def _is_own(unit: Unit, planner: Planner) -> bool:
 def _is_changed(forms: _core.Forms, planner: Planner) -> bool:
     """Whether what is copied, or what the cell changes beside it, has any of the objects that were frozen."""
     space = planner.namespace
-    deep = [value for name, value in space.items() if name in planner.copy and is_data(value)]
-    shallow: list[object] = []
+    deep: list[object] = [value for name, value in space.items() if name in planner.copy and is_data(value)]
+    own: list[object] = []
     for name in planner.besides.keys() & space.keys():
-        if type(space[name]) not in _WITHOUT_ORIGINALS:
-            (deep if planner.besides[name] else shallow).append(space[name])
-    if any(form is not None for form in forms.of(deep + shallow)):
+        value, depth = space[name], planner.besides[name]
+        if type(value) not in _WITHOUT_ORIGINALS:
+            is_own = depth == Depth.ATTRIBUTES or (depth == Depth.ITEMS and type(value) in _CONTAINERS)
+            (own if is_own else deep).append(value)
+    if any(form is not None for form in forms.of(deep + own)):
         return True
-    return bool(deep and forms.holders(deep, []))
+    return bool(deep) and (bool(forms.holders(deep, [])) or any(form is not None for form in forms.of(_parts(deep))))
+
+
+def _parts(values: list[object]) -> list[object]:
+    """Some of what values hold, instances of libraries' classes, too, whose lists are not exchanged, but can be changed."""
+    found: dict[int, object] = {}
+    todo = list(values)
+    while todo and len(found) < _HELD:
+        part = todo.pop()
+        if id(part) not in found and not issubclass(type(part), _NO_PARTS):
+            found[id(part)] = part
+            todo += gc.get_referents(part)
+    return [*found.values()]
 
 
 def _stays(units: list[Unit], result: _core.FreezeResult, roots: dict[Unit, str]) -> list[object] | None:

@@ -29,6 +29,7 @@ from firn import (
     stale,
     twin_parts,
 )
+from firn.analysis.plan import Depth
 from firn.bytecode import instructions
 from firn.common import Common
 from firn.functions import not_captured
@@ -76,9 +77,7 @@ class Planner:
         self.namespace = namespace
         self.later = later  # names that the code itself makes
         self.copy = copy
-        self.besides: Mapping[
-            str, bool
-        ] = {}  # variables that the cell changes later, and whether more than their own objects
+        self.besides: Mapping[str, Depth] = {}  # variables that the cell changes later
         self.remembered = remembered
         self.screen: Callable[[], Screen | None] = lambda: None
         self.bindings: dict[str, Any] = {}

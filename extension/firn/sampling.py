@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Collection
 from itertools import islice
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ def is_large(value: object) -> bool:
 
 def size(value: object, budget: float, sharers: int) -> tuple[int, int]:
     """The objects that a frozen value leads to, and their bytes. Of more than can be counted: its part of all that was frozen
-    with it, which it shares with others."""
+    with it, of which so many large values take the same."""
     limit = round(SMALL + budget / 2 * _WEIGHED)
     weight = _core.weigh([value], limit)
     if weight[0] < limit:
@@ -37,6 +38,12 @@ def size(value: object, budget: float, sharers: int) -> tuple[int, int]:
     segments = [segment for segment in _core.segments() if segment["id"] in wanted]
     objects, size = (sum(segment[what] for segment in segments) // sharers for what in ("objects", "bytes"))
     return max(weight[0], objects), max(weight[1], size)
+
+
+def count_large(values: Collection[object]) -> int:
+    """How many of these take a part of their segment that cannot be told otherwise."""
+    limit = max(4 * SMALL, 20 * SMALL // max(1, len(values)))
+    return sum(_core.weigh([value], limit)[0] >= limit for value in values)
 
 
 def sample(value: object, part: int, length: int) -> object:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firn import _core, effects, names, rebuild
+from firn.analysis.plan import Depth
 from firn.items import Items, inside
 from firn.names import ShippingRefusal, Unshippable
 from firn.planner import Planner
@@ -64,7 +65,7 @@ def prepare(
     code: types.CodeType,
     items: Items | None = None,
     copy: Iterable[str] = (),
-    besides: Mapping[str, bool] = {},  # nobody changes it
+    besides: Mapping[str, Depth] = {},
     label: str = "",
     each: bool = False,
     remembered: Iterable[str] = (),
@@ -77,10 +78,11 @@ def prepare(
     """Gets everything ready that `code` needs in the workers; nothing has run or changed when it raises.
 
     `wanted`: the globals that the loop reads itself. `namespace`: the notebook's globals. `copy`: names of which the
-    notebook keeps its own, mutable object; `besides`: `Planner.besides`. `label`: the cell ("[12]"), for messages. `each`: the code is a whole cell
-    that runs in every one of `size` workers; `remembered` are the names that earlier such cells left there, `gather`
-    those to return; a new `generation` starts the workers' own namespaces afresh. `seed`: of the random streams, one per
-    iteration; None takes one from the notebook's generator. `screen`: where a long freeze is announced.
+    notebook keeps its own, mutable object; `besides`: those that the cell changes later. `label`: the cell ("[12]"), for
+    messages. `each`: the code is a whole cell that runs in every one of `size` workers; `remembered` are the names that
+    earlier such cells left there, `gather` those to return; a new `generation` starts the workers' own namespaces afresh.
+    `seed`: of the random streams, one per iteration; None takes one from the notebook's generator. `screen`: where a long
+    freeze is announced.
     Raises MissingName, Unloadable, LostEffect, Unshippable (all ShippingRefusal).
     """
     later = names.assigned(code) | {"parallel"} if each else set[str]()

@@ -271,6 +271,33 @@ def test_what_a_later_line_changes_through_what_is_no_data(notebook, holder, ite
     assert notebook.ok(f"out[0] is held.rows[0], {items} is held.rows, held.n") == (True, True, 8)
 
 
+@pytest.mark.parametrize(
+    ("setup", "change", "shown"),
+    [
+        ("held = Namespace(rows=rows)", "held.rows[0]['x'] = 99", "rows[0]['x'], held.rows is rows"),
+        ("held = {'a': Namespace(first=rows[0])}", "held['a'].first['x'] = 99", "rows[0]['x']"),
+        ("held = ChainMap(rows[0])", "held['x'] = 99", "rows[0]['x']"),
+        ("held = Group(rows)", "held.add({'x': 99})", "rows[-1]['x'], held.rows is rows"),
+        ("held = {'rows': rows}", "held['rows'] += [{'x': 99}]", "rows[-1]['x'], held['rows'] is rows"),
+        ("held = Namespace(rows=rows)", "held.rows += [{'x': 99}]", "rows[-1]['x'], held.rows is rows"),
+        ("held = rows", "out2 = 0\nfor out in held: out['x'] = 99", "rows[0]['x'], held is rows"),
+    ],
+)
+def test_a_later_line_changes_data_through_what_has_it(notebook, setup, change, shown):
+    head = (
+        "from argparse import Namespace\nfrom collections import ChainMap\nclass Group:\n"
+        "    def __init__(self, rows): self.rows = rows\n    def add(self, row): self.rows.append(row)\n"
+        f"rows = [{{'x': i}} for i in range(8)]\n{setup}"
+    )
+    cell = f"out = [row['x'] for row in rows]\n{change}"
+    notebook.ok(head)
+    notebook.ok(cell)
+    expected = notebook.ok(shown), notebook["out"]
+    notebook.ok(head)
+    notebook.ok(f"%%parallel --chunk 2\n{cell}")
+    assert (notebook.ok(shown), notebook["out"]) == expected
+
+
 @pytest.mark.parametrize("options", ["", " --copy held"])
 def test_what_a_later_line_changes_in_what_is_no_data(notebook, options):
     notebook.ok("from argparse import Namespace\nheld = Namespace(rows=[{'x': i} for i in range(8)])")

@@ -5,7 +5,7 @@ import ast
 from collections.abc import Callable
 
 from .body import mutations
-from .plan import SplitLoop
+from .plan import Depth, SplitLoop
 from .scopes import COMPREHENSIONS, loaded, root, stored, walk, with_items
 
 _SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
@@ -13,38 +13,37 @@ _SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 
 def changed_later(
     tree: ast.Module, loops: list[SplitLoop], read: list[set[str]], through: Callable[[set[str]], set[str]]
-) -> tuple[set[str], list[dict[str, bool]]]:
-    """Names of what the loops read; and for each loop the other ones, and whether more than their own objects may change. A
-    change through another name for the object (`b = a`,
+) -> tuple[set[str], list[dict[str, Depth]]]:
+    """Names of what the loops read; and for each loop the other ones, and how deeply these may change. A change through another name for the object (`b = a`,
     `for row in a`) counts; one by a function that the analysis does not know does not. `through`: what the functions
     that names lead to read."""
     found: set[str] = set()
-    others: list[dict[str, bool]] = []
+    others: list[dict[str, Depth]] = []
     leads = _derived(tree)
     for loop, names in zip(loops, read, strict=True):
         new = _made_by(tree, loop)
-        changed: dict[str, bool] = {}
+        changed: dict[str, Depth] = {}
 
-        def note(name: str, deep: bool, changed: dict[str, bool] = changed) -> None:
+        def note(name: str, depth: Depth, changed: dict[str, Depth] = changed) -> None:
             for origin in _origins(name, leads):
-                changed[origin] = changed.get(origin, False) or deep or origin != name
+                changed[origin] = max(changed.get(origin, depth), depth if origin == name else Depth.BELOW)
 
         for statement in walk(tree):
             if isinstance(statement, _SIMPLE) and statement.lineno == loop.lineno:
                 for name in _taken(statement):
-                    note(name, True)
+                    note(name, Depth.BELOW)
         for statement in tree.body:
             before = (statement.end_lineno or statement.lineno) <= loop.lineno or statement.lineno == loop.lineno
             if before and not _around(statement, loop):
                 continue
-            for name, deep in _changed(statement).items():
-                if deep or name != new:
-                    note(name, deep)
+            for name, depth in _changed(statement).items():
+                if depth == Depth.BELOW or name != new or leads.get(name, set()) - {name}:
+                    note(name, depth)
         shared = changed.keys() & names
         if changed.keys() - names:
             shared |= changed.keys() & through(names)
         found |= shared
-        others.append({name: deep for name, deep in changed.items() if name not in shared})
+        others.append({name: depth for name, depth in changed.items() if name not in shared})
     return found, others
 
 
@@ -100,26 +99,40 @@ def _around(statement: ast.stmt, loop: SplitLoop) -> bool:
     return isinstance(statement, (ast.If, ast.With, ast.Try, ast.TryStar, ast.Match, ast.AsyncWith))
 
 
-def _changed(statement: ast.stmt) -> dict[str, bool]:
-    """Names; whether what lies inside of their objects may change (`rows[0]["x"] = 1`), and not these alone."""
-    names: dict[str, bool] = {}
+def _changed(statement: ast.stmt) -> dict[str, Depth]:
+    """Names, and how deeply their objects may change."""
+    names: dict[str, Depth] = {}
     own = _rebound(statement)
     for where, owner, _ in mutations(statement):
         if owner is not None and id(owner) not in own:
             match where:
-                case (
-                    ast.Subscript(value=ast.Name(id=name))
-                    | ast.Attribute(value=ast.Name(id=name))
-                    | ast.Call(func=ast.Attribute(value=ast.Name(id=name)))
-                ):
-                    deep = name != owner.id  # heapq.heappush(rows, x)
+                case ast.Attribute(value=ast.Name()):
+                    depth = Depth.ATTRIBUTES
+                case ast.Subscript(value=ast.Name(id=name)) | ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
+                    depth = Depth.ITEMS if name == owner.id else Depth.BELOW  # heapq.heappush(rows, x)
                 case _:
-                    deep = True
-            names[owner.id] = names.get(owner.id, False) or deep
+                    depth = Depth.BELOW
+            names[owner.id] = max(names.get(owner.id, depth), depth)
     for part in walk(statement):
-        if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
-            names.setdefault(part.target.id, False)
+        if isinstance(part, ast.AugAssign):
+            owner = root(part.target)
+            if isinstance(part.target, ast.Name):
+                names.setdefault(part.target.id, Depth.ITEMS)
+            elif owner is not None and owner.id in names and not _is_number(part.value):
+                names[owner.id] = Depth.BELOW  # state["rows"] += [row]
     return names
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Whether an expression's value cannot be a container."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.Call(func=ast.Name(id="len" | "sum" | "int" | "float" | "round" | "abs")):
+            return True
+        case ast.BinOp(left=left, right=right):
+            return _is_number(left) and _is_number(right)
+    return False
 
 
 def _rebound(statement: ast.stmt) -> set[int]:

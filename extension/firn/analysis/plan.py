@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import reduce
 from itertools import chain
 from types import CodeType
@@ -172,6 +173,14 @@ class Decision(Merger):
         return self.deciding if self.deciding in results else not self.deciding
 
 
+class Depth(IntEnum):
+    """What of a variable's object a statement may change."""
+
+    ATTRIBUTES = 1  # its own
+    ITEMS = 2  # its items, or what a method changes: its own where it is a builtin container
+    BELOW = 3  # also what it leads to
+
+
 @dataclass
 class SplitLoop:
     """One loop of a cell that runs in the workers.
@@ -183,8 +192,8 @@ class SplitLoop:
     last value could not be brought back, with its type's name; they are unbound, so that reading one says so. target:
     the loop variable, or several, as the cell has them. shows: it only prints or displays (see `brief`). unmerged: the
     code where the changes of some variables stand as they are written. earlier: what the cell binds up to the loop.
-    besides: variables that it does not read, and that a later statement changes, and whether more than their own objects: what
-    has objects in common with these travels as a copy.
+    besides: variables that it does not read, and that a later statement changes: what has objects in common with these
+    travels as a copy.
     """
 
     index: int
@@ -204,7 +213,7 @@ class SplitLoop:
     shows: bool = False
     unmerged: Callable[[frozenset[str]], CodeType] | None = None
     earlier: frozenset[str] = frozenset()
-    besides: dict[str, bool] = field(default_factory=dict)
+    besides: dict[str, Depth] = field(default_factory=dict)
 
     def variables(self, item: object) -> dict[str, object]:
         """What the loop's variables are for an item; empty where that is not certain (`for x[0] in xs`)."""

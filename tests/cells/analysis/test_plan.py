@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from firn.analysis import CellPlan, Refusal, analyze
 from firn.analysis.chunk import define
-from firn.analysis.plan import SplitLoop
+from firn.analysis.plan import Depth, SplitLoop
 
 
 def plan(code: str, **namespace: Any) -> CellPlan:
@@ -98,24 +98,29 @@ def test_what_a_later_statement_changes_is_copied(later: str, names: set[str]) -
 @pytest.mark.parametrize(
     ("later", "besides"),
     [
-        ("for n in nodes: n.n += 1", {"n": False, "nodes": True}),
-        ("log.append(len(ys))", {"log": False}),
-        ("state.total = len(ys)", {"state": False}),
-        ("state.total['a'] = len(ys)", {"state": True}),
-        ("first = nodes[0]\nfirst.n = 1", {"first": False, "nodes": True}),
+        ("for n in nodes: n.n += 1", {"n": Depth.ATTRIBUTES, "nodes": Depth.BELOW}),
+        ("log.append(len(ys))", {"log": Depth.ITEMS}),
+        ("state.total = len(ys)", {"state": Depth.ATTRIBUTES}),
+        ("state.total += len(ys)", {"state": Depth.ATTRIBUTES}),
+        ("state.rows += [1]", {"state": Depth.BELOW}),
+        ("state['rows'] += [1]", {"state": Depth.BELOW}),
+        ("state['n'] += 1", {"state": Depth.ITEMS}),
+        ("state.total['a'] = len(ys)", {"state": Depth.BELOW}),
+        ("first = nodes[0]\nfirst.n = 1", {"first": Depth.ATTRIBUTES, "nodes": Depth.BELOW}),
         ("ys.sort()", {}),
-        ("ys[0].n = 1", {"ys": True}),
+        ("for ys in nodes: ys.n = 1", {"ys": Depth.ATTRIBUTES, "nodes": Depth.BELOW}),
+        ("ys[0].n = 1", {"ys": Depth.BELOW}),
         ("rows.append(1)", {}),
         ("print(nodes)", {}),
     ],
 )
-def test_what_else_a_later_statement_changes(later: str, besides: dict[str, bool]) -> None:
+def test_what_else_a_later_statement_changes(later: str, besides: dict[str, Depth]) -> None:
     assert plan("ys = [r for r in rows]\n" + later).loops[0].besides == besides
 
 
 def test_what_is_changed_between_two_loops_is_of_the_first_one_alone() -> None:
     found = plan("ys = [r for r in rows]\nlog.append(1)\nzs = [x for x in log]")
-    assert [loop.besides for loop in found.loops] == [{"log": False}, {}]
+    assert [loop.besides for loop in found.loops] == [{"log": Depth.ITEMS}, {}]
 
 
 def test_what_an_earlier_statement_changes_is_not() -> None:
