@@ -68,7 +68,7 @@ def freeze(data: list[Unit], planner: Planner, label: str, figures: Figures) -> 
         with not_captured(), long_freezes.announced(planner.screen, {unit.key: unit.value for unit in shared}):
             result = _core.freeze_roots({roots[unit]: unit.value for unit in shared}, keeps_forms=True)
         assert result.forms is not None
-        if _is_changed(result.forms, planner):
+        if _is_changed(result.forms, planner, is_new=bool(result.objects)):
             own, shared = data, []
             figures.together.update(name for unit in data for name in unit.names if name not in planner.copy)
             planner.copy |= figures.together
@@ -120,8 +120,10 @@ def _is_own(unit: Unit, planner: Planner) -> bool:
     return not planner.copy.isdisjoint(unit.names) or (unit.over and not unit.names and bool(planner.copy))
 
 
-def _is_changed(forms: _core.Forms, planner: Planner) -> bool:
-    """Whether what is copied, or what the cell changes beside it, has any of the objects that were frozen."""
+def _is_changed(forms: _core.Forms, planner: Planner, is_new: bool) -> bool:
+    """Whether what is copied, or what the cell changes beside it, has any of the objects that were frozen. What no list
+    or dict of the notebook's holds is looked for only where objects are newly frozen: a walk through all that is changed
+    would cost each cell that changes much."""
     space = planner.namespace
     deep: list[object] = [value for name, value in space.items() if name in planner.copy and is_data(value)]
     own: list[object] = []
@@ -132,7 +134,9 @@ def _is_changed(forms: _core.Forms, planner: Planner) -> bool:
             (own if is_own else deep).append(value)
     if any(form is not None for form in forms.of(deep + own)):
         return True
-    return bool(deep) and (bool(forms.holders(deep, [])) or any(form is not None for form in forms.of(_parts(deep))))
+    if not deep:
+        return False
+    return bool(forms.holders(deep, [])) or (is_new and any(form is not None for form in forms.of(_parts(deep))))
 
 
 def _parts(values: list[object]) -> list[object]:

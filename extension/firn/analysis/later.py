@@ -14,9 +14,9 @@ _SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 def changed_later(
     tree: ast.Module, loops: list[SplitLoop], read: list[set[str]], through: Callable[[set[str]], set[str]]
 ) -> tuple[set[str], list[dict[str, Depth]]]:
-    """Names of what the loops read; and for each loop the other ones, and how deeply these may change. A change through another name for the object (`b = a`,
-    `for row in a`) counts; one by a function that the analysis does not know does not. `through`: what the functions
-    that names lead to read."""
+    """Names of what the loops read; and for each loop the other ones, and how deeply these may change. A change through
+    another name for the object (`b = a`, `for row in a`) counts; one by a function that the analysis does not know does
+    not. `through`: what the functions that names lead to read."""
     found: set[str] = set()
     others: list[dict[str, Depth]] = []
     leads = _derived(tree)
